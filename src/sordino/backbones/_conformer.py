@@ -1,0 +1,157 @@
+"""The conformer layer of MusicFM, MuQ and mini.
+
+Half a feed-forward, self-attention, a convolution module, half a feed-forward, a norm; every sublayer reads a normed
+copy of the residual stream and is added to it. Parameter names are those of the published conformers.
+
+Paper: Gulati et al., Conformer: Convolution-augmented Transformer for Speech Recognition, 2020, section 2
+https://arxiv.org/abs/2005.08100
+Differs: frames that are padding are set to zero before the depthwise convolution, so they never reach a real frame.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from sordino.backbones._attention import SelfAttention
+from sordino.sites import Join, Site, Tap
+
+
+class FeedForward(nn.Module):
+    """Linear, swish, Linear.
+
+    Args:
+        dim: width of the stream.
+        dim_inner: width between the two linears.
+        dropout: behind each of them, while training.
+    """
+
+    def __init__(self, dim: int, dim_inner: int, dropout: float = 0.0):
+        super().__init__()
+        self.intermediate_dense = nn.Linear(dim, dim_inner)
+        self.output_dense = nn.Linear(dim_inner, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "batch frame dim"]) -> Float[Tensor, "batch frame dim"]:
+        """Each frame for itself."""
+        return self.dropout(self.output_dense(self.dropout(F.silu(self.intermediate_dense(x)))))
+
+
+class ChannelNorm(nn.LayerNorm):
+    """LayerNorm over the channels of [batch dim frame]: the same in training and evaluation, blind to padding."""
+
+    def forward(self, x: Float[Tensor, "batch dim frame"]) -> Float[Tensor, "batch dim frame"]:
+        """Norm each frame."""
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class ConvModule(nn.Module):
+    """Norm, pointwise convolution with a gate, depthwise convolution, norm, swish, pointwise convolution.
+
+    Args:
+        dim: width of the stream.
+        kernel_size: frames of the depthwise convolution, odd.
+        batch_norm: BatchNorm as published; else a norm over channels.
+        dropout: at the end, while training.
+    """
+
+    def __init__(self, dim: int, kernel_size: int = 31, batch_norm: bool = False, dropout: float = 0.0):
+        super().__init__()
+        self.layer_norm = nn.LayerNorm(dim)
+        self.pointwise_conv1 = nn.Conv1d(dim, 2 * dim, 1, bias=False)
+        self.depthwise_conv = nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim, bias=False)
+        self.batch_norm = nn.BatchNorm1d(dim) if batch_norm else ChannelNorm(dim)
+        self.pointwise_conv2 = nn.Conv1d(dim, dim, 1, bias=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Float[Tensor, "batch frame dim"], mask: Bool[Tensor, "batch frame"] | None = None
+    ) -> Float[Tensor, "batch frame dim"]:
+        """Mix neighbouring frames."""
+        x = rearrange(self.layer_norm(x), "batch frame dim -> batch dim frame")
+        x = F.glu(self.pointwise_conv1(x), dim=1)
+        if mask is not None:
+            x = x * mask[:, None, :]
+        x = self.pointwise_conv2(F.silu(self.batch_norm(self.depthwise_conv(x))))
+        return self.dropout(rearrange(x, "batch dim frame -> batch frame dim"))
+
+
+class ConformerLayer(nn.Module):
+    """One layer; see the module's head.
+
+    Args:
+        dim: width.
+        n_heads: attention heads.
+        dim_inner: width inside the feed-forwards.
+        kernel_size: of the depthwise convolution.
+        rotary: see SelfAttention.
+        batch_norm: see ConvModule.
+        dropout: everywhere, while training.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        n_heads: int,
+        dim_inner: int,
+        kernel_size: int = 31,
+        rotary: str = "heads",
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.tokens = Tap()
+        self.ffn1_layer_norm = nn.LayerNorm(dim)
+        self.ffn1 = FeedForward(dim, dim_inner, dropout)
+        self.after_ffn1 = Join(0.5)
+        self.self_attn_layer_norm = nn.LayerNorm(dim)
+        self.self_attn = SelfAttention(dim, n_heads, rotary, dropout=dropout)
+        self.self_attn_dropout = nn.Dropout(dropout)
+        self.after_attn = Join()
+        self.conv_module = ConvModule(dim, kernel_size, batch_norm, dropout)
+        self.ffn2_layer_norm = nn.LayerNorm(dim)
+        self.ffn2 = FeedForward(dim, dim_inner, dropout)
+        self.after_ffn2 = Join(0.5)
+        self.final_layer_norm = nn.LayerNorm(dim)
+
+    def forward(
+        self, x: Float[Tensor, "batch token dim"], mask: Bool[Tensor, "batch token"] | None, n_prompt: int = 0
+    ) -> Float[Tensor, "batch token dim"]:
+        """One layer over frames, of which the first `n_prompt` are prompts."""
+        x, _ = self.tokens(x, n_prompt)
+        source = self.ffn1_layer_norm(x)
+        x = self.after_ffn1(x, self.ffn1(source), source)
+        source = self.self_attn_layer_norm(x)
+        x = self.after_attn(x, self.self_attn_dropout(self.self_attn(source, mask)), source)
+        x = x + self.conv_module(x, mask)
+        source = self.ffn2_layer_norm(x)
+        x = self.after_ffn2(x, self.ffn2(source), source)
+        return self.final_layer_norm(x)
+
+    def sites(self, path: str, layer: int) -> list[Site]:
+        """The sites of this layer, which lies at `path` and has the number `layer`, in the order of the signal."""
+        dim, inner = self.ffn1.intermediate_dense.in_features, self.ffn1.intermediate_dense.out_features
+
+        def site(name: str, role: str, dim_in: int = dim, dim_out: int = dim) -> Site:
+            return Site(f"{path}.{name}", role, layer, dim_in, dim_out)
+
+        def ffn(name: str) -> list[Site]:
+            return [
+                site(f"{name}_layer_norm", "norm"),
+                site(f"{name}.intermediate_dense", "ffn.in", dim, inner),
+                site(f"{name}.output_dense", "ffn.out", inner, dim),
+                site(f"after_{name}", "after.ffn"),
+            ]
+
+        return [
+            *ffn("ffn1"),
+            site("self_attn_layer_norm", "norm"),
+            *self.self_attn.sites(f"{path}.self_attn", layer, dim),
+            site("after_attn", "after.attn"),
+            site("conv_module.pointwise_conv1", "conv.in", dim, 2 * dim),
+            site("conv_module.pointwise_conv2", "conv.out"),
+            *ffn("ffn2"),
+            site("final_layer_norm", "norm"),
+        ]

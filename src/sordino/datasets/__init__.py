@@ -1,0 +1,27 @@
+"""Where tracks, labels and splits come from, one file each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sordino import registry
+
+
+def load_dataset(name: str | Path, root: str | Path | None = None):
+    """Open a dataset: a named corpus, or a user's own folder or table.
+
+    Args:
+        name: `demo`, `giantsteps_key`, ... (`sordino list datasets`), or a path.
+        root: where a named corpus lies; None for the usual place.
+
+    Returns:
+        A `Dataset`.
+
+    Raises:
+        ValueError: it is neither a known name nor an existing path.
+    """
+    if str(name) in registry.names("dataset"):
+        return registry.find("dataset", str(name))(root)
+    if Path(name).exists():
+        return registry.find("dataset", "folder")(name)
+    raise ValueError(registry.unknown("dataset", str(name), registry.names("dataset")) + "; nor is it a path here")
