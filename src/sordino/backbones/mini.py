@@ -1,28 +1,34 @@
-"""mini: the built-in conformer, small enough for a laptop.
+"""mini: the built-in conformer, small enough for a laptop, pretrained on free music.
 
-MusicFM's kind at 25 frames per second: four stacked mel frames into a linear layer, then conformer layers with rotary
-attention. The convolution modules norm over channels, so training and evaluation do the same.
+A frozen frontend computes three views of the sound at 25 frames per second (mel, whitened pitch, tempogram; see
+`_mini_frontend.py`), a linear layer brings them to the model's width, conformer layers with rotary attention follow.
+The convolution modules norm over channels, so training and evaluation do the same. How the weights came about is told
+in `weights/mini.md` and docs/pretraining.md.
 
 Paper: Won et al., A Foundation Model for Music Informatics, 2023, section 3.1 https://arxiv.org/abs/2311.03318
-Differs: no convolutional frontend, ChannelNorm for BatchNorm, rotary positions on the heads.
+Differs: three fixed views for the convolutional frontend, ChannelNorm for BatchNorm, rotary positions on the heads.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from einops import rearrange
 from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sordino.backbones._conformer import ConformerLayer
-from sordino.backbones._mel import LogMel
+from sordino.backbones._mini_frontend import FRAME_SAMPLES, N_FEATURES, SAMPLE_RATE_HZ, VIEWS, MiniFrontend
 from sordino.contracts import Backbone, Site
 
-N_STACKED = 4
+BUILTIN = Path(__file__).parent / "weights" / "mini.safetensors"
+# Mean and deviation of each view on game music, where no better ones have been measured per feature.
+USUAL_LEVELS = {"mel": (0.5, 3.5), "pitch": (0.15, 0.35), "tempogram": (0.05, 0.2)}
 
 
 class Mini(Backbone):
@@ -39,25 +45,79 @@ class Mini(Backbone):
     paper = "https://arxiv.org/abs/2311.03318"
     licence = "Apache-2.0"
 
+    feature_mean: Tensor
+    feature_std: Tensor
+
     def __init__(self, n_layers: int = 6, dim: int = 256, n_heads: int = 8):
         super().__init__()
-        self.sample_rate_hz, self.hop_samples, self.dim = 24_000, 240 * N_STACKED, dim
-        self.mel = LogMel(pad_mode="constant")
-        self.project = nn.Linear(128 * N_STACKED, dim)
+        self.config = {"n_layers": n_layers, "dim": dim, "n_heads": n_heads}
+        self.sample_rate_hz, self.hop_samples, self.dim = SAMPLE_RATE_HZ, FRAME_SAMPLES, dim
+        self.views = MiniFrontend()
+        self.register_buffer("feature_mean", torch.zeros(N_FEATURES))
+        self.register_buffer("feature_std", torch.ones(N_FEATURES))
+        for view, (mean, std) in USUAL_LEVELS.items():
+            self.feature_mean[VIEWS[view]], self.feature_std[VIEWS[view]] = mean, std
+        self.project = nn.Linear(N_FEATURES, dim)
         self.layers = nn.ModuleList(ConformerLayer(dim, n_heads, 4 * dim) for _ in range(n_layers))
         self.layer_norm = nn.LayerNorm(dim)
 
     @classmethod
     def load(cls, weights: str | Path | None = None, depth: int | None = None, **options: Any) -> Mini:
-        """Build it; without pretrained weights in the package, with random ones."""
-        seed = str(weights or "random").partition(":")[2] or "0"
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(seed))
-            model = cls(**options)
-        model.weights = f"random (seed {seed})"
+        """Build it: with the built-in weights, with random ones, or with those of a file that `save` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is damaged, or its tensors are not this network's.
+        """
+        if str(weights).partition(":")[0] == "random" or (
+            weights is None and (options or not BUILTIN.is_file())
+        ):
+            seed = str(weights).partition(":")[2] or "0"
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(int(seed))
+                model = cls(**options)
+            model.weights = f"random (seed {seed})"
+        else:
+            model = cls._read(Path(weights) if weights is not None else BUILTIN)
         if depth is not None:
             model.layers = model.layers[:depth]
         return model.freeze()
+
+    @classmethod
+    def _read(cls, path: Path) -> Mini:
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path}: no weights for mini here; give a file that `sordino pretrain` wrote"
+            )
+        try:
+            with safe_open(path, framework="pt") as file:
+                note = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(
+                f"{path}: not a readable safetensors file ({error}); install or export it again"
+            ) from error
+        if note.get("sha256") != _digest(tensors):
+            raise ValueError(
+                f"{path}: the weights do not match their checksum; install or export the file again"
+            )
+        model = cls(**json.loads(note["config"]))
+        try:
+            model.load_state_dict({name: value.float() for name, value in tensors.items()})
+        except RuntimeError as error:
+            raise ValueError(f"{path}: not the tensors of mini: {error}") from error
+        model.weights = f"{path.name} {note['sha256'][:12]}"
+        return model
+
+    def save(self, path: str | Path) -> None:
+        """Write the weights in float16, with the configuration and a checksum that `load` verifies."""
+        tensors = {
+            name: value.detach().cpu().half().contiguous() for name, value in self.state_dict().items()
+        }
+        note = {"sha256": _digest(tensors), "config": json.dumps(self.config)}
+        temporary = Path(path).with_suffix(".part")
+        save_file(tensors, temporary, metadata=note)
+        temporary.replace(path)
 
     @classmethod
     def tiny(cls, seed: int = 0) -> Mini:
@@ -69,12 +129,14 @@ class Mini(Backbone):
         return max(1, -(-n_samples // self.hop_samples))
 
     def extract(self, waveform: Float[Tensor, "batch time"]) -> Float[Tensor, "batch frame dim"]:
-        """Mel frames normed per clip-independent constants, stacked by four, projected."""
-        n_frames = self.n_frames(waveform.shape[1])
-        mel = self.mel(waveform)[:, : n_frames * N_STACKED]
-        mel = F.pad(mel, (0, 0, 0, n_frames * N_STACKED - mel.shape[1]), value=-100.0)
-        stacked = rearrange(mel / 20.0, "batch (frame stack) mel -> batch frame (stack mel)", stack=N_STACKED)
-        return self.project(stacked)
+        """The views, normed per feature, projected."""
+        return self.embed_features(self.views(waveform))
+
+    def embed_features(
+        self, features: Float[Tensor, "batch frame feature"]
+    ) -> Float[Tensor, "batch frame dim"]:
+        """What enters the encoder, from the views as the frontend (or a store of them) gives them."""
+        return self.project((features - self.feature_mean) / self.feature_std)
 
     def finish(self, x: Float[Tensor, "batch frame dim"]) -> Tensor:
         """The final LayerNorm."""
@@ -83,3 +145,12 @@ class Mini(Backbone):
     def layer_sites(self, layer: int) -> list[Site]:
         """The sites of conformer layer `layer`."""
         return self.layers[layer - 1].sites(f"layers.{layer - 1}", layer)
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
