@@ -1,0 +1,137 @@
+"""Heads: which hidden states are read, how frames become a clip, and the small network on top.
+
+Paper: Parameter-Efficient Transfer Learning for Music Foundation Models, 2024, arXiv 2411.19371: mean over time, then
+Linear(d, d), Dropout 0.5, ReLU, Linear(d, n_out).
+Differs: a learned mix of layers, attentive pooling and mean-and-deviation pooling are offered beside it; padding is
+masked out of every pooling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from einops import einsum
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from sordino.sites import parse_layers
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """What a head is made of.
+
+    Attributes:
+        layers: the hidden states it reads: `last`, one (`6`; `0` is what enters layer 1), several with learned weights
+            (`all`, `4-9`), or their plain mean (`mean:4-9`).
+        pool: how the frames of a clip become one vector: `mean`, `attention`, or `mean_std` (both, side by side).
+        hidden: width of the hidden layer; -1: as wide as the backbone, 0: none, a linear head.
+        dropout: share of the hidden layer that is dropped in training.
+    """
+
+    layers: str = "last"
+    pool: Literal["mean", "attention", "mean_std"] = "mean"
+    hidden: int = -1
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.pool not in ("mean", "attention", "mean_std"):
+            raise ValueError(f'pool = "{self.pool}" is not known; use mean, attention or mean_std')
+        if self.hidden < -1 or not 0 <= self.dropout < 1:
+            raise ValueError(f"hidden = {self.hidden} must be -1 or more and dropout = {self.dropout} in [0, 1)")
+
+    def needed_states(self, n_layers: int) -> list[int]:
+        """The hidden states it reads on a backbone of `n_layers`; a cache need not keep others."""
+        return parse_layers(str(self.layers).removeprefix("mean:"), n_layers)
+
+
+class Mix(nn.Module):
+    """One vector per frame from several hidden states: their mean with learned (softmax) or equal weights."""
+
+    def __init__(self, n_states: int, learned: bool):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(n_states), requires_grad=learned)
+
+    def forward(self, states: Float[Tensor, "layer batch frame dim"]) -> Float[Tensor, "batch frame dim"]:
+        """The weighted mean over layers."""
+        return einsum(states, self.weight.softmax(0).to(states.dtype), "l b f d, l -> b f d")
+
+
+class Pool(nn.Module):
+    """Real frames to one vector per clip; `attention` starts out as the mean."""
+
+    def __init__(self, kind: Literal["mean", "attention", "mean_std"], dim: int):
+        super().__init__()
+        self.kind = kind
+        self.dim_out = 2 * dim if kind == "mean_std" else dim
+        self.score = nn.Linear(dim, 1) if kind == "attention" else None
+        if self.score is not None:
+            nn.init.zeros_(self.score.weight)
+
+    def forward(
+        self, x: Float[Tensor, "batch frame dim"], mask: Bool[Tensor, "batch frame"] | None = None
+    ) -> Float[Tensor, "batch dim_out"]:
+        """Pool the frames where `mask` is True; a clip without any gives zeros."""
+        if mask is None:
+            mask = x.new_ones(x.shape[:2], dtype=torch.bool)
+        weight = mask.to(torch.float32)
+        if self.score is not None:
+            score = self.score(x)[..., 0].float().masked_fill(~mask, -1e9)
+            weight = score.softmax(1) * weight
+        weight = weight / weight.sum(1, keepdim=True).clamp_min(1e-9)
+        mean = einsum(x.float(), weight, "b f d, b f -> b d")
+        if self.kind != "mean_std":
+            return mean.to(x.dtype)
+        square = einsum((x.float() - mean[:, None]).square(), weight, "b f d, b f -> b d")
+        return torch.cat([mean, (square + 1e-8).sqrt()], dim=1).to(x.dtype)
+
+
+class Head(nn.Module):
+    """Hidden states to the logits of one task.
+
+    Args:
+        dim: width of a hidden state.
+        n_outputs: width of the task's output.
+        n_layers: how many layers the backbone has built.
+        level: `clip` pools the frames, `frame` keeps them.
+        config: see `HeadConfig`.
+    """
+
+    def __init__(
+        self, dim: int, n_outputs: int, n_layers: int, level: Literal["clip", "frame"], config: HeadConfig | None = None
+    ):
+        super().__init__()
+        config = config or HeadConfig()
+        self.chosen = config.needed_states(n_layers)
+        several = len(self.chosen) > 1
+        self.mix = Mix(len(self.chosen), not str(config.layers).startswith("mean:")) if several else None
+        self.pool = Pool(config.pool, dim) if level == "clip" else None
+        width = self.pool.dim_out if self.pool is not None else dim
+        hidden = dim if config.hidden == -1 else config.hidden
+        if hidden == 0:
+            self.mlp = nn.Sequential(nn.Linear(width, n_outputs))
+        else:
+            first, last = nn.Linear(width, hidden), nn.Linear(hidden, n_outputs)
+            self.mlp = nn.Sequential(first, nn.Dropout(config.dropout), nn.ReLU(), last)
+
+    def needed_states(self) -> list[int]:
+        """The hidden states `forward` reads; the others may be None."""
+        return self.chosen
+
+    def forward(
+        self, states: list[Tensor | None], mask: Bool[Tensor, "batch frame"] | None = None
+    ) -> Float[Tensor, "batch label"] | Float[Tensor, "batch frame label"]:
+        """Logits from hidden states 0 to n_layers, each [batch frame dim].
+
+        Args:
+            states: the hidden states; those not in `needed_states` may be None.
+            mask: True where a frame is real; None when all are.
+
+        Returns:
+            [batch label] for a clip head, [batch frame label] for a frame head.
+        """
+        chosen = [states[index] for index in self.chosen]
+        x = chosen[0] if self.mix is None else self.mix(torch.stack(chosen))
+        return self.mlp(x if self.pool is None else self.pool(x, mask))
