@@ -1,0 +1,197 @@
+"""From a sound file to a waveform: decode, mix to mono, resample, cut.
+
+Conventions: a waveform is float32, mono, [time], full scale +-1. Channels are averaged. Output sample `i` of a
+file at `sample_rate_hz` lies at `i / sample_rate_hz` seconds; a stretch read by itself equals that stretch of the
+whole file (to 1e-5). Decoding is libsndfile (wav, flac, ogg, opus, mp3, aiff, ...), resampling soxr `HQ`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+from jaxtyping import Float32
+
+FORMATS = (".aif", ".aiff", ".au", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav")
+MARGIN_FRAMES = 512  # read beside a stretch, so that the resampler's filter finds its neighbours
+
+
+class AudioError(ValueError):
+    """A file that cannot be decoded, in one line: the file, and what is wrong with it."""
+
+
+class AudioInfo(NamedTuple):
+    """What a file's header says.
+
+    Attributes:
+        duration_s: length in seconds.
+        sample_rate_hz: the file's own rate.
+        n_channels: its channels.
+        format: container and coding, `WAV PCM_16`.
+    """
+
+    duration_s: float
+    sample_rate_hz: int
+    n_channels: int
+    format: str
+
+
+def info(path: str | Path) -> AudioInfo:
+    """Read the header.
+
+    Raises:
+        AudioError: missing, empty, cut off, or not audio.
+    """
+    with _opened(path) as file:
+        rate = file.samplerate
+        return AudioInfo(file.frames / rate, rate, file.channels, f"{file.format} {file.subtype}")
+
+
+def read(
+    path: str | Path, sample_rate_hz: int, start_s: float = 0.0, duration_s: float | None = None
+) -> Float32[np.ndarray, " time"]:
+    """Decode a file, or a stretch of one (by seeking).
+
+    Args:
+        path: the sound file.
+        sample_rate_hz: the rate wanted.
+        start_s: where to begin.
+        duration_s: how much; None: to the end. Where the file ends earlier, the result is shorter.
+
+    Raises:
+        AudioError: missing, empty, cut off, not audio, or `start_s` is behind its end.
+    """
+    with _opened(path) as file:
+        n_frames, rate = file.frames, file.samplerate
+        step = rate // math.gcd(rate, sample_rate_hz)  # so many input frames are whole output samples
+        first = round(start_s * sample_rate_hz)
+        if first * rate >= n_frames * sample_rate_hz:
+            raise AudioError(f"{path}: begins at {start_s:g} s but the file is {n_frames / rate:.2f} s long")
+        margin = 0 if rate == sample_rate_hz else MARGIN_FRAMES
+        begin = max(0, first * rate // sample_rate_hz - margin) // step * step
+        end, n_wanted = n_frames, None
+        if duration_s is not None:
+            n_wanted = round(duration_s * sample_rate_hz)
+            end = min(n_frames, math.ceil((first + n_wanted) * rate / sample_rate_hz) + margin)
+        x = _mono(_decode(file, path, begin, end), path)
+    if rate != sample_rate_hz:
+        x = soxr.resample(x, rate, sample_rate_hz)
+    skip = first - begin * sample_rate_hz // rate
+    return np.ascontiguousarray(x[skip:] if n_wanted is None else x[skip : skip + n_wanted])
+
+
+def blocks(path: str | Path, sample_rate_hz: int, block_s: float) -> Iterator[Float32[np.ndarray, " time"]]:
+    """Decode a file of any length in bounded memory; the blocks joined are what `read` gives.
+
+    Args:
+        path: the sound file.
+        sample_rate_hz: the rate wanted.
+        block_s: the length of every block but the last.
+
+    Raises:
+        AudioError: as `read`, and when the file ends too early.
+    """
+    n_block = max(1, round(block_s * sample_rate_hz))
+    with _opened(path) as file:
+        rate, n_frames = file.samplerate, file.frames
+        n_read = max(1, round(block_s * rate))
+        resampler = soxr.ResampleStream(rate, sample_rate_hz, 1, dtype="float32")
+        waiting = np.zeros(0, np.float32)
+        for begin in range(0, n_frames, n_read):
+            end = min(begin + n_read, n_frames)
+            x = _mono(_decode(file, path, begin, end), path)
+            if rate != sample_rate_hz:
+                x = resampler.resample_chunk(x, last=end == n_frames)
+            waiting = np.concatenate([waiting, x])
+            while len(waiting) >= n_block:
+                yield waiting[:n_block].copy()
+                waiting = waiting[n_block:]
+        if len(waiting):
+            yield waiting
+
+
+def segments(n_samples: int, length_samples: int, hop_samples: int | None = None) -> list[tuple[int, int]]:
+    """Begin and end of the segments that cover a waveform; the last may be shorter.
+
+    Args:
+        n_samples: the waveform's length.
+        length_samples: a segment's length.
+        hop_samples: from one begin to the next; None: segments lie end to end.
+    """
+    hop_samples = hop_samples or length_samples
+    n_segments = 1 + max(0, math.ceil((n_samples - length_samples) / hop_samples))
+    return [(i * hop_samples, min(i * hop_samples + length_samples, n_samples)) for i in range(n_segments)]
+
+
+def fingerprint(path: str | Path) -> str:
+    """A hash of the file's bytes, 16 hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
+    path = Path(path)
+    if not path.exists():
+        raise AudioError(f"{path}: no such file")
+    if not path.is_file():
+        raise AudioError(f"{path}: not a file")
+    n_bytes = path.stat().st_size
+    if n_bytes == 0:
+        raise AudioError(f"{path}: empty file")
+    try:
+        file = soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        kinds = " ".join(FORMATS)
+        raise AudioError(f"{path}: not audio that libsndfile can read ({kinds}), or damaged") from error
+    with file:
+        if file.frames <= 0:
+            raise AudioError(f"{path}: holds no sound")
+        if _is_cut_off(path, file.format, n_bytes):
+            raise AudioError(f"{path}: cut off, the file ends before its sound does; copy it again")
+        yield file
+
+
+def _is_cut_off(path: Path, container: str, n_bytes: int) -> bool:
+    """Whether a wav, aiff or ogg file is shorter than it says; libsndfile would not tell."""
+    with path.open("rb") as file:
+        if container in ("WAV", "WAVEX", "AIFF"):
+            head = file.read(8)
+            n_claimed = struct.unpack(">I" if head[:4] == b"FORM" else "<I", head[4:])[0] + 8
+            return 0.99 * n_claimed > n_bytes and n_claimed < 0x7FFFFF00  # streams do not know their length
+        if container == "OGG":
+            file.seek(max(0, n_bytes - 0x11000))  # a page is at most 65,307 bytes
+            tail = file.read()
+            page = tail.rfind(b"OggS")
+            is_last = page >= 0 and len(tail) > page + 27 and tail[page + 5] & 4
+            return not is_last
+    return False
+
+
+def _decode(file: soundfile.SoundFile, path: str | Path, begin: int, end: int) -> np.ndarray:
+    """Frames `begin` to `end`, all of them."""
+    try:
+        if file.tell() != begin:
+            file.seek(begin)
+        x = file.read(end - begin, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path}: damaged, decoding fails behind {begin / file.samplerate:.2f} s") from error
+    if len(x) < end - begin:
+        found_s, length_s = (begin + len(x)) / file.samplerate, file.frames / file.samplerate
+        raise AudioError(f"{path}: cut off or damaged, {found_s:.2f} s of {length_s:.2f} s decoded")
+    return x
+
+
+def _mono(x: np.ndarray, path: str | Path) -> Float32[np.ndarray, " time"]:
+    x = x[:, 0] if x.shape[1] == 1 else x @ np.full(x.shape[1], 1 / x.shape[1], np.float32)
+    if not math.isfinite(float(x.sum())):
+        raise AudioError(f"{path}: holds samples that are not numbers")
+    return x
