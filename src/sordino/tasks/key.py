@@ -1,0 +1,177 @@
+"""Key: one of 24 major and minor keys, or none.
+
+Paper: Parameter-Efficient Transfer Learning for Music Foundation Models, 2024, arXiv 2411.19371: 24 classes, weighted score.
+Differs: a 25th class for "no key"; the weighted score follows mir_eval (the paper's public code gives the half point to
+fifths in both directions, which is `weighted_score_descending` here).
+
+Conventions:
+- A label is `C major` to `B minor`, or `none`. Tonics are written as the usual key signatures have them: Db not C# major,
+  C# not Db minor, F# major, Eb minor.
+- Understood beside it: `c#m`, `A:min`, `Ab`, `a` (a small letter alone is minor), `E-flat major`, `e- minor`, `♯ ♭`, German
+  `fis-Moll`, `H-Dur`, `B-Dur`, Camelot `8A`, Open Key `1m`, and church modes, which count as major or minor by their third.
+- Error classes name what was answered instead: `fifth` (a fifth above), `fifth_below`, `relative`, `parallel`, `other`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import mir_eval
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from sordino.contracts import Prediction, Task
+
+MAJOR = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+MINOR = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
+NO_KEY = "none"
+KEYS = (*(f"{tonic} major" for tonic in MAJOR), *(f"{tonic} minor" for tonic in MINOR), NO_KEY)
+ERRORS = ("fifth", "fifth_below", "relative", "parallel", "other")
+
+LETTERS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+ACCIDENTALS = {"#": 1, "♯": 1, "sharp": 1, "b": -1, "♭": -1, "flat": -1, "-": -1}
+MODES = {
+    **dict.fromkeys(("major", "maj", "ionian", "lydian", "mixolydian"), "major"),
+    **dict.fromkeys(("minor", "min", "m", "aeolian", "dorian", "phrygian", "locrian"), "minor"),
+    **dict.fromkeys(("harmonic minor", "melodic minor", "natural minor"), "minor"),
+}
+GERMAN = dict(zip("ces c cis des d dis es e eis fes f fis ges g gis as a ais b h his".split(),
+                  (11, 0, 1, 1, 2, 3, 3, 4, 5, 4, 5, 6, 6, 7, 8, 8, 9, 10, 10, 11, 0), strict=True))  # fmt: skip
+SPELLING = re.compile(r"([a-gA-G])(?:[ -]?(sharp|flat)|([#♯]{1,2}|[b♭]{1,2}|-(?![a-z])))?[ :_-]*([a-zA-Z ]*)")
+
+
+def key_name(tonic: int, mode: str) -> str:
+    """The label of a tonic (semitones above C, any octave) and `major` or `minor`."""
+    return f"{(MAJOR if mode == 'major' else MINOR)[tonic % 12]} {mode}"
+
+
+@dataclass
+class Key(Task):
+    """The key of a recording.
+
+    Attributes:
+        label_smoothing: share of the target that is spread over all classes.
+    """
+
+    name: ClassVar[str] = "key"
+    title: ClassVar[str] = "Key: 24 major and minor keys, or none"
+    level: ClassVar = "clip"
+    label = "key"
+    metric = "weighted_score"
+    segment_s = 30.0
+    n_outputs = len(KEYS)
+
+    label_smoothing: float = 0.0
+
+    def parse(self, label: Any) -> str:
+        """Read any usual spelling of a key.
+
+        Raises:
+            ValueError: it is not a key.
+        """
+        text = str(label).strip()
+        if label is None or text.lower() in ("", "n", "x", "-", "none", "no key", "nokey", "off", "silence"):
+            return NO_KEY
+        key = _parse_wheel(text) or _parse_german(text) or _parse_letter(text)
+        if key is None:
+            raise ValueError(f'key "{text}" is not a key; use C..B with # or b, and major or minor, or none')
+        return key
+
+    def encode(
+        self, label: str, n_frames: int = 1, frame_rate_hz: float = 1.0, start_s: float = 0.0
+    ) -> Float[Tensor, " label"]:
+        """One at the key's class."""
+        target = torch.zeros(self.n_outputs)
+        target[KEYS.index(label)] = 1.0
+        return target
+
+    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+        """Cross-entropy."""
+        return functional.cross_entropy(logits, target.to(logits.dtype), label_smoothing=self.label_smoothing)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Softmax over the 25 classes."""
+        return logits.softmax(-1)
+
+    def decode(self, probabilities: np.ndarray, frame_rate_hz: float = 1.0) -> Prediction:
+        """The most probable key; all zero (nothing was heard) is no key."""
+        if not np.any(probabilities > 0):
+            return Prediction(NO_KEY, 0.0)
+        best = np.argsort(-probabilities, kind="stable")
+        ranking = {KEYS[index]: float(probabilities[index]) for index in best[:3]}
+        return Prediction(KEYS[best[0]], float(probabilities[best[0]]), {"alternatives": ranking})
+
+    def score(self, reference: str, estimated: str) -> dict[str, float]:
+        """mir_eval's weighted score, the same with half a point for descending fifths too, accuracy, error classes."""
+        reference, estimated = (label if label != NO_KEY else "X" for label in (reference, estimated))
+        weighted = mir_eval.key.weighted_score(reference, estimated)
+        below = mir_eval.key.weighted_score(estimated, reference) == 0.5
+        kind = {1.0: "correct", 0.5: "fifth", 0.3: "relative", 0.2: "parallel"}.get(weighted, "other")
+        kind = "fifth_below" if below else kind
+        return {
+            "weighted_score": weighted,
+            "weighted_score_descending": 0.5 if below else weighted,
+            "accuracy": float(weighted == 1.0),
+            **{error: float(kind == error) for error in ERRORS},
+        }
+
+    def transpose(self, label: str, semitones: int) -> str:
+        """The key so many semitones higher."""
+        if label == NO_KEY:
+            return label
+        tonic, mode = label.split()
+        return key_name((MAJOR if mode == "major" else MINOR).index(tonic) + semitones, mode)
+
+    def config(self) -> dict[str, Any]:
+        """The options."""
+        return {"label_smoothing": self.label_smoothing}
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any]) -> Key:
+        """The task again, from `config`."""
+        return cls(**config)
+
+    @cached_property
+    def plain_baseline(self) -> Any:
+        """Correlation of the mean chroma with key profiles."""
+        from sordino.baselines.chroma_template import estimate_key
+
+        return lambda waveform, sample_rate_hz: self.parse(estimate_key(waveform, sample_rate_hz))
+
+
+def _parse_letter(text: str) -> str | None:
+    found = SPELLING.fullmatch(text)
+    if found is None:
+        return None
+    letter, word, signs, mode = found.groups()
+    mode = mode.strip()
+    if mode == "M":
+        kind = "major"
+    elif mode:
+        kind = MODES.get(mode.lower())
+    else:
+        kind = "minor" if letter.islower() else "major"
+    accidental = ACCIDENTALS[word] if word else sum(ACCIDENTALS[sign] for sign in signs or "")
+    return kind and key_name(LETTERS[letter.lower()] + accidental, kind)
+
+
+def _parse_german(text: str) -> str | None:
+    tonic, _, mode = text.lower().replace("-", " ").partition(" ")
+    kind = {"dur": "major", "moll": "minor"}.get(mode.strip())
+    return key_name(GERMAN[tonic], kind) if kind and tonic in GERMAN else None
+
+
+def _parse_wheel(text: str) -> str | None:
+    """Camelot (8B is C major, 8A its relative minor) and Open Key (1d, 1m): one step up is a fifth up."""
+    found = re.fullmatch(r"(1[0-2]|[1-9])([abdm])", text.lower())
+    if found is None:
+        return None
+    step = int(found[1]) - (8 if found[2] in "ab" else 1)
+    return key_name(7 * step, "major") if found[2] in "bd" else key_name(9 + 7 * step, "minor")
