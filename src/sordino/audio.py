@@ -1,8 +1,9 @@
 """From a sound file to a waveform: decode, mix to mono, resample, cut.
 
-Conventions: a waveform is float32, mono, [time], full scale +-1. Channels are averaged. Output sample `i` of a
-file at `sample_rate_hz` lies at `i / sample_rate_hz` seconds; a stretch read by itself equals that stretch of the
-whole file (to 1e-5). Decoding is libsndfile (wav, flac, ogg, opus, mp3, aiff, ...), resampling soxr `HQ`.
+Conventions: a waveform is float32, mono, [time], full scale +-1. Channels are averaged. Output sample `i` of
+a file at `sample_rate_hz` lies at `i / sample_rate_hz` seconds; a stretch read by itself equals that stretch
+of the whole file (to 1e-5). Decoding is libsndfile (wav, flac, ogg, opus, mp3, aiff, ...), resampling soxr
+`HQ`.
 """
 
 from __future__ import annotations

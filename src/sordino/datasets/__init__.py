@@ -24,4 +24,6 @@ def load_dataset(name: str | Path, root: str | Path | None = None):
         return registry.find("dataset", str(name))(root)
     if Path(name).exists():
         return registry.find("dataset", "folder")(name)
-    raise ValueError(registry.unknown("dataset", str(name), registry.names("dataset")) + "; nor is it a path here")
+    raise ValueError(
+        registry.unknown("dataset", str(name), registry.names("dataset")) + "; nor is it a path here"
+    )
