@@ -1,0 +1,84 @@
+"""Linear maps of any kind seen alike: what LoRA and its relatives need of a Linear or a convolution.
+
+A convolution's weight is [out, in / groups, *kernel]; a Linear is the case without kernel and with one group. A
+low-rank change of it has the factors A [groups * r, in / groups, *kernel], which reads the input as the module itself
+does (stride, padding, dilation, groups), and B [out, r], pointwise; their product, group by group, has the weight's
+shape.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sordino.contracts import Site
+
+CONVOLUTIONS = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d}
+
+
+def n_groups(module: nn.Module) -> int:
+    """Groups of the map; 1 for a Linear."""
+    return getattr(module, "groups", 1)
+
+
+def linear_module(backbone: nn.Module, site: Site) -> nn.Module:
+    """The Linear or convolution at a site.
+
+    Raises:
+        TypeError: something else stands there, or a convolution that does not pad with zeros.
+    """
+    module = backbone.get_submodule(site.path)
+    if not isinstance(module, (nn.Linear, *CONVOLUTIONS)):
+        kind = type(module).__name__
+        raise TypeError(f"{site.path} ({site.role}) is a {kind}; this method needs a Linear or a convolution")
+    if getattr(module, "padding_mode", "zeros") != "zeros":
+        raise TypeError(f"{site.path} pads with {module.padding_mode}; only zero padding is supported")
+    return module
+
+
+def apply(module: nn.Module, x: Tensor, weight: Tensor) -> Tensor:
+    """The module's map of `x` with another weight of the same shape (or fewer outputs), without bias."""
+    if isinstance(module, nn.Linear):
+        return F.linear(x, weight)
+    convolve = CONVOLUTIONS[type(module)]
+    return convolve(x, weight, None, module.stride, module.padding, module.dilation, module.groups)
+
+
+def along_output(module: nn.Module, values: Tensor) -> Tensor:
+    """Values by output feature, shaped to be multiplied with or added to the module's output."""
+    return values if isinstance(module, nn.Linear) else values.reshape(-1, *[1] * (module.weight.dim() - 2))
+
+
+def along_rows(module: nn.Module, values: Tensor) -> Tensor:
+    """Values by output feature, shaped to be multiplied with the module's weight."""
+    return values.reshape(-1, *[1] * (module.weight.dim() - 1))
+
+
+def low_rank_shapes(module: nn.Module, r: int) -> tuple[tuple[int, ...], tuple[int, int]]:
+    """Shapes of A and B for rank `r` (in each group)."""
+    weight = module.weight
+    return (n_groups(module) * r, *weight.shape[1:]), (weight.shape[0], r)
+
+
+def n_low_rank(module: nn.Module, r: int) -> int:
+    """Parameters of A and B together: r (in * kernel + out)."""
+    return sum(math.prod(shape) for shape in low_rank_shapes(module, r))
+
+
+def low_rank(module: nn.Module, x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """B A x, read with the module's stride, padding and groups."""
+    inner = apply(module, x, a)
+    if isinstance(module, nn.Linear):
+        return F.linear(inner, b)
+    pointwise = b.reshape(*b.shape, *[1] * (module.weight.dim() - 2))
+    return CONVOLUTIONS[type(module)](inner, pointwise, groups=module.groups)
+
+
+def low_rank_weight(module: nn.Module, a: Tensor, b: Tensor) -> Tensor:
+    """B A in the shape of the module's weight."""
+    groups = n_groups(module)
+    by_group = torch.bmm(b.reshape(groups, -1, b.shape[1]), a.reshape(groups, b.shape[1], -1))
+    return by_group.reshape(module.weight.shape)

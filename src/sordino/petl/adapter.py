@@ -1,0 +1,132 @@
+"""Adapter: a small bottleneck network behind attention and behind each feed-forward.
+
+    after:    z = h + s U relu(D h + b) + c,   h the residual stream behind the sublayer's sum
+    before:   the same on the sublayer's output, before it is summed
+    parallel: s U relu(D x + b) + c is added to the sublayer's output; x is the sublayer's own input
+
+Paper: Houlsby et al., Parameter-Efficient Transfer Learning for NLP, 2019 https://arxiv.org/abs/1902.00751 (`before`);
+He et al., Towards a Unified View of Parameter-Efficient Transfer Learning, 2021 https://arxiv.org/abs/2110.04366
+(`parallel`); Ding and Lerch, Parameter-Efficient Transfer Learning for Music Foundation Models, 2024, section 3
+https://arxiv.org/abs/2411.19371 (`after`, with the blocks' LayerNorms trained)
+Differs: U and c start at zero, so that the model starts as it was; LayerNorms are trained as changes beside them.
+Parameters: the sum over sites of 2 dim bottleneck + bottleneck + dim; 2 dim for each LayerNorm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sordino.contracts import Backbone, Part, Site
+from sordino.petl._norms import NormDelta, norm_module
+from sordino.petl._roles import RoleMethod
+
+
+class Bottleneck(Part):
+    """Down, relu, up; the shared part of the three positions.
+
+    Args:
+        dim: width of the stream.
+        bottleneck: inner width.
+        scale: s of the equation.
+        dropout: behind the relu, while training.
+        device: where it is built.
+    """
+
+    def __init__(self, dim: int, bottleneck: int, scale: float, dropout: float, device: torch.device):
+        super().__init__()
+        self.down = nn.Linear(dim, bottleneck, device=device)
+        self.up = nn.Linear(bottleneck, dim, device=device)
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
+        self.scale, self.dropout = scale, dropout
+
+    def update(self, x: Tensor) -> Tensor:
+        """What is added."""
+        inner = F.dropout(F.relu(self.down(x)), self.dropout, self.training)
+        return (self.scale * self.up(inner)).to(x.dtype)
+
+
+class AfterSum(Bottleneck):
+    """Position `after`."""
+
+    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """Change the summed stream."""
+        return output + self.update(output)
+
+
+class BeforeSum(Bottleneck):
+    """Position `before`."""
+
+    def before(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Change the sublayer's output."""
+        residual, update, source = inputs
+        return residual, update + self.update(update), source
+
+
+class Parallel(Bottleneck):
+    """Position `parallel`."""
+
+    def before(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Add a branch beside the sublayer."""
+        residual, update, source = inputs
+        return residual, update + self.update(source), source
+
+
+POSITIONS = {"after": AfterSum, "before": BeforeSum, "parallel": Parallel}
+
+
+@dataclass(kw_only=True)
+class Adapter(RoleMethod):
+    """Bottleneck adapter.
+
+    Attributes:
+        roles: the sublayers that get one: `after.attn`, `after.ffn`.
+        bottleneck: inner width; a number, or a table by role.
+        position: `after`, `before` or `parallel`.
+        scale: factor on what is added.
+        dropout: inside the bottleneck, while training.
+        layer_norms: train the blocks' LayerNorms of these layers too.
+    """
+
+    name: ClassVar[str] = "adapter"
+    title: ClassVar[str] = "Adapter"
+    paper: ClassVar[str] = "https://arxiv.org/abs/1902.00751"
+    year: ClassVar[int] = 2019
+
+    roles: tuple[str, ...] = ("after.attn", "after.ffn")
+    bottleneck: int | dict[str, int] = 16
+    position: str = "after"
+    scale: float = 1.0
+    dropout: float = 0.0
+    layer_norms: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.position not in POSITIONS:
+            raise ValueError(f'adapter: position = "{self.position}" is none of {", ".join(POSITIONS)}')
+
+    def norms(self, backbone: Backbone) -> list[Site]:
+        """The LayerNorms that are trained too."""
+        return self.choose(backbone, ("norm",)) if self.layer_norms else []
+
+    def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
+        """A bottleneck for each sublayer, a change for each LayerNorm."""
+        part, device = POSITIONS[self.position], next(backbone.parameters()).device
+        found = []
+        for site in self.sites(backbone):
+            inner = self.at("bottleneck", site.role)
+            found.append((site, part(site.dim_out, inner, self.scale, self.dropout, device)))
+        return [*found, *((site, NormDelta(norm_module(backbone, site))) for site in self.norms(backbone))]
+
+    def n_parameters(self, backbone: Backbone) -> int:
+        """2 dim bottleneck + bottleneck + dim for each sublayer, 2 dim for each LayerNorm."""
+        total = sum(2 * site.dim_out for site in self.norms(backbone))
+        for site in self.sites(backbone):
+            inner = self.at("bottleneck", site.role)
+            total += 2 * site.dim_out * inner + inner + site.dim_out
+        return total

@@ -1,0 +1,108 @@
+"""Full fine-tuning: the encoder's own weights are trained, each layer with its rate.
+
+    rate of layer k of n = backbone_learning_rate * layer_decay ** (n - k)
+
+What comes before layer 1 counts as layer 0, the final norm as layer n. The model works on a copy of the backbone.
+
+Paper: Howard and Ruder, Universal Language Model Fine-tuning for Text Classification, 2018, section 3.2 (rates by
+layer) https://arxiv.org/abs/1801.06146
+Differs: the frontend stays frozen, and so do the statistics of every BatchNorm; only its weight and bias learn.
+Parameters: all that a gradient reaches from the frontend's output to the last hidden state, in the chosen layers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from sordino.contracts import Backbone, Frames, Method, Part, Site, parse_layers
+
+N_TRIAL_FRAMES = 8
+
+
+def encoder_layers(backbone: Backbone) -> dict[str, int]:
+    """The encoder's parameters and the layer of each: 0 before layer 1, n_layers + 1 behind the last.
+
+    They are found by trying which ones a gradient reaches, so that no backbone needs to list them.
+    """
+    named = dict(backbone.named_parameters())
+    flags = {name: value.requires_grad for name, value in named.items()}
+    sample = next(iter(named.values()))
+
+    def reached(state: torch.Tensor) -> set[str]:
+        if not state.requires_grad:
+            return set()
+        found = torch.autograd.grad(state.sum(), list(named.values()), allow_unused=True, retain_graph=True)
+        return {name for name, gradient in zip(named, found, strict=True) if gradient is not None}
+
+    try:
+        backbone.requires_grad_(True)
+        with torch.enable_grad():
+            x = torch.zeros(1, N_TRIAL_FRAMES, backbone.dim, device=sample.device, dtype=sample.dtype)
+            states = backbone.encode(Frames(x))
+        before, anywhere = reached(states[0]), reached(states[-1])
+    finally:
+        for name, value in named.items():
+            value.requires_grad_(flags[name])
+    layers = {}
+    for name in named:
+        inside = re.match(r"layers\.(\d+)\.", name)
+        if name in before:
+            layers[name] = 0
+        elif name in anywhere:
+            layers[name] = int(inside[1]) + 1 if inside else backbone.n_layers + 1
+    return layers
+
+
+@dataclass(kw_only=True)
+class Finetune(Method):
+    """Train the encoder itself.
+
+    Attributes:
+        layers: the layers that are trained; what comes before layer 1 goes with it, the final norm with all.
+        backbone_learning_rate: rate of the last layer; None: the rate of the run, as for the head.
+        layer_decay: factor on the rate from each layer to the one below.
+    """
+
+    name: ClassVar[str] = "finetune"
+    title: ClassVar[str] = "Full fine-tuning"
+    paper: ClassVar[str] = "https://arxiv.org/abs/1801.06146"
+    year: ClassVar[int] = 2018
+    trains_backbone: ClassVar[bool] = True
+
+    backbone_learning_rate: float | None = 1e-5
+    layer_decay: float = 1.0
+
+    def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
+        """None: the weights themselves are trained."""
+        return []
+
+    def trained_layers(self, backbone: Backbone) -> dict[str, int]:
+        """The trained parameters and the layer of each."""
+        chosen = {*parse_layers(self.layers, backbone.n_layers), backbone.n_layers + 1}
+        chosen |= {0} if 1 in chosen else set()
+        return {name: layer for name, layer in encoder_layers(backbone).items() if layer in chosen}
+
+    def unfrozen(self, backbone: Backbone) -> list[str]:
+        """Names of what is trained, in the backbone's order."""
+        return list(self.trained_layers(backbone))
+
+    def n_parameters(self, backbone: Backbone) -> int:
+        """The size of all that is trained."""
+        named = dict(backbone.named_parameters())
+        return sum(named[name].numel() for name in self.unfrozen(backbone))
+
+    def parameter_groups(self, model: Any, lr: float) -> list[dict[str, Any]]:
+        """One group for each layer, with its rate."""
+        named, n_layers = dict(model.backbone.named_parameters()), model.backbone.n_layers
+        rate = lr if self.backbone_learning_rate is None else self.backbone_learning_rate
+        groups: dict[int, list[torch.nn.Parameter]] = {}
+        for name, layer in self.trained_layers(model.backbone).items():
+            groups.setdefault(min(layer, n_layers), []).append(named[name])
+        return [
+            {"params": params, "lr": rate * self.layer_decay ** (n_layers - layer)}
+            for layer, params in sorted(groups.items())
+        ]
