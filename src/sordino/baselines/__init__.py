@@ -1,0 +1,1 @@
+"""Plain estimators without any learning: what a trained model must beat."""
