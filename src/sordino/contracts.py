@@ -155,27 +155,36 @@ class Backbone(nn.Module, ABC):
             mask[rows, : part.shape[1]] = True
         return Frames(x, None if bool(mask.all()) else mask)
 
-    def encode(self, frames: Frames, start: int | None = None) -> States:
+    def encode(
+        self, frames: Frames, known: Mapping[int, Tensor] | None = None, stop: int | None = None
+    ) -> States:
         """Hidden states from what the frontend gave, or from a hidden state on.
 
         Args:
-            frames: the frontend's output; with `start = k`, hidden state k instead.
-            start: None for the whole way; k to begin with layer k + 1 (k < n_layers).
+            frames: the frontend's output; with `known`, only its mask is read.
+            known: hidden states computed before; the encoder goes on behind the highest of them.
+            stop: the last hidden state wanted (what is attached at `states` then waits); None for all.
 
         Returns:
-            n_layers + 1 states [batch frame dim]; with `start = k` those below k are None. Prompts are cut off.
+            Hidden states 0 to n_layers (or `stop`), [batch frame dim]; those that are neither known nor computed are
+            None. Prompts are cut off.
         """
         x, mask = frames
-        n_prompt = 0
-        if start is None:
+        states: list[Any] = [None] * (self.n_layers + 1)
+        n_prompt, start = 0, 0
+        if known:
+            start = max(known)
+            for number, state in known.items():
+                states[number] = state
+            x = known[start]
+        else:
             x, mask, n_prompt = self.tokens(x, mask, n_prompt)
             x = self.embed(x, mask)
-        states: list[Any] = [None] * (start or 0) + [x[:, n_prompt:]]
-        for layer in self.layers[start or 0 :]:
-            x = layer(x, mask, n_prompt)
-            states.append(x[:, n_prompt:])
-        states[-1] = self.finish(x)[:, n_prompt:]
-        return self.states(states, frames.mask)[0]
+            states[0] = x[:, n_prompt:]
+        for number in range(start + 1, (self.n_layers if stop is None else stop) + 1):
+            x = self.layers[number - 1](x, mask, n_prompt)
+            states[number] = (self.finish(x) if number == self.n_layers else x)[:, n_prompt:]
+        return self.states(states, frames.mask)[0] if stop is None else states[: stop + 1]
 
     def forward(self, waveform: Float[Tensor, "batch time"], n_samples: Tensor | None = None) -> States:
         """All hidden states of a batch of waveforms."""

@@ -1,0 +1,192 @@
+"""The adapter file: what training changed, and everything needed to use it, in one small folder.
+
+    NAME.adapter/
+        adapter.safetensors   the sidecars, the heads, the unfrozen parameters; nothing of the frozen backbone
+        adapter.json          format, backbone and its fingerprint, methods, tasks, head, names, metrics, licences
+        README.md             a model card
+
+The folder is written under another name first and renamed when it is complete. Nothing in it is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import sordino
+from sordino.backbones import load_backbone
+from sordino.contracts import Backbone
+from sordino.model import Model
+from sordino.petl import make_method
+from sordino.registry import find
+
+FORMAT = 1
+
+
+def save_adapter(
+    model: Model,
+    folder: str | Path,
+    backbone: Mapping[str, Any],
+    fingerprint: str,
+    about: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a model's trained part.
+
+    Args:
+        model: the model.
+        folder: where to; an adapter that is there is replaced when the new one is complete.
+        backbone: the spec the backbone was loaded from (`name`, `weights`, `depth`, ...).
+        fingerprint: of the backbone before training.
+        about: what else to keep in `adapter.json` (metrics, data, settings, licences).
+
+    Returns:
+        The folder.
+    """
+    tensors = _tensors(model)
+    card = {
+        "format": FORMAT,
+        "sordino": sordino.__version__,
+        "backbone": {**backbone, "fingerprint": fingerprint, "weights_from": model.backbone.weights},
+        "licence_of_weights": model.backbone.licence,
+        "methods": [{"name": method.name, **method.options()} for method in model.methods],
+        "tasks": [{"name": name, "config": task.config()} for name, task in model.tasks.items()],
+        "head": vars(model.head_config),
+        "unfrozen": model.unfrozen,
+        "parameters": model.count(),
+        "tensors": sorted(tensors),
+        **(about or {}),
+    }
+    folder = Path(folder)
+    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    save_file(tensors, part / "adapter.safetensors")
+    (part / "adapter.json").write_text(json.dumps(card, indent=1, default=str) + "\n", encoding="utf-8")
+    (part / "README.md").write_text(_model_card(folder.name, card), encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    part.replace(folder)
+    return folder
+
+
+def read_card(folder: str | Path) -> dict[str, Any]:
+    """The contents of `adapter.json`.
+
+    Raises:
+        FileNotFoundError: there is no adapter at `folder`.
+        ValueError: it is not readable, or of a newer format.
+    """
+    path = Path(folder) / "adapter.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} is not an adapter: it holds no adapter.json")
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        version = card["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not an adapter's description: {error}") from error
+    if version != FORMAT:
+        raise ValueError(f"{path} has format {version}; this version of sordino reads format {FORMAT}")
+    return card
+
+
+def load_adapter(folder: str | Path, backbone: Backbone | None = None) -> Model:
+    """Build the model that an adapter file describes.
+
+    Args:
+        folder: the adapter.
+        backbone: one that is loaded already (shared between adapters); None to load the one it names.
+
+    Returns:
+        The model, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: no adapter there, or the backbone's weights are not on this machine.
+        ValueError: the backbone is another one, or a tensor is missing or unknown.
+    """
+    card = read_card(folder)
+    spec = {k: v for k, v in card["backbone"].items() if k not in ("fingerprint", "weights_from")}
+    if backbone is None:
+        backbone = load_backbone(**spec)
+    found = backbone.fingerprint()
+    if found != card["backbone"]["fingerprint"]:
+        raise ValueError(
+            f"{folder} was trained on {spec['name']} with weights {card['backbone']['fingerprint']} "
+            f"({card['backbone']['weights_from']}), but this backbone is {backbone.name} with {found} "
+            f"({backbone.weights}); load the backbone it names, or train the adapter again"
+        )
+    methods = [make_method(**options) for options in card["methods"]]
+    tasks = [find("task", task["name"]).restore(task["config"]) for task in card["tasks"]]
+    model = Model(backbone, tasks, methods, card["head"])
+    try:
+        tensors = load_file(Path(folder) / "adapter.safetensors")
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{folder}/adapter.safetensors cannot be read: {error}") from error
+    _load_tensors(model, tensors, str(folder))
+    return model
+
+
+def _tensors(model: Model) -> dict[str, Tensor]:
+    """Everything that is saved, by name."""
+    named: dict[str, Tensor] = {}
+    for number, attachment in enumerate(model.attachments):
+        named.update({f"method.{number}:{name}": value for name, value in attachment.tensors().items()})
+    named.update({f"head:{name}": value for name, value in model.heads.state_dict().items()})
+    own = dict(model.backbone.named_parameters())
+    named.update({f"backbone:{name}": own[name] for name in model.unfrozen})
+    return {name: value.detach().cpu().contiguous().clone() for name, value in named.items()}
+
+
+def _load_tensors(model: Model, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Put saved tensors where they belong; each must have a place, and each place its tensor."""
+    grouped: dict[str, dict[str, Tensor]] = {}
+    for full, value in tensors.items():
+        home, _, name = full.partition(":")
+        grouped.setdefault(home, {})[name] = value
+    try:
+        for number, attachment in enumerate(model.attachments):
+            attachment.load_tensors(grouped.pop(f"method.{number}", {}))
+        model.heads.load_state_dict(grouped.pop("head", {}))
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{where}: {error}") from error
+    unfrozen = grouped.pop("backbone", {})
+    if grouped or set(unfrozen) != set(model.unfrozen):
+        odd = sorted(set(grouped) | (set(unfrozen) ^ set(model.unfrozen)))
+        raise ValueError(f"{where}: tensors {odd[:5]} are unknown or missing")
+    model.load_trained_state({
+        **{name: value for name, value in model.trained_state().items() if not name.startswith("backbone.")},
+        **{f"backbone.{name}": value for name, value in unfrozen.items()},
+    })  # fmt: skip
+
+
+def _model_card(name: str, card: Mapping[str, Any]) -> str:
+    """README.md of the folder."""
+    backbone, count = card["backbone"], card["parameters"]
+    lines = [
+        f"# {name}",
+        "",
+        f"An adapter for **{backbone['name']}** made with sordino {card['sordino']}.",
+        "",
+        f"- task: {', '.join(task['name'] for task in card['tasks'])}",
+        f"- method: {' + '.join(method['name'] for method in card['methods'])}",
+        f"- backbone weights: {backbone['weights_from']}, fingerprint `{backbone['fingerprint']}`",
+        f"- licence of the backbone's weights: {card['licence_of_weights'] or 'not stated'}",
+        f"- trained parameters: {count['method']:,} attached ({count['share']:.3%} of the backbone),"
+        f" {count['head']:,} in the head",
+        "",
+        "```",
+        f"sordino predict song.mp3 --adapter {name}",
+        "```",
+    ]
+    metrics = card.get("metrics") or {}
+    if metrics:
+        lines += ["", f"Test of {card.get('data', 'its data')}:", ""]
+        lines += [f"- {task} {metric}: {value:.3f}" for task, row in metrics.items() for metric, value in row.items()]
+    return "\n".join(lines) + "\n"

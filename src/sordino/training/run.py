@@ -1,0 +1,254 @@
+"""A run: from a config to a folder with an adapter, a log and results. A finished run is never run twice.
+
+    runs/key-mini-lora-3f2a91c07b/
+        config.json     everything resolved, written first
+        log.jsonl       one line per validation
+        checkpoint/     what a restarted process goes on from
+        model.adapter/  the adapter file
+        result.json     metrics with intervals, per-track scores, parameters, time, memory, versions; written last
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import sordino
+from sordino.adapter_file import load_adapter, save_adapter
+from sordino.backbones import load_backbone
+from sordino.config import Config, specs
+from sordino.contracts import Backbone, Dataset, Task, Track
+from sordino.datasets import load_dataset
+from sordino.model import Model
+from sordino.petl import make_method
+from sordino.segments import Grid
+from sordino.tasks import make_task
+from sordino.training.data import Examples, check_splits, parse_label
+from sordino.training.loop import Loop, make_fabric
+from sordino.training.sources import Cached, Computed, Source, joined_probabilities
+from sordino.training.statistics import bootstrap_interval
+
+Advance = Callable[[str, int, int], None]
+FRAME_OVERLAP = 0.2  # the share of a segment that the next one repeats, for frame tasks
+
+
+@dataclass
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: where everything lies.
+        result: the contents of `result.json`.
+    """
+
+    folder: Path
+    result: dict[str, Any]
+
+    @property
+    def adapter(self) -> Path:
+        """The adapter file."""
+        return self.folder / "model.adapter"
+
+    def model(self) -> Model:
+        """The trained model, loaded."""
+        return load_adapter(self.adapter)
+
+
+def run_folder(config: Config, out: str | Path) -> Path:
+    """Where a run lies: named by task, backbone, method, and the hash of its settings."""
+    plain = config.resolved()
+    words = ["+".join(spec["name"] for spec in plain["task"]), plain["backbone"]["name"]]
+    words += ["+".join(spec["name"] for spec in plain["method"]), config.run_id()]
+    return Path(out) / "-".join(words)
+
+
+def train(
+    config: Config,
+    out: str | Path = "runs",
+    advance: Advance = lambda what, done, total: None,
+    dataset: Dataset | None = None,
+    backbone: Backbone | None = None,
+) -> Run:
+    """Train, evaluate on the test split, and write the run's folder; continue where a former process stopped.
+
+    Args:
+        config: the run.
+        out: where run folders lie.
+        advance: called with what is done, how far, of how much.
+        dataset: opened already; None to open what the config names.
+        backbone: loaded already, as the config names it; it is shared, not changed.
+
+    Raises:
+        ValueError: something in the config, the labels or the splits is wrong; says what.
+        FileNotFoundError: the data or the weights are not there.
+    """
+    folder = run_folder(config, out)
+    if (folder / "result.json").is_file():
+        return Run(folder, json.loads((folder / "result.json").read_text(encoding="utf-8")))
+    began = time.time()
+    plain = config.resolved()
+    settings = config.training
+    fabric = make_fabric(settings)
+    fabric.launch()
+    dataset = dataset or load_dataset(config.data, config.root)
+    tracks = dataset.tracks()
+    tasks = make_tasks(plain["task"], tracks)
+    backbone = backbone or load_backbone(**plain["backbone"])
+    fingerprint = backbone.fingerprint()
+    methods = [make_method(**spec) for spec in plain["method"]]
+    model = Model(backbone, tasks, methods, config.head, seed=config.seed)
+    model.to(fabric.device)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "config.json", plain)
+
+    splits = cut_splits(tracks, tasks, model, settings.segment_s)
+    sources = {
+        name: make_source(model, examples, fingerprint, settings.cache, advance, name)
+        for name, examples in splits.items()
+    }
+    loop = Loop(
+        model, settings, config.seed, (splits["train"], sources["train"]),
+        (splits["validation"], sources["validation"]), folder, fabric,
+        lambda step, steps, loss: advance(f"train (loss {loss:.3f})", step, steps),
+    )  # fmt: skip
+    fitted = loop.run()
+    evaluation = evaluate(model, splits["test"], sources["test"])
+    result = {
+        "config": plain,
+        "protocol": protocol(dataset, splits, model),
+        "tasks": evaluation,
+        "parameters": model.count(),
+        "weights": backbone.weights,
+        "best_step": fitted.best_step,
+        "best_validation": fitted.best_score,
+        "step_s": fitted.step_s,
+        "peak_memory_bytes": fitted.peak_memory_bytes,
+        "seconds": round(time.time() - began, 2),
+        "broken": [line for examples in splits.values() for line in examples.broken],
+        "versions": versions(),
+    }
+    metrics = {name: row["metrics"] for name, row in evaluation.items()}
+    about = {"metrics": metrics, "data": dataset.name, "segment_s": splits["train"].grid.length_samples
+             / model.backbone.sample_rate_hz, "protocol": result["protocol"], "config": plain}  # fmt: skip
+    if fabric.is_global_zero:
+        save_adapter(model, folder / "model.adapter", plain["backbone"], fingerprint, about)
+        write_json(folder / "result.json", result)
+        shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    model.detach()
+    return Run(folder, json.loads(json.dumps(result)))
+
+
+def make_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list[Task]:
+    """The tasks of a config, fitted to the labels of the train split.
+
+    Raises:
+        ValueError: no track carries a label for a task.
+    """
+    check_splits(tracks)
+    tasks = [make_task(**spec) for spec in named]
+    for task in tasks:
+        labels = [parse_label(task, track) for track in tracks if track.split == "train"]
+        labels = [label for label in labels if label is not None]
+        if not labels:
+            known = sorted({name for track in tracks for name, value in track.labels.items() if value is not None})
+            raise ValueError(f'no track of the train split has a label "{task.label}" (task {task.name}); known: {known}')
+        task.fit(labels)
+    return tasks
+
+
+def cut_splits(
+    tracks: Sequence[Track], tasks: Sequence[Task], model: Model, segment_s: float | None
+) -> dict[str, Examples]:
+    """The three splits, cut into segments; frame tasks are tested with overlapping ones."""
+    backbone = model.backbone
+    length_s = segment_s or max(task.segment_s for task in tasks)
+    has_frames = any(task.level == "frame" for task in tasks)
+    splits = {}
+    for split in ("train", "validation", "test"):
+        overlap = FRAME_OVERLAP if has_frames and split != "train" else 0.0
+        grid = Grid.of(length_s, backbone.sample_rate_hz, backbone.hop_samples, overlap)
+        splits[split] = Examples([t for t in tracks if t.split == split], tasks, backbone, grid)
+        splits[split].report_broken()
+    return splits
+
+
+def make_source(
+    model: Model, examples: Examples, fingerprint: str, cache: str, advance: Advance, name: str
+) -> Source:
+    """Where the constant part comes from: the cache, or computed anew where it is off."""
+    if cache == "off" or not len(examples):
+        return Computed(model, examples)
+    return Cached(model, examples, fingerprint, cache, lambda done, total: advance(f"features of {name}", done, total))
+
+
+def evaluate(model: Model, examples: Examples, source: Source) -> dict[str, Any]:
+    """Scores, intervals and per-track scores of every task, as plain data."""
+    rows = joined_probabilities(model, examples, source) if len(examples) else {name: [] for name in model.tasks}
+    plain = {}
+    for name, task in model.tasks.items():
+        labelled = [i for i, labels in enumerate(examples.labels) if labels[name] is not None]
+        references = [examples.labels[i][name] for i in labelled]
+        predictions = [task.decode(rows[name][i], examples.frame_rate_hz) for i in labelled]
+        ids = [examples.tracks[i].id for i in labelled]
+        plain[name] = report(task, ids, references, predictions)
+    return plain
+
+
+def report(task: Task, ids: Sequence[str], references: Sequence[Any], predictions: Sequence[Any]) -> dict[str, Any]:
+    """One task's scores as plain data: metrics, interval of the main one, per-track scores and answers."""
+    scored = task.evaluate(references, predictions)
+    per_track = [
+        {"id": name, "reference": reference, "estimated": prediction.value, **scores}
+        for name, reference, prediction, scores in zip(ids, references, predictions, scored.per_track, strict=True)
+    ]
+    return {
+        "metric": task.metric,
+        "metrics": scored.metrics,
+        "interval": bootstrap_interval(task, references, predictions),
+        "n_tracks": len(references),
+        "notes": scored.notes,
+        "per_track": per_track,
+    }
+
+
+def protocol(dataset: Dataset, splits: dict[str, Examples], model: Model) -> dict[str, Any]:
+    """What the numbers depend on: the exact tracks (by hash) and how they were cut."""
+    hashes = {
+        name: hashlib.sha256("\n".join(track.id for track in examples.tracks).encode()).hexdigest()[:12]
+        for name, examples in splits.items()
+    }
+    return {
+        "dataset": dataset.name,
+        "licence": dataset.licence,
+        "tracks": {name: len(examples.tracks) for name, examples in splits.items()},
+        "track_list_sha256": hashes,
+        "segment_s": splits["test"].grid.length_samples / model.backbone.sample_rate_hz,
+        "hop_s": splits["test"].grid.hop_samples / model.backbone.sample_rate_hz,
+        "joined_by": {name: "overlap-add" if task.level == "frame" else "mean of probabilities"
+                      for name, task in model.tasks.items()},
+        "interval": "95 %, percentile bootstrap over tracks",
+    }  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Of what computed the numbers."""
+    return {"sordino": sordino.__version__, "torch": torch.__version__, "python": platform.python_version(),
+            "threads": str(torch.get_num_threads()), "machine": platform.machine(), "system": sys.platform}  # fmt: skip
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain data under another name, then rename."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
