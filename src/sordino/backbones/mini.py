@@ -48,7 +48,7 @@ class Mini(Backbone):
     feature_mean: Tensor
     feature_std: Tensor
 
-    def __init__(self, n_layers: int = 6, dim: int = 256, n_heads: int = 8):
+    def __init__(self, n_layers: int = 4, dim: int = 192, n_heads: int = 3):
         super().__init__()
         self.config = {"n_layers": n_layers, "dim": dim, "n_heads": n_heads}
         self.sample_rate_hz, self.hop_samples, self.dim = SAMPLE_RATE_HZ, FRAME_SAMPLES, dim
