@@ -40,7 +40,9 @@ class HeadConfig:
         if self.pool not in ("mean", "attention", "mean_std"):
             raise ValueError(f'pool = "{self.pool}" is not known; use mean, attention or mean_std')
         if self.hidden < -1 or not 0 <= self.dropout < 1:
-            raise ValueError(f"hidden = {self.hidden} must be -1 or more and dropout = {self.dropout} in [0, 1)")
+            raise ValueError(
+                f"hidden = {self.hidden} must be -1 or more and dropout = {self.dropout} in [0, 1)"
+            )
 
     def needed_states(self, n_layers: int) -> list[int]:
         """The hidden states it reads on a backbone of `n_layers`; a cache need not keep others."""
@@ -100,7 +102,12 @@ class Head(nn.Module):
     """
 
     def __init__(
-        self, dim: int, n_outputs: int, n_layers: int, level: Literal["clip", "frame"], config: HeadConfig | None = None
+        self,
+        dim: int,
+        n_outputs: int,
+        n_layers: int,
+        level: Literal["clip", "frame"],
+        config: HeadConfig | None = None,
     ):
         super().__init__()
         config = config or HeadConfig()

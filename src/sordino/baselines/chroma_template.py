@@ -56,7 +56,9 @@ def template_fit(
     """The cosine of each smoothed chroma frame with each template (0 where the frame is silent)."""
     width = round(0.8 / HOP_S)
     kernel = np.hanning(width + 2)[1:-1] / np.hanning(width + 2).sum()
-    smooth = np.stack([np.convolve(column, kernel, "full")[width // 2 :][: len(column)] for column in features.T], 1)
+    smooth = np.stack(
+        [np.convolve(column, kernel, "full")[width // 2 :][: len(column)] for column in features.T], 1
+    )
     norm = np.linalg.norm(smooth, axis=1, keepdims=True)
     unit = smooth / np.where(norm > 1e-9, norm, 1.0)
     return unit @ (templates / np.linalg.norm(templates, axis=1, keepdims=True)).T
@@ -80,7 +82,8 @@ def _peaks(waveform: np.ndarray, sample_rate_hz: float) -> tuple[np.ndarray, np.
         around = functional.avg_pool1d(level, width, 1, width // 2, count_include_pad=False)
         middle, left, right = level[:, 1:-1], level[:, :-2], level[:, 2:]
         frame, index = torch.nonzero(
-            (middle > left) & (middle >= right) & (middle > 1.1 * around[:, 1:-1]) & (middle > 0.05), as_tuple=True
+            (middle > left) & (middle >= right) & (middle > 1.1 * around[:, 1:-1]) & (middle > 0.05),
+            as_tuple=True,
         )
         a, b, c = left[frame, index], middle[frame, index], right[frame, index]
         offset = 0.5 * (a - c) / (a - 2 * b + c).clamp_max(-1e-9)

@@ -70,11 +70,15 @@ class Tempo(Task):
             numbers = re.findall(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?", label)
             rest = re.sub(r"[-+\d.,;\s]|bpm", "", label.lower())
             label = [float(number) for number in numbers] if numbers and not rest else [float("nan")]
-        values = [float("nan") if v is None else float(v) for v in np.atleast_1d(np.array(label, dtype=object))]
+        values = [
+            float("nan") if v is None else float(v) for v in np.atleast_1d(np.array(label, dtype=object))
+        ]
         if len(values) in (2, 3) and values[1] == 0 and values[0] > 0:
             values = values[:1]
         if len(values) not in (1, 2, 3) or not all(0 < v < 10_000 for v in values[:2]):
-            raise ValueError(f"tempo {given!r} is not a tempo; use BPM above 0, or two and the salience of the first")
+            raise ValueError(
+                f"tempo {given!r} is not a tempo; use BPM above 0, or two and the salience of the first"
+            )
         if len(values) == 1:
             return values[0]
         first, second, salience = *values[:2], (values[2] if len(values) == 3 else 0.5)
@@ -85,7 +89,11 @@ class Tempo(Task):
         return {"bpm": first if salience >= 0.5 else second, "tempi": [first, second], "salience": salience}
 
     def encode(
-        self, label: float | dict[str, Any], n_frames: int = 1, frame_rate_hz: float = 1.0, start_s: float = 0.0
+        self,
+        label: float | dict[str, Any],
+        n_frames: int = 1,
+        frame_rate_hz: float = 1.0,
+        start_s: float = 0.0,
     ) -> Float[Tensor, " label"]:
         """The distribution over classes; of two tempi, each with its salience."""
         if isinstance(label, Mapping):
