@@ -1,9 +1,9 @@
 """Linear maps of any kind seen alike: what LoRA and its relatives need of a Linear or a convolution.
 
-A convolution's weight is [out, in / groups, *kernel]; a Linear is the case without kernel and with one group. A
-low-rank change of it has the factors A [groups * r, in / groups, *kernel], which reads the input as the module itself
-does (stride, padding, dilation, groups), and B [out, r], pointwise; their product, group by group, has the weight's
-shape.
+A convolution's weight is [out, in / groups, *kernel]; a Linear is the case without kernel and with one group.
+A low-rank change of it has the factors A [groups * r, in / groups, *kernel], which reads the input as the
+module itself does (stride, padding, dilation, groups), and B [out, r], pointwise; their product, group by
+group, has the weight's shape.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def apply(module: nn.Module, x: Tensor, weight: Tensor) -> Tensor:
 
 def along_output(module: nn.Module, values: Tensor) -> Tensor:
     """Values by output feature, shaped to be multiplied with or added to the module's output."""
-    return values if isinstance(module, nn.Linear) else values.reshape(-1, *[1] * (module.weight.dim() - 2))
+    inner = module.weight.dim() - 2 if type(module) in CONVOLUTIONS else 0
+    return values.reshape(-1, *[1] * inner)
 
 
 def along_rows(module: nn.Module, values: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ class RoleMethod(Method):
 
     A subclass declares `roles` as a field with a default. The default adapts to the backbone (a HuBERT has no
     `conv.in`); a role that a user names must exist. Number fields may be tables by role:
-    `r = {"attn.q" = 4, default = 2}`; a role that the table leaves out gets its `default`, or else the field's own.
+    `r = {"attn.q" = 4, default = 2}`; a role left out there gets its `default`, or else the field's.
 
     Attributes:
         roles: the roles it is attached at.

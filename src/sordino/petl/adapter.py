@@ -4,11 +4,13 @@
     before:   the same on the sublayer's output, before it is summed
     parallel: s U relu(D x + b) + c is added to the sublayer's output; x is the sublayer's own input
 
-Paper: Houlsby et al., Parameter-Efficient Transfer Learning for NLP, 2019 https://arxiv.org/abs/1902.00751 (`before`);
-He et al., Towards a Unified View of Parameter-Efficient Transfer Learning, 2021 https://arxiv.org/abs/2110.04366
-(`parallel`); Ding and Lerch, Parameter-Efficient Transfer Learning for Music Foundation Models, 2024, section 3
-https://arxiv.org/abs/2411.19371 (`after`, with the blocks' LayerNorms trained)
-Differs: U and c start at zero, so that the model starts as it was; LayerNorms are trained as changes beside them.
+Paper: Houlsby et al., Parameter-Efficient Transfer Learning for NLP, 2019 https://arxiv.org/abs/1902.00751
+(`before`); He et al., Towards a Unified View of Parameter-Efficient Transfer Learning, 2021
+https://arxiv.org/abs/2110.04366 (`parallel`); Ding and Lerch, Parameter-Efficient Transfer Learning for Music
+Foundation Models, 2024, section 3 https://arxiv.org/abs/2411.19371 (`after`, with the blocks' LayerNorms
+trained)
+Differs: U and c start at zero, so that the model starts as it was; LayerNorms are trained as changes beside
+them.
 Parameters: the sum over sites of 2 dim bottleneck + bottleneck + dim; 2 dim for each LayerNorm.
 """
 

@@ -2,12 +2,15 @@
 
     rate of layer k of n = backbone_learning_rate * layer_decay ** (n - k)
 
-What comes before layer 1 counts as layer 0, the final norm as layer n. The model works on a copy of the backbone.
+What comes before layer 1 counts as layer 0, the final norm as layer n. The model works on a copy of the
+backbone.
 
-Paper: Howard and Ruder, Universal Language Model Fine-tuning for Text Classification, 2018, section 3.2 (rates by
-layer) https://arxiv.org/abs/1801.06146
-Differs: the frontend stays frozen, and so do the statistics of every BatchNorm; only its weight and bias learn.
-Parameters: all that a gradient reaches from the frontend's output to the last hidden state, in the chosen layers.
+Paper: Howard and Ruder, Universal Language Model Fine-tuning for Text Classification, 2018, section 3.2
+(rates by layer) https://arxiv.org/abs/1801.06146
+Differs: the frontend stays frozen, and so do the statistics of every BatchNorm; only its weight and bias
+learn.
+Parameters: all that a gradient reaches from the frontend's output to the last hidden state, in the chosen
+layers.
 """
 
 from __future__ import annotations

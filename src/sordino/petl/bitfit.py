@@ -1,0 +1,72 @@
+"""BitFit: only biases are trained.
+
+    y = W x + (b + db)
+
+Paper: Ben Zaken et al., BitFit: Simple Parameter-efficient Fine-tuning for Transformer-based Masked
+Language-models, 2021, section 2 https://arxiv.org/abs/2106.10199
+Differs: db is kept beside the backbone, whose own biases stay.
+Parameters: the sum over sites of their outputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from sordino.contracts import Backbone, Part, Site
+from sordino.petl._maps import along_output
+from sordino.petl._roles import RoleMethod
+
+
+class BiasDelta(Part):
+    """What is added to the bias of a module."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros_like(module.bias, requires_grad=False))
+
+    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """Add it."""
+        return output + along_output(module, self.bias).to(output.dtype)
+
+    def merged(self, module: nn.Module) -> dict[str, Tensor]:
+        """The changed bias."""
+        return {"bias": module.bias + self.bias}
+
+
+@dataclass(kw_only=True)
+class BitFit(RoleMethod):
+    """Bias tuning.
+
+    Attributes:
+        roles: the modules whose biases are trained.
+    """
+
+    name: ClassVar[str] = "bitfit"
+    title: ClassVar[str] = "BitFit"
+    paper: ClassVar[str] = "https://arxiv.org/abs/2106.10199"
+    year: ClassVar[int] = 2021
+    mergeable: ClassVar[bool] = True
+
+    roles: tuple[str, ...] = ("attn.q", "attn.k", "attn.v", "attn.out", "ffn.in", "ffn.out", "norm")
+
+    def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
+        """A change of the bias for each site.
+
+        Raises:
+            TypeError: a module has no bias.
+        """
+        found = []
+        for site in self.sites(backbone):
+            module = backbone.get_submodule(site.path)
+            if getattr(module, "bias", None) is None:
+                raise TypeError(f"bitfit: {site.path} ({site.role}) has no bias; leave this role out")
+            found.append((site, BiasDelta(module)))
+        return found
+
+    def n_parameters(self, backbone: Backbone) -> int:
+        """The outputs of all sites."""
+        return sum(site.dim_out for site in self.sites(backbone))
