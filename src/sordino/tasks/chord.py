@@ -1,0 +1,263 @@
+"""Chords over time: root, quality and, if wanted, bass.
+
+Paper: Harte et al., Symbolic representation of musical chords, 2005 (syntax); Pauwels and Peeters, Evaluating automatically
+estimated chord sequences, 2013 (metrics), through mir_eval.
+
+Conventions:
+- A label is `[[start_s, end_s, chord], ...]` in order of time; a chord is `N`, `X` (unknown) or `root:quality(extensions)/bass`
+  in Harte's syntax, its root spelt C Db D Eb E F F# G Ab A Bb B. Lead-sheet names (`Cm7`, `F#maj7`, `Bbdim`) are understood.
+- Vocabularies: `majmin` (N and 24 triads), `sevenths` (N and 12 roots x maj min 7 maj7 min7). A chord outside is trained as its
+  triad where that is major or minor, and else left out of the loss, as are frames that no chord covers.
+- Frame i spans i to i + 1 over frame_rate_hz; its chord is the one in its middle.
+- Scores of a track are weighted by duration; of several tracks too (`majmin`, `root`, ...), `majmin_mean` is the plain mean of
+  tracks. `seg` is mir_eval's agreement of boundaries.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import mir_eval
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from sordino.contracts import Evaluation, Prediction, Task
+from sordino.tasks._chord_names import DEGREES, NO_CHORD, ROOTS, UNKNOWN, parse_chord, transpose_chord
+
+QUALITIES = {"majmin": ("maj", "min"), "sevenths": ("maj", "min", "7", "maj7", "min7")}
+N_BASS = 13  # 12 pitch classes, none
+SCORES = ("majmin", "sevenths", "root", "thirds", "mirex")
+
+
+@dataclass
+class Chord(Task):
+    """The chords of a recording.
+
+    Attributes:
+        vocabulary: `majmin` or `sevenths`.
+        bass: whether the bass note is predicted too.
+        smoothing_s: how long another chord must be e times as likely before the answer changes.
+    """
+
+    name: ClassVar[str] = "chord"
+    title: ClassVar[str] = "Chords: root, quality, bass"
+    level: ClassVar = "frame"
+    label = "chord"
+    segment_s = 20.0
+
+    vocabulary: Literal["majmin", "sevenths"] = "majmin"
+    bass: bool = False
+    smoothing_s: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.vocabulary not in QUALITIES:
+            raise ValueError(f'vocabulary = "{self.vocabulary}" is not known; use majmin or sevenths')
+        self.chords = [NO_CHORD, *(f"{root}:{q}" for q in QUALITIES[self.vocabulary] for root in ROOTS)]
+
+    @property
+    def metric(self) -> str:
+        """The metric of the vocabulary."""
+        return self.vocabulary
+
+    @property
+    def n_outputs(self) -> int:
+        """Chord classes, and with `bass` 13 more."""
+        return len(self.chords) + N_BASS * self.bass
+
+    def parse(self, label: Any) -> list[list[Any]]:
+        """Read rows of start, end and chord.
+
+        Raises:
+            ValueError: a row is no interval, overlaps the one before, or names no chord.
+        """
+        rows = []
+        for number, row in enumerate(label):
+            try:
+                start_s, end_s, chord = float(row[0]), float(row[1]), str(row[2])
+            except (TypeError, ValueError, IndexError):
+                raise ValueError(f"chord {number + 1}: {row!r} is not start, end, chord") from None
+            if not 0 <= start_s <= end_s or (rows and start_s < rows[-1][1] - 0.01):
+                raise ValueError(
+                    f"chord {number + 1}: {start_s} to {end_s} s is reversed or overlaps the one before"
+                )
+            start_s = max(start_s, rows[-1][1]) if rows else start_s
+            if end_s > start_s:
+                rows.append([start_s, end_s, parse_chord(chord)])
+        return rows
+
+    def encode(
+        self, label: list[list[Any]], n_frames: int, frame_rate_hz: float, start_s: float = 0.0
+    ) -> Float[Tensor, "frame label"]:
+        """One at each frame's chord (and bass); frames without a chord of the vocabulary are zero."""
+        target = torch.zeros(n_frames, self.n_outputs)
+        middles = start_s + (np.arange(n_frames) + 0.5) / frame_rate_hz
+        for begin, end, chord in label:
+            frames = slice(*np.searchsorted(middles, (begin, end)))
+            index, bass = self._classes(chord)
+            if index is not None:
+                target[frames, index] = 1.0
+            if self.bass and bass is not None:
+                target[frames, len(self.chords) + bass] = 1.0
+        return target
+
+    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+        """Cross-entropy over the frames with a known chord; of the bass likewise, added."""
+        total = logits.new_zeros(())
+        for group in self._groups():
+            known = target[..., group].sum(-1) > 0
+            known = known if mask is None else known & mask
+            each = -(target[..., group] * logits[..., group].log_softmax(-1)).sum(-1)
+            total = total + (each * known).sum() / known.sum().clamp_min(1)
+        return total
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Softmax over chords, and over bass notes."""
+        return torch.cat([logits[..., group].softmax(-1) for group in self._groups()], -1)
+
+    def decode(self, probabilities: np.ndarray, frame_rate_hz: float) -> Prediction:
+        """The likeliest sequence of chords when changes cost something; the confidence is its mean probability."""
+        probabilities = np.asarray(probabilities, dtype=float)
+        if len(probabilities) == 0 or not np.any(probabilities > 0):
+            return Prediction([], 0.0)
+        path = smooth(probabilities[:, : len(self.chords)], self.smoothing_s * frame_rate_hz)
+        edges = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
+        rows = []
+        for begin, end in zip(edges[:-1], edges[1:], strict=True):
+            chord = self.chords[path[begin]]
+            if self.bass and chord != NO_CHORD:
+                chord += self._bass_of(chord, probabilities[begin:end, len(self.chords) :].sum(0))
+            rows.append([begin / frame_rate_hz, end / frame_rate_hz, chord])
+        return Prediction(rows, float(probabilities[np.arange(len(path)), path].mean()))
+
+    def score(self, reference: list[list[Any]], estimated: list[list[Any]]) -> dict[str, float]:
+        """mir_eval's comparisons, weighted by duration; an estimate is cut and filled with N to the reference's length."""
+        names = [*SCORES, *(("majmin_inv", "sevenths_inv") if self.bass else ())]
+        if not reference:
+            return dict.fromkeys([*names, "seg", "duration_s"], float("nan"))
+        times, labels = _split(reference)
+        est_times, est_labels = _split(estimated or [[times[0, 0], times[-1, 1], NO_CHORD]])
+        est_times, est_labels = mir_eval.util.adjust_intervals(
+            est_times, est_labels, times.min(), times.max(), NO_CHORD, NO_CHORD
+        )
+        both, ref, est = mir_eval.util.merge_labeled_intervals(times, labels, est_times, est_labels)
+        durations = mir_eval.util.intervals_to_durations(both)
+        result = {name: _accuracy(getattr(mir_eval.chord, name)(ref, est), durations) for name in names}
+        result["seg"] = _segmentation(times, labels, est_times, est_labels)
+        return {**result, "duration_s": float((times[:, 1] - times[:, 0]).sum())}
+
+    def evaluate(self, references: Sequence[Any], predictions: Sequence[Prediction]) -> Evaluation:
+        """Means weighted by the tracks' annotated durations, and the plain mean of the deciding metric."""
+        result = super().evaluate(references, predictions)
+        result.metrics.pop("duration_s", None)
+        if result.per_track:
+            result.metrics[f"{self.metric}_mean"] = result.metrics[self.metric]
+        weight = np.array([row["duration_s"] for row in result.per_track])
+        for name in result.metrics:
+            value = np.array([row.get(name, np.nan) for row in result.per_track])
+            known = np.isfinite(value)
+            if known.any():
+                result.metrics[name] = float(np.average(value[known], weights=weight[known]))
+        result.notes = [n for n in result.notes if not n.startswith("duration_s")]
+        result.notes.append(f"weighted by duration; {self.metric}_mean is the mean of tracks")
+        return result
+
+    def transpose(self, label: list[list[Any]], semitones: int) -> list[list[Any]]:
+        """Every root so many semitones higher (a bass is an interval above its root)."""
+        return [[start, end, transpose_chord(chord, semitones)] for start, end, chord in label]
+
+    def stretch(self, label: list[list[Any]], rate: float) -> list[list[Any]]:
+        """All times divided by `rate`."""
+        return [[start / rate, end / rate, chord] for start, end, chord in label]
+
+    def config(self) -> dict[str, Any]:
+        """The options."""
+        return asdict(self)
+
+    @cached_property
+    def plain_baseline(self) -> Any:
+        """Chroma compared with binary chord templates, smoothed."""
+        return self._match_templates
+
+    def _match_templates(self, waveform: np.ndarray, sample_rate_hz: float) -> list[list[Any]]:
+        from sordino.baselines.chroma_template import HOP_S, chroma, template_fit
+
+        templates = np.stack([np.roll(mir_eval.chord.QUALITIES[q], root) for q in QUALITIES[self.vocabulary]
+                              for root in range(12)]).astype(float)  # fmt: skip
+        features = chroma(waveform, sample_rate_hz)
+        silent = features.max(1, keepdims=True) == 0
+        fit = np.exp(12 * np.concatenate([np.where(silent, 1.0, 0.0), template_fit(features, templates)], 1))
+        plain = Chord(self.vocabulary, smoothing_s=self.smoothing_s)
+        return plain.decode(fit / fit.sum(1, keepdims=True), 1 / HOP_S).value
+
+    def _groups(self) -> list[slice]:
+        n = len(self.chords)
+        return [slice(0, n), slice(n, n + N_BASS)] if self.bass else [slice(0, n)]
+
+    def _classes(self, chord: str) -> tuple[int | None, int | None]:
+        """The chord's class and its bass's, None where unknown."""
+        if chord in (NO_CHORD, UNKNOWN):
+            return (0, N_BASS - 1) if chord == NO_CHORD else (None, None)
+        root, bitmap, bass = mir_eval.chord.encode(chord)
+        qualities = QUALITIES[self.vocabulary]
+        for quality in (*qualities[2:], *qualities[:2]):
+            shape = mir_eval.chord.QUALITIES[quality]
+            length = 12 if len(quality.strip("majin")) else 8
+            if np.array_equal(bitmap[:length], shape[:length]):
+                return 1 + 12 * qualities.index(quality) + root, (root + bass) % 12
+        return None, (root + bass) % 12
+
+    def _bass_of(self, chord: str, weights: np.ndarray) -> str:
+        bass = int(np.argmax(weights))
+        if bass == N_BASS - 1:
+            return ""
+        degree = (bass - ROOTS.index(chord.split(":")[0])) % 12
+        return f"/{DEGREES[degree]}" if degree else ""
+
+
+def smooth(probabilities: Float[np.ndarray, "frame label"], change_cost: float) -> np.ndarray:
+    """Viterbi: the path with the highest sum of log probabilities less `change_cost` per change, [frame] of classes."""
+    log = np.log(np.maximum(probabilities, 1e-8))
+    score, came = log[0], np.empty(log.shape, dtype=np.int16)
+    own = np.arange(log.shape[1])
+    for frame in range(1, len(log)):
+        best = int(np.argmax(score))
+        stay = score >= score[best] - change_cost
+        came[frame] = np.where(stay, own, best)
+        score = np.where(stay, score, score[best] - change_cost) + log[frame]
+    path = np.empty(len(log), dtype=int)
+    path[-1] = np.argmax(score)
+    for frame in range(len(log) - 1, 0, -1):
+        path[frame - 1] = came[frame, path[frame]]
+    return path
+
+
+def _split(rows: list[list[Any]]) -> tuple[np.ndarray, list[str]]:
+    """Intervals and labels without gaps: what no row covers is X."""
+    filled: list[list[Any]] = []
+    for row in rows:
+        if filled and row[0] > filled[-1][1]:
+            filled.append([filled[-1][1], row[0], UNKNOWN])
+        filled.append(row)
+    return np.array([row[:2] for row in filled], dtype=float), [row[2] for row in filled]
+
+
+def _accuracy(comparison: np.ndarray, durations: np.ndarray) -> float:
+    """The share of time that agrees, of what can be compared; nan if nothing can."""
+    known = comparison >= 0
+    return float(np.average(comparison[known], weights=durations[known])) if known.any() else float("nan")
+
+
+def _segmentation(
+    times: np.ndarray, labels: list[str], est_times: np.ndarray, est_labels: list[str]
+) -> float:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a single segment is no reason to warn
+        return float(mir_eval.chord.seg(mir_eval.chord.merge_chord_intervals(times, labels),
+                                        mir_eval.chord.merge_chord_intervals(est_times, est_labels)))  # fmt: skip
