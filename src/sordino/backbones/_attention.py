@@ -1,4 +1,4 @@
-"""Multi-head self-attention through PyTorch's fused kernel, with rotary positions, and sites for q, k, v, out and kv.
+"""Multi-head self-attention by PyTorch's fused kernel, with rotary positions; sites for q, k, v, out and kv.
 
 Paper: Su et al., RoFormer: Enhanced Transformer with Rotary Position Embedding, 2021, section 3.4
 https://arxiv.org/abs/2104.09864
@@ -36,8 +36,8 @@ class SelfAttention(nn.Module):
     Args:
         dim: width.
         n_heads: heads; dim / n_heads is a head's width.
-        rotary: `heads` turns queries and keys; `input` turns what enters the query and key projections (as the
-            published conformers do); `none` leaves positions to others.
+        rotary: `heads` turns queries and keys; `input` turns what enters the query and key projections (as
+            the published conformers do); `none` leaves positions to others.
         names: attribute names of the four projections q, k, v, out, as in the published files.
         dropout: on the attention weights, while training.
     """

@@ -1,11 +1,12 @@
 """The conformer layer of MusicFM, MuQ and mini.
 
-Half a feed-forward, self-attention, a convolution module, half a feed-forward, a norm; every sublayer reads a normed
-copy of the residual stream and is added to it. Parameter names are those of the published conformers.
+Half a feed-forward, self-attention, a convolution module, half a feed-forward, a norm; every sublayer reads a
+normed copy of the residual stream and is added to it. Parameter names are those of the published conformers.
 
 Paper: Gulati et al., Conformer: Convolution-augmented Transformer for Speech Recognition, 2020, section 2
 https://arxiv.org/abs/2005.08100
-Differs: frames that are padding are set to zero before the depthwise convolution, so they never reach a real frame.
+Differs: frames that are padding are set to zero before the depthwise convolution, so they never reach a real
+    frame.
 """
 
 from __future__ import annotations
@@ -16,31 +17,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sordino.backbones._attention import SelfAttention
+from sordino.backbones._feed_forward import FeedForward
 from sordino.sites import Join, Site, Tap
 
 
-class FeedForward(nn.Module):
-    """Linear, swish, Linear.
-
-    Args:
-        dim: width of the stream.
-        dim_inner: width between the two linears.
-        dropout: behind each of them, while training.
-    """
-
-    def __init__(self, dim: int, dim_inner: int, dropout: float = 0.0):
-        super().__init__()
-        self.intermediate_dense = nn.Linear(dim, dim_inner)
-        self.output_dense = nn.Linear(dim_inner, dim)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Float[Tensor, "batch frame dim"]) -> Float[Tensor, "batch frame dim"]:
-        """Each frame for itself."""
-        return self.dropout(self.output_dense(self.dropout(F.silu(self.intermediate_dense(x)))))
-
-
 class ChannelNorm(nn.LayerNorm):
-    """LayerNorm over the channels of [batch dim frame]: the same in training and evaluation, blind to padding."""
+    """LayerNorm over the channels of [batch dim frame]: the same in training and evaluation."""
 
     def forward(self, x: Float[Tensor, "batch dim frame"]) -> Float[Tensor, "batch dim frame"]:
         """Norm each frame."""
@@ -61,7 +43,9 @@ class ConvModule(nn.Module):
         super().__init__()
         self.layer_norm = nn.LayerNorm(dim)
         self.pointwise_conv1 = nn.Conv1d(dim, 2 * dim, 1, bias=False)
-        self.depthwise_conv = nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim, bias=False)
+        self.depthwise_conv = nn.Conv1d(
+            dim, dim, kernel_size, padding=kernel_size // 2, groups=dim, bias=False
+        )
         self.batch_norm = nn.BatchNorm1d(dim) if batch_norm else ChannelNorm(dim)
         self.pointwise_conv2 = nn.Conv1d(dim, dim, 1, bias=False)
         self.dropout = nn.Dropout(dropout)
@@ -131,8 +115,8 @@ class ConformerLayer(nn.Module):
         return self.final_layer_norm(x)
 
     def sites(self, path: str, layer: int) -> list[Site]:
-        """The sites of this layer, which lies at `path` and has the number `layer`, in the order of the signal."""
-        dim, inner = self.ffn1.intermediate_dense.in_features, self.ffn1.intermediate_dense.out_features
+        """The sites of this layer (number `layer`, at `path`), in the order of the signal."""
+        dim = self.final_layer_norm.normalized_shape[0]
 
         def site(name: str, role: str, dim_in: int = dim, dim_out: int = dim) -> Site:
             return Site(f"{path}.{name}", role, layer, dim_in, dim_out)
@@ -140,8 +124,7 @@ class ConformerLayer(nn.Module):
         def ffn(name: str) -> list[Site]:
             return [
                 site(f"{name}_layer_norm", "norm"),
-                site(f"{name}.intermediate_dense", "ffn.in", dim, inner),
-                site(f"{name}.output_dense", "ffn.out", inner, dim),
+                *self.get_submodule(name).sites(f"{path}.{name}", layer),
                 site(f"after_{name}", "after.ffn"),
             ]
 

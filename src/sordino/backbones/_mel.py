@@ -1,6 +1,7 @@
 """Log-mel spectrograms as the music models want them: HTK scale, unnormalised triangles, power, decibels.
 
-Differs: equals torchaudio's MelSpectrogram (HTK, no norm) followed by 10 log10 with a floor and no upper limit.
+Differs: equals torchaudio's MelSpectrogram (HTK, no norm) followed by 10 log10 with a floor and no upper
+    limit.
 """
 
 from __future__ import annotations
@@ -21,10 +22,14 @@ def mel_to_hz(mel: Tensor) -> Tensor:
 
 
 def mel_filters(sample_rate_hz: int, n_fft: int, n_mels: int) -> Float[Tensor, "bin mel"]:
-    """Triangles with peak 1, from 0 Hz to the Nyquist frequency."""
-    bins_hz = torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1, dtype=torch.float64)
-    top = hz_to_mel(torch.tensor(sample_rate_hz / 2, dtype=torch.float64))
-    edges_hz = mel_to_hz(torch.linspace(0, float(top), n_mels + 2, dtype=torch.float64))
+    """Triangles with peak 1, from 0 Hz to the Nyquist frequency.
+
+    On the CPU always: constants must be real even while the network around them is built on the meta device.
+    """
+    exact = {"dtype": torch.float64, "device": "cpu"}
+    bins_hz = torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1, **exact)
+    top = hz_to_mel(torch.tensor(sample_rate_hz / 2, **exact))
+    edges_hz = mel_to_hz(torch.linspace(0, float(top), n_mels + 2, **exact))
     width = edges_hz.diff()
     slopes = edges_hz[None, :] - bins_hz[:, None]
     down, up = -slopes[:, :-2] / width[:-1], slopes[:, 2:] / width[1:]
@@ -55,7 +60,7 @@ class LogMel(nn.Module):
     ):
         super().__init__()
         self.n_fft, self.hop_samples, self.pad_mode = n_fft, hop_samples, pad_mode
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        self.register_buffer("window", torch.hann_window(n_fft, device="cpu"), persistent=False)
         self.register_buffer("filters", mel_filters(sample_rate_hz, n_fft, n_mels), persistent=False)
 
     @torch.autocast("cpu", enabled=False)

@@ -1,0 +1,189 @@
+"""HuBERT's parts as MERT uses them: convolutions on the waveform and for positions, transformer layers.
+
+Paper: Hsu et al., HuBERT: Self-Supervised Speech Representation Learning, 2021, section 3.1
+https://arxiv.org/abs/2106.07447
+Differs: padding is set to zero before the position convolution and kept out of attention; no layers are
+    dropped at random in training; the position convolution's weight norm is folded into its weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from sordino.backbones._attention import SelfAttention
+from sordino.backbones._feed_forward import FeedForward
+from sordino.sites import Join, Site, Tap
+
+
+class WaveConv(nn.Module):
+    """A convolution, GELU behind it, and between them in the first one a norm of each channel over time.
+
+    Args:
+        channels_in: channels that come in.
+        channels: channels that go out.
+        kernel_size: of the convolution.
+        stride: of the convolution.
+        norm: whether this one has the norm.
+    """
+
+    def __init__(self, channels_in: int, channels: int, kernel_size: int, stride: int, norm: bool):
+        super().__init__()
+        self.conv = nn.Conv1d(channels_in, channels, kernel_size, stride, bias=False)
+        self.layer_norm = nn.GroupNorm(channels, channels) if norm else None
+
+    def forward(self, x: Float[Tensor, "batch channel time"]) -> Float[Tensor, "batch channel2 time2"]:
+        """Shorter by the stride."""
+        x = self.conv(x)
+        return F.gelu(x if self.layer_norm is None else self.layer_norm(x))
+
+
+class WaveConvs(nn.Module):
+    """The stack of convolutions from waveform to frames.
+
+    Args:
+        channels: of each convolution.
+        kernel_sizes: of each convolution.
+        strides: of each convolution.
+    """
+
+    def __init__(self, channels: Sequence[int], kernel_sizes: Sequence[int], strides: Sequence[int]):
+        super().__init__()
+        self.shapes = list(zip(kernel_sizes, strides, strict=True))
+        self.conv_layers = nn.ModuleList(
+            WaveConv(before, after, kernel_size, stride, norm=layer == 0)
+            for layer, ((before, after), (kernel_size, stride)) in enumerate(
+                zip(pairwise([1, *channels]), self.shapes, strict=True)
+            )
+        )
+
+    @property
+    def field_samples(self) -> int:
+        """How many samples one frame sees; no clip may be shorter."""
+        field = 1
+        for kernel_size, stride in reversed(self.shapes):
+            field = (field - 1) * stride + kernel_size
+        return field
+
+    def n_frames(self, n_samples: int) -> int:
+        """How many frames come out of `n_samples`."""
+        for kernel_size, stride in self.shapes:
+            n_samples = (n_samples - kernel_size) // stride + 1
+        return n_samples
+
+    def forward(self, waveform: Float[Tensor, "batch time"]) -> Float[Tensor, "batch frame channel"]:
+        """Frames before their projection."""
+        x = waveform[:, None]
+        for conv in self.conv_layers:
+            x = conv(x)
+        return rearrange(x, "batch channel frame -> batch frame channel")
+
+
+class FeatureProjection(nn.Module):
+    """Norm and linear layer from the convolutions to the encoder.
+
+    Args:
+        channels: that come in.
+        dim: width that goes out.
+        eps: of the norm.
+        norm: whether there is one.
+    """
+
+    def __init__(self, channels: int, dim: int, eps: float, norm: bool):
+        super().__init__()
+        self.layer_norm = nn.LayerNorm(channels, eps=eps) if norm else nn.Identity()
+        self.projection = nn.Linear(channels, dim)
+
+    def forward(self, x: Float[Tensor, "batch frame channel"]) -> Float[Tensor, "batch frame dim"]:
+        """Each frame for itself."""
+        return self.projection(self.layer_norm(x))
+
+
+class PositionConv(nn.Module):
+    """Positions by a wide grouped convolution over the frames themselves.
+
+    Args:
+        dim: width.
+        kernel_size: frames it sees.
+        groups: of channels.
+    """
+
+    def __init__(self, dim: int, kernel_size: int, groups: int):
+        super().__init__()
+        self.conv = nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2, groups=groups)
+
+    def forward(self, x: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
+        """What is to be added to the frames."""
+        n_tokens = x.shape[1]
+        x = self.conv(rearrange(x, "batch token dim -> batch dim token"))
+        # An even kernel gives one token too many, at the end.
+        return F.gelu(rearrange(x[..., :n_tokens], "batch dim token -> batch token dim"))
+
+
+class TransformerLayer(nn.Module):
+    """Self-attention and feed-forward, with the norm behind each sum or before each sublayer.
+
+    Args:
+        dim: width.
+        n_heads: attention heads.
+        dim_inner: width inside the feed-forward.
+        norm_first: norm what a sublayer reads (MERT 330M) instead of each sum (MERT 95M).
+        eps: of the norms.
+        dropout: everywhere, while training.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        n_heads: int,
+        dim_inner: int,
+        norm_first: bool,
+        eps: float = 1e-5,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.norm_first = norm_first
+        self.tokens = Tap()
+        names = ("q_proj", "k_proj", "v_proj", "out_proj")
+        self.attention = SelfAttention(dim, n_heads, "none", names, dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.after_attn = Join()
+        self.layer_norm = nn.LayerNorm(dim, eps=eps)
+        self.feed_forward = FeedForward(dim, dim_inner, dropout, F.gelu)
+        self.after_ffn = Join()
+        self.final_layer_norm = nn.LayerNorm(dim, eps=eps)
+
+    def forward(
+        self, x: Float[Tensor, "batch token dim"], mask: Bool[Tensor, "batch token"] | None, n_prompt: int = 0
+    ) -> Float[Tensor, "batch token dim"]:
+        """One layer over tokens, of which the first `n_prompt` are prompts."""
+        x, _ = self.tokens(x, n_prompt)
+        source = self.layer_norm(x) if self.norm_first else x
+        x = self.after_attn(x, self.dropout(self.attention(source, mask)), source)
+        if self.norm_first:
+            source = self.final_layer_norm(x)
+            return self.after_ffn(x, self.feed_forward(source), source)
+        x = self.layer_norm(x)
+        return self.final_layer_norm(self.after_ffn(x, self.feed_forward(x), x))
+
+    def sites(self, path: str, layer: int) -> list[Site]:
+        """The sites of this layer (number `layer`, at `path`), in the order of the signal."""
+        dim = self.layer_norm.normalized_shape[0]
+
+        def site(name: str, role: str) -> Site:
+            return Site(f"{path}.{name}", role, layer, dim, dim)
+
+        attention = [*self.attention.sites(f"{path}.attention", layer, dim), site("after_attn", "after.attn")]
+        feed_forward = [
+            *self.feed_forward.sites(f"{path}.feed_forward", layer),
+            site("after_ffn", "after.ffn"),
+        ]
+        norm, final_norm = site("layer_norm", "norm"), site("final_layer_norm", "norm")
+        if self.norm_first:
+            return [norm, *attention, final_norm, *feed_forward]
+        return [*attention, norm, *feed_forward, final_norm]
