@@ -26,7 +26,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from sordino.contracts import Evaluation, Prediction, Task
 from sordino.tasks._chord_names import DEGREES, NO_CHORD, ROOTS, UNKNOWN, parse_chord, transpose_chord

@@ -1,0 +1,170 @@
+"""Tagging: which of many tags belong to a recording.
+
+Paper: Parameter-Efficient Transfer Learning for Music Foundation Models, 2024, arXiv 2411.19371: binary cross-entropy, macro
+mAP and ROC-AUC.
+Differs: a tag without a positive or without a negative track is undefined, named in the notes and left out of the mean.
+
+Conventions:
+- A label is a sorted list of tags. The vocabulary is learned from the training labels; other tags are ignored.
+- `map` and `roc_auc` are means over tags (as scikit-learn's `macro`); `f1` is the mean over tags of hard answers. Per track:
+  precision, recall and F1 of its hard answer. A prediction without probabilities counts as 1 for its tags and 0 for others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from sordino.contracts import Evaluation, Prediction, Task
+from sordino.tasks._tag_metrics import average_precision, best_thresholds, roc_auc
+
+MAX_WEIGHT = 50.0
+
+
+@dataclass
+class Tagging(Task):
+    """Tags of a recording.
+
+    Attributes:
+        label: the label of a track that holds its tags, such as `tags` or `instruments`.
+        balance: whether rare tags' positives weigh more in the loss (by negatives per positive, at most 50).
+        tags: the vocabulary; learned by `fit` when empty.
+        weights: the positives' weights, learned by `fit`.
+        thresholds: from which probability on a tag is given, learned by `tune`; 0.5 each when empty.
+    """
+
+    name: ClassVar[str] = "tagging"
+    title: ClassVar[str] = "Tagging: many tags, each yes or no"
+    level: ClassVar = "clip"
+    metric = "map"
+    segment_s = 10.0
+
+    label: str = "tags"
+    balance: bool = False
+    tags: list[str] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    thresholds: list[float] = field(default_factory=list)
+
+    def parse(self, label: Any) -> list[str]:
+        """Read a list of tags, a text with tags between `,`, `;` or `|`, or a mapping from tag to yes or no.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        if isinstance(label, Mapping):
+            label = [tag for tag, given in label.items() if given]
+        if isinstance(label, str):
+            label = re.split(r"[,;|]", label)
+        if label is None or not isinstance(label, (Sequence, set, frozenset)):
+            raise ValueError(f"{self.label} {label!r} is not a list of tags")
+        return sorted({str(tag).strip() for tag in label} - {""})
+
+    def fit(self, labels: Sequence[list[str]]) -> None:
+        """Learn the vocabulary (unless given) and the weights of positives."""
+        counts = Counter(tag for tags in labels for tag in tags)
+        self.tags = list(self.tags) or sorted(counts)
+        if not self.tags:
+            raise ValueError(f"{self.label}: no track of the training split has a tag")
+        share = [(len(labels) - counts[tag]) / max(counts[tag], 1) for tag in self.tags]
+        self.weights = (
+            [float(np.clip(value, 1 / MAX_WEIGHT, MAX_WEIGHT)) for value in share] if self.balance else []
+        )
+        self.frequencies = [counts[tag] / max(len(labels), 1) for tag in self.tags]
+
+    @property
+    def n_outputs(self) -> int:
+        """One output per tag."""
+        if not self.tags:
+            raise ValueError(
+                "tagging has no tags yet: give tags = [...] or call fit with the training labels"
+            )
+        return len(self.tags)
+
+    def encode(
+        self, label: list[str], n_frames: int = 1, frame_rate_hz: float = 1.0, start_s: float = 0.0
+    ) -> Float[Tensor, " label"]:
+        """One at each tag of the vocabulary that is given."""
+        return torch.tensor([float(tag in label) for tag in self.tags])
+
+    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+        """Binary cross-entropy."""
+        weight = torch.tensor(self.weights, device=logits.device) if self.weights else None
+        return functional.binary_cross_entropy_with_logits(logits, target.to(logits.dtype), pos_weight=weight)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Sigmoid of each tag."""
+        return logits.sigmoid()
+
+    def decode(self, probabilities: np.ndarray, frame_rate_hz: float = 1.0) -> Prediction:
+        """The tags at or above their thresholds; every tag's probability among the details."""
+        thresholds = self.thresholds or [0.5] * len(self.tags)
+        named = {tag: float(p) for tag, p in zip(self.tags, probabilities, strict=True)}
+        given = [tag for tag, least in zip(self.tags, thresholds, strict=True) if named[tag] >= least]
+        return Prediction(sorted(given), None, {"probabilities": named})
+
+    def tune(self, probabilities: Float[np.ndarray, "track label"], labels: Sequence[list[str]]) -> None:
+        """Set each tag's threshold to the one with the best F1 on (validation) tracks."""
+        self.thresholds = best_thresholds(self._matrix(labels), np.asarray(probabilities)).tolist()
+
+    def score(self, reference: list[str], estimated: list[str]) -> dict[str, float]:
+        """Precision, recall and F1 of one track's tags, of the vocabulary; 1 where there are none and none is given."""
+        true, given = (set(tags) & set(self.tags) for tags in (reference, estimated))
+        hits = len(true & given)
+        precision = hits / len(given) if given else float(not true)
+        recall = hits / len(true) if true else float(not given)
+        return {"f1": 2 * hits / (len(true) + len(given)) if true or given else 1.0,
+                "precision": precision, "recall": recall}  # fmt: skip
+
+    def evaluate(self, references: Sequence[list[str]], predictions: Sequence[Prediction]) -> Evaluation:
+        """Macro mAP, ROC-AUC and F1 over tags; scores by tag among the tables."""
+        rows = [self.score(r, p.value) for r, p in zip(references, predictions, strict=True)]
+        if not rows:
+            return Evaluation(dict.fromkeys(("map", "roc_auc", "f1"), float("nan")), [])
+        targets, hard = self._matrix(references), self._matrix([p.value for p in predictions])
+        scores = hard.astype(float)
+        for row, prediction in enumerate(predictions):
+            if "probabilities" in prediction.details:
+                scores[row] = [prediction.details["probabilities"][tag] for tag in self.tags]
+        both = 2.0 * (targets & hard).sum(0)
+        present = (targets | hard).any(0)
+        f1 = np.where(present, both / np.where(present, targets.sum(0) + hard.sum(0), 1), np.nan)
+        tables = {"map": average_precision(targets, scores), "roc_auc": roc_auc(targets, scores), "f1": f1}
+        undefined = [tag for tag, value in zip(self.tags, tables["map"], strict=True) if np.isnan(value)]
+        notes = [
+            f"undefined without a positive or a negative track, left out of the means: {', '.join(undefined)}"
+        ]
+        by_tag = {name: dict(zip(self.tags, values.tolist(), strict=True)) for name, values in tables.items()}
+        means = {
+            name: float(np.nanmean(v)) if np.isfinite(v).any() else float("nan") for name, v in tables.items()
+        }
+        return Evaluation(means, rows, notes if undefined else [], {"by_tag": by_tag})
+
+    def config(self) -> dict[str, Any]:
+        """Options, vocabulary, weights and thresholds."""
+        return asdict(self)
+
+    @cached_property
+    def plain_baseline(self) -> Any:
+        """The tags that most training tracks have (known after `fit`), whatever the sound."""
+        frequencies = getattr(self, "frequencies", None)
+        if frequencies is None:
+            return None
+        usual = sorted(tag for tag, share in zip(self.tags, frequencies, strict=True) if share >= 0.5)
+        return lambda waveform, sample_rate_hz: usual
+
+    def _matrix(self, labels: Sequence[list[str]]) -> np.ndarray:
+        index = {tag: column for column, tag in enumerate(self.tags)}
+        matrix = np.zeros((len(labels), len(self.tags)), dtype=bool)
+        for row, tags in enumerate(labels):
+            matrix[row, [index[tag] for tag in tags if tag in index]] = True
+        return matrix
