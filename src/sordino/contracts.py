@@ -380,11 +380,13 @@ class Evaluation:
         metrics: name to value, the task's `metric` among them.
         per_track: one dict per track, in the order of the tracks.
         notes: what a reader must know of these numbers (undefined tags, conventions).
+        tables: what is no single number (a confusion matrix, scores by tag), JSON-able.
     """
 
     metrics: dict[str, float]
     per_track: list[dict[str, float]]
     notes: list[str] = field(default_factory=list)
+    tables: dict[str, Any] = field(default_factory=dict)
 
 
 class Task(ABC):
