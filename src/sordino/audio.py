@@ -22,6 +22,14 @@ import soxr
 from jaxtyping import Float32
 
 FORMATS = (".aif", ".aiff", ".au", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav")
+_CODINGS = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".opus": ("OGG", "OPUS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+    ".au": ("AU", "PCM_16"),
+}
 MARGIN_FRAMES = 512  # read beside a stretch, so that the resampler's filter finds its neighbours
 
 
@@ -136,6 +144,16 @@ def fingerprint(path: str | Path) -> str:
     """A hash of the file's bytes, 16 hexadecimal digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+
+
+def write(path: str | Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
+    """Write a sound file, [time] or [time channel], in the format of its suffix (16 bit where it can be)."""
+    path = Path(path)
+    container, coding = _CODINGS.get(path.suffix.lower(), (None, None))
+    if container is None:
+        raise AudioError(f"{path}: sound is written as {' '.join(_CODINGS)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, waveform, sample_rate_hz, format=container, subtype=coding)
 
 
 @contextmanager
