@@ -95,6 +95,11 @@ class Backbone(nn.Module, ABC):
     def tiny(cls, seed: int = 0) -> Backbone:
         """A random miniature of the same kind (2 layers, a few thousand parameters) for tests."""
 
+    @classmethod
+    def where(cls) -> str:
+        """Where the weights are, or how to get them, one line for each set of weights."""
+        return "random or built in"
+
     @abstractmethod
     def n_frames(self, n_samples: int) -> int:
         """How many frames a clip of `n_samples` gives (at least 1)."""
