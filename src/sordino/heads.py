@@ -1,9 +1,9 @@
 """Heads: which hidden states are read, how frames become a clip, and the small network on top.
 
-Paper: Parameter-Efficient Transfer Learning for Music Foundation Models, 2024, arXiv 2411.19371: mean over time, then
-Linear(d, d), Dropout 0.5, ReLU, Linear(d, n_out).
-Differs: a learned mix of layers, attentive pooling and mean-and-deviation pooling are offered beside it; padding is
-masked out of every pooling.
+Paper: Parameter-Efficient Transfer Learning for Music Foundation Models, 2024, arXiv 2411.19371: mean over
+time, then Linear(d, d), Dropout 0.5, ReLU, Linear(d, n_out).
+Differs: a learned mix of layers, attentive pooling and mean-and-deviation pooling are offered beside it;
+padding is masked out of every pooling.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class HeadConfig:
     """What a head is made of.
 
     Attributes:
-        layers: the hidden states it reads: `last`, one (`6`; `0` is what enters layer 1), several with learned weights
-            (`all`, `4-9`), or their plain mean (`mean:4-9`).
-        pool: how the frames of a clip become one vector: `mean`, `attention`, or `mean_std` (both, side by side).
+        layers: the hidden states it reads: `last`, one (`6`; `0`: what enters layer 1), several with learned
+            weights (`all`, `4-9`), or their plain mean (`mean:4-9`).
+        pool: how frames become one vector: `mean`, `attention`, or `mean_std` (both, side by side).
         hidden: width of the hidden layer; -1: as wide as the backbone, 0: none, a linear head.
         dropout: share of the hidden layer that is dropped in training.
     """

@@ -1,7 +1,7 @@
 """Key and chords from chroma: spectral peaks folded into pitch classes, compared with profiles.
 
-Paper: Gomez, Tonal description of music audio signals, 2006 (chroma from spectral peaks, tuning, harmonics); Temperley,
-Music and Probability, 2007 (key profiles).
+Paper: Gomez, Tonal description of music audio signals, 2006 (chroma from spectral peaks, tuning,
+harmonics); Temperley, Music and Probability, 2007 (key profiles).
 Differs: magnitudes are whitened by their mean over about an octave, so that timbre counts less.
 
 Conventions: pitch class 0 is C; a waveform is mono [time], any rate from 8 kHz on.
@@ -23,7 +23,7 @@ MINOR_PROFILE = np.array([0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747
 
 
 def chroma(waveform: Float[np.ndarray, " time"], sample_rate_hz: float) -> Float[np.ndarray, "frame 12"]:
-    """The strength of each pitch class every 0.1 s, each frame's strongest being 1 (silent frames are zero)."""
+    """The strength of each pitch class every 0.1 s; the strongest of a frame is 1, a silent frame 0."""
     rows, pitch, strength = _peaks(waveform, sample_rate_hz)
     n_frames = max(1, round(len(waveform) / sample_rate_hz / HOP_S))
     folded = np.zeros((n_frames, 12))

@@ -1,7 +1,9 @@
 """Onsets from spectral flux, and the tempo from their autocorrelation.
 
-Paper: Ellis, Beat Tracking by Dynamic Programming, 2007 (onset strength, autocorrelation with a preference for 120 BPM).
-Differs: a period is scored with its multiples, so that the answer is a period of the music and not of one coincidence.
+Paper: Ellis, Beat Tracking by Dynamic Programming, 2007 (onset strength, autocorrelation with a preference
+for 120 BPM).
+Differs: a period is scored with its multiples, so that the answer is a period of the music and not of one
+coincidence.
 
 Conventions: a waveform is mono [time], any rate from 8 kHz on; the envelope has 100 values per second.
 """
@@ -47,7 +49,7 @@ def onset_envelope(
 def tempo_strength(
     envelope: Float[np.ndarray, " frame"], rate_hz: float, bpm: Float[np.ndarray, " tempo"]
 ) -> Float[np.ndarray, " tempo"]:
-    """How well each tempo explains an envelope: its autocorrelation at one to four periods, weighted towards 120 BPM."""
+    """How well each tempo explains an envelope: its autocorrelation at 1 to 4 periods, around 120 BPM."""
     n = len(envelope)
     spectrum = np.fft.rfft(envelope - envelope.mean(), 2 ** int(np.ceil(np.log2(2 * n))))
     correlation = np.fft.irfft(np.abs(spectrum) ** 2)[:n]

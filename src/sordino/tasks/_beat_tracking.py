@@ -1,10 +1,11 @@
 """From activations to beats: sub-frame peaks, a tracker by dynamic programming, and bars.
 
-Paper: Krebs, Boeck and Widmer, An efficient state-space model for joint tempo and meter tracking, 2015 (tempo may change
-at beats only, at a cost that grows with the relative change); Ellis, Beat Tracking by Dynamic Programming, 2007.
-Differs: ours is a semi-Markov model: its state is (time of a beat, interval since the last). A path's score is the sum of
-its beats' logits (the log-likelihood ratio against a model without beats) less the cost of tempo changes, so pieces
-without beats cost nothing, and a path begins and ends where the music does.
+Paper: Krebs, Boeck and Widmer, An efficient state-space model for joint tempo and meter tracking, 2015
+(tempo may change at beats only, at a cost that grows with the relative change); Ellis, Beat Tracking by
+Dynamic Programming, 2007.
+Differs: ours is a semi-Markov model: its state is (time of a beat, interval since the last). A path's score
+is the sum of its beats' logits (the log-likelihood ratio against a model without beats) less the cost of
+tempo changes, so pieces without beats cost nothing, and a path begins and ends where the music does.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def pick_peaks(
 
 
 def peak_offset(activation: np.ndarray, peaks: np.ndarray) -> np.ndarray:
-    """Where the top of a triangle through a peak and its neighbours lies, -0.5 to 0.5 frames from the peak."""
+    """Where the top of a triangle through a peak and its neighbours lies, -0.5 to 0.5 frames off."""
     inside = (peaks > 0) & (peaks < len(activation) - 1)
     left = activation[np.maximum(peaks - 1, 0)]
     right = activation[np.minimum(peaks + 1, len(activation) - 1)]
@@ -84,7 +85,12 @@ def track_beats(
 
 
 def _forward(logit: np.ndarray, interval: np.ndarray) -> tuple[int, int, np.ndarray]:
-    """The end of the best path (-1: none), its last interval's index, and for every (time, next interval) the one before."""
+    """Every path at once.
+
+    Returns:
+        The end of the best path (-1: none), its last interval's index, and for every (time, next interval) the
+        index of the interval before.
+    """
     n, width, block = len(logit), len(interval), int(interval[0])
     cost = CHANGE_COST * np.log(interval)
     reach = int(interval[-1]) + block

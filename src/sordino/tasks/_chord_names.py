@@ -1,7 +1,8 @@
 """Names of chords: Harte's syntax and lead-sheet names in, one spelling out.
 
 Paper: Harte et al., Symbolic representation of musical chords, 2005.
-Conventions: `root:quality(extensions)/bass` with the root spelt as in `ROOTS`, `N` for no chord, `X` for an unknown one.
+Conventions: `root:quality(extensions)/bass` with the root spelt as in `ROOTS`, `N` for no chord, `X` for an
+unknown one.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import mir_eval
 ROOTS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 DEGREES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
 NO_CHORD, UNKNOWN = "N", "X"
-LEAD_SHEET = {"": "maj", "M": "maj", "m": "min", "-": "min", "m7": "min7", "-7": "min7", "M7": "maj7", "6": "maj6",
-              "m6": "min6", "o": "dim", "°": "dim", "dim": "dim", "o7": "dim7", "ø": "hdim7", "ø7": "hdim7", "m7b5": "hdim7",
-              "+": "aug", "aug": "aug", "sus": "sus4", "mM7": "minmaj7", "m9": "min9", "M9": "maj9"}  # fmt: skip
+LEAD_SHEET = {
+    **{"": "maj", "M": "maj", "6": "maj6", "M7": "maj7", "M9": "maj9", "+": "aug", "sus": "sus4"},
+    **{"m": "min", "-": "min", "m6": "min6", "m7": "min7", "-7": "min7", "m9": "min9", "mM7": "minmaj7"},
+    **{"o": "dim", "°": "dim", "o7": "dim7", "ø": "hdim7", "ø7": "hdim7", "m7b5": "hdim7"},
+}
 
 
 def parse_chord(text: str) -> str:

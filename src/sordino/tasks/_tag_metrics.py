@@ -1,7 +1,7 @@
 """Average precision and area under the ROC curve of many tags at once, quick enough for a bootstrap.
 
-Conventions: as in scikit-learn (`average_precision_score`, `roc_auc_score`): equal scores form one threshold. A tag without a
-positive, or without a negative, is undefined: nan.
+Conventions: as in scikit-learn (`average_precision_score`, `roc_auc_score`): equal scores form one
+threshold. A tag without a positive, or without a negative, is undefined: nan.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def roc_auc(
 def best_thresholds(
     targets: Bool[np.ndarray, "track label"], scores: Float[np.ndarray, "track label"], fallback: float = 0.5
 ) -> Float[np.ndarray, " label"]:
-    """Per tag, the threshold with the highest F1 (a score at the threshold counts as chosen); fallback where undefined."""
+    """Per tag, the threshold with the highest F1 (scores at it are chosen); `fallback` where undefined."""
     order = np.argsort(-scores, axis=0, kind="stable")
     hits = np.take_along_axis(targets, order, 0).cumsum(0)
     ranked = np.take_along_axis(scores, order, 0)

@@ -1,18 +1,18 @@
 """Beats and downbeats.
 
-Paper: Foscarin, Schlueter and Widmer, Beat This! Accurate beat tracking without DBN postprocessing, 2024 (shift-tolerant
-loss, two outputs). Metrics: Davies, Degara and Plumbley, Evaluation methods for musical audio beat tracking algorithms,
-2009, through mir_eval.
-Differs: the zone around a beat in which the peak may fall is written into the target, in seconds and not in frames, and
-positives and negatives count alike in every batch.
+Paper: Foscarin, Schlueter and Widmer, Beat This! Accurate beat tracking without DBN postprocessing, 2024
+(shift-tolerant loss, two outputs). Metrics: Davies, Degara and Plumbley, Evaluation methods for musical
+audio beat tracking algorithms, 2009, through mir_eval.
+Differs: the zone around a beat in which the peak may fall is written into the target, in seconds and not in
+frames, and positives and negatives count alike in every batch.
 
 Conventions:
-- A label is `{"beats": [s, ...], "downbeats": [s, ...] or None}`; None: where the bars begin is not known. Every downbeat is
-  a beat. Frame i lies at i / frame_rate_hz seconds.
-- The target is a triangle around each beat: 1 at the beat, falling to 0 beyond 40 ms, so that the fraction of a frame is kept
-  (one frame of MusicFM is 40 ms); -1 in the second column where the bars are not known.
-- `f_measure`, `cmlt`, `amlt` leave out the first five seconds, as mir_eval does; `_full` ones do not. What has no reference
-  beats is undefined (nan), an estimate without beats scores 0.
+- A label is `{"beats": [s, ...], "downbeats": [s, ...] or None}`; None: where the bars begin is not known.
+  Every downbeat is a beat. Frame i lies at i / frame_rate_hz seconds.
+- The target is a triangle around each beat: 1 at the beat, falling to 0 beyond 40 ms, so that the fraction
+  of a frame is kept (one frame of MusicFM is 40 ms); -1 in the second column where the bars are not known.
+- `f_measure`, `cmlt`, `amlt` leave out the first five seconds, as mir_eval does; `_full` ones do not. What
+  has no reference beats is undefined (nan), an estimate without beats scores 0.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from sordino.contracts import Prediction, Task
 from sordino.tasks._beat_tracking import find_bars, pick_peaks, track_beats
 
 ZONE_S = 0.04
-PEAK = 0.7  # a target's local maximum above this is a beat (a triangle half a frame beside its top has 0.75 or more)
+PEAK = 0.7  # a target's local maximum above this is a beat (half a frame off, it is 0.75 or more)
 MAX_ZONE_FRAMES = 4
 SKIPPED_S = 5.0
 
@@ -43,7 +43,7 @@ class Beat(Task):
     """Beat and downbeat times.
 
     Attributes:
-        decoder: `dp`, a tracker that prefers an even tempo and whole bars, or `peaks`, every peak above `threshold`.
+        decoder: `dp`, a tracker with an even tempo and whole bars, or `peaks`, all peaks above `threshold`.
         threshold: for `peaks`.
     """
 
@@ -100,7 +100,7 @@ class Beat(Task):
         return torch.as_tensor(target, dtype=torch.float32)
 
     def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
-        """Binary cross-entropy, the best frame of a beat's zone for the beat, frames outside of all zones against."""
+        """Binary cross-entropy: for each beat the best frame of its zone, against it all frames outside of zones."""
         real = target >= 0 if mask is None else (target >= 0) & mask[..., None]
         zone = (target > 0) & real
         beat = zone & (target >= PEAK) & (target >= _neighbourhood(target, 1))
@@ -135,7 +135,7 @@ class Beat(Task):
         return Prediction(value, float(beat[frames].mean()), details)
 
     def score(self, reference: dict[str, Any], estimated: dict[str, Any]) -> dict[str, float]:
-        """F-measure (70 ms), CMLt, AMLt of the beats and F-measure of the downbeats, after 5 s and in full."""
+        """F-measure (70 ms), CMLt, AMLt of the beats and F-measure of downbeats, after 5 s and in full."""
         result = {}
         for suffix, skipped_s in (("", SKIPPED_S), ("_full", 0.0)):
             beats = [_after(label["beats"], skipped_s) for label in (reference, estimated)]
@@ -172,7 +172,7 @@ def _track_onsets(waveform: np.ndarray, sample_rate_hz: float) -> dict[str, Any]
 
 
 def _triangles(times_s: np.ndarray, n_frames: int, frame_rate_hz: float) -> np.ndarray:
-    """The height above each frame of the highest triangle; a triangle reaches one frame further than its zone."""
+    """The height above each frame of the highest triangle, which ends one frame outside its zone."""
     reach = min(max(1, round(ZONE_S * frame_rate_hz)), MAX_ZONE_FRAMES) + 1
     result = np.zeros(n_frames)
     position = times_s * frame_rate_hz

@@ -1,16 +1,18 @@
 """Chords over time: root, quality and, if wanted, bass.
 
-Paper: Harte et al., Symbolic representation of musical chords, 2005 (syntax); Pauwels and Peeters, Evaluating automatically
-estimated chord sequences, 2013 (metrics), through mir_eval.
+Paper: Harte et al., Symbolic representation of musical chords, 2005 (syntax); Pauwels and Peeters,
+Evaluating automatically estimated chord sequences, 2013 (metrics), through mir_eval.
 
 Conventions:
-- A label is `[[start_s, end_s, chord], ...]` in order of time; a chord is `N`, `X` (unknown) or `root:quality(extensions)/bass`
-  in Harte's syntax, its root spelt C Db D Eb E F F# G Ab A Bb B. Lead-sheet names (`Cm7`, `F#maj7`, `Bbdim`) are understood.
-- Vocabularies: `majmin` (N and 24 triads), `sevenths` (N and 12 roots x maj min 7 maj7 min7). A chord outside is trained as its
-  triad where that is major or minor, and else left out of the loss, as are frames that no chord covers.
+- A label is `[[start_s, end_s, chord], ...]` in order of time; a chord is `N`, `X` (unknown) or
+  `root:quality(extensions)/bass` in Harte's syntax, its root spelt C Db D Eb E F F# G Ab A Bb B. Lead-sheet
+  names (`Cm7`, `F#maj7`, `Bbdim`) are understood.
+- Vocabularies: `majmin` (N and 24 triads), `sevenths` (N and 12 roots x maj min 7 maj7 min7). A chord
+  outside is trained as its triad where that is major or minor, and else left out of the loss, as are frames
+  that no chord covers.
 - Frame i spans i to i + 1 over frame_rate_hz; its chord is the one in its middle.
-- Scores of a track are weighted by duration; of several tracks too (`majmin`, `root`, ...), `majmin_mean` is the plain mean of
-  tracks. `seg` is mir_eval's agreement of boundaries.
+- Scores of a track are weighted by duration; of several tracks too (`majmin`, `root`, ...), `majmin_mean`
+  is the plain mean of tracks. `seg` is mir_eval's agreement of boundaries.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import mir_eval
@@ -121,14 +124,14 @@ class Chord(Task):
         return torch.cat([logits[..., group].softmax(-1) for group in self._groups()], -1)
 
     def decode(self, probabilities: np.ndarray, frame_rate_hz: float) -> Prediction:
-        """The likeliest sequence of chords when changes cost something; the confidence is its mean probability."""
+        """The likeliest sequence when changes cost something; the confidence is its mean probability."""
         probabilities = np.asarray(probabilities, dtype=float)
         if len(probabilities) == 0 or not np.any(probabilities > 0):
             return Prediction([], 0.0)
         path = smooth(probabilities[:, : len(self.chords)], self.smoothing_s * frame_rate_hz)
         edges = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), len(path)]
         rows = []
-        for begin, end in zip(edges[:-1], edges[1:], strict=True):
+        for begin, end in pairwise(edges):
             chord = self.chords[path[begin]]
             if self.bass and chord != NO_CHORD:
                 chord += self._bass_of(chord, probabilities[begin:end, len(self.chords) :].sum(0))
@@ -136,7 +139,7 @@ class Chord(Task):
         return Prediction(rows, float(probabilities[np.arange(len(path)), path].mean()))
 
     def score(self, reference: list[list[Any]], estimated: list[list[Any]]) -> dict[str, float]:
-        """mir_eval's comparisons, weighted by duration; an estimate is cut and filled with N to the reference's length."""
+        """mir_eval's comparisons, weighted by duration; the estimate is cut or filled with N."""
         names = [*SCORES, *(("majmin_inv", "sevenths_inv") if self.bass else ())]
         if not reference:
             return dict.fromkeys([*names, "seg", "duration_s"], float("nan"))
@@ -221,7 +224,7 @@ class Chord(Task):
 
 
 def smooth(probabilities: Float[np.ndarray, "frame label"], change_cost: float) -> np.ndarray:
-    """Viterbi: the path with the highest sum of log probabilities less `change_cost` per change, [frame] of classes."""
+    """Viterbi: the classes with the highest sum of log probabilities less `change_cost` per change."""
     log = np.log(np.maximum(probabilities, 1e-8))
     score, came = log[0], np.empty(log.shape, dtype=np.int16)
     own = np.arange(log.shape[1])
@@ -258,5 +261,5 @@ def _segmentation(
 ) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a single segment is no reason to warn
-        return float(mir_eval.chord.seg(mir_eval.chord.merge_chord_intervals(times, labels),
-                                        mir_eval.chord.merge_chord_intervals(est_times, est_labels)))  # fmt: skip
+        merge = mir_eval.chord.merge_chord_intervals
+        return float(mir_eval.chord.seg(merge(times, labels), merge(est_times, est_labels)))

@@ -1,8 +1,8 @@
 """Classification: exactly one of several classes, such as a genre, an instrument, a composer.
 
 Conventions:
-- A label is the name of a class, a text. The classes are learned from the training labels. A reference of another class
-  counts as wrong in the accuracy and stands in the confusion matrix.
+- A label is the name of a class, a text. The classes are learned from the training labels. A reference of
+  another class counts as wrong in the accuracy and stands in the confusion matrix.
 - `f1` is the mean over the classes that occur as reference or answer (scikit-learn's `macro`).
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -92,7 +91,7 @@ class Classification(Task):
         return {"accuracy": float(reference == estimated)}
 
     def evaluate(self, references: Sequence[str], predictions: Sequence[Prediction]) -> Evaluation:
-        """Accuracy and macro F1; F1 by class and the confusion matrix (rows are references) among the tables."""
+        """Accuracy and macro F1; by class, and the confusion matrix (rows: references), in the tables."""
         result = super().evaluate(references, predictions)
         answers = [p.value for p in predictions]
         names = sorted({*self.classes, *references, *answers})
@@ -111,7 +110,7 @@ class Classification(Task):
         """Options and classes."""
         return asdict(self)
 
-    @cached_property
+    @property
     def plain_baseline(self) -> Any:
         """The most frequent class of the training labels (known after `fit`), whatever the sound."""
         usual = getattr(self, "usual", None)

@@ -1,15 +1,18 @@
 """Key: one of 24 major and minor keys, or none.
 
-Paper: Parameter-Efficient Transfer Learning for Music Foundation Models, 2024, arXiv 2411.19371: 24 classes, weighted score.
-Differs: a 25th class for "no key"; the weighted score follows mir_eval (the paper's public code gives the half point to
-fifths in both directions, which is `weighted_score_descending` here).
+Paper: Parameter-Efficient Transfer Learning for Music Foundation Models, 2024, arXiv 2411.19371: 24
+classes, weighted score.
+Differs: a 25th class for "no key"; the weighted score follows mir_eval (the paper's public code gives the
+half point to fifths in both directions, which is `weighted_score_descending` here).
 
 Conventions:
-- A label is `C major` to `B minor`, or `none`. Tonics are written as the usual key signatures have them: Db not C# major,
-  C# not Db minor, F# major, Eb minor.
-- Understood beside it: `c#m`, `A:min`, `Ab`, `a` (a small letter alone is minor), `E-flat major`, `e- minor`, `♯ ♭`, German
-  `fis-Moll`, `H-Dur`, `B-Dur`, Camelot `8A`, Open Key `1m`, and church modes, which count as major or minor by their third.
-- Error classes name what was answered instead: `fifth` (a fifth above), `fifth_below`, `relative`, `parallel`, `other`.
+- A label is `C major` to `B minor`, or `none`. Tonics are written as the usual key signatures have them: Db
+  not C# major, C# not Db minor, F# major, Eb minor.
+- Understood beside it: `c#m`, `A:min`, `Ab`, `a` (a small letter alone is minor), `E-flat major`, `e-
+  minor`, `♯ ♭`, German `fis-Moll`, `H-Dur`, `B-Dur`, Camelot `8A`, Open Key `1m`, and church modes, which
+  count as major or minor by their third.
+- Error classes name what was answered instead: `fifth` (a fifth above), `fifth_below`, `relative`,
+  `parallel`, `other`.
 """
 
 from __future__ import annotations
@@ -42,8 +45,9 @@ MODES = {
     **dict.fromkeys(("minor", "min", "m", "aeolian", "dorian", "phrygian", "locrian"), "minor"),
     **dict.fromkeys(("harmonic minor", "melodic minor", "natural minor"), "minor"),
 }
-GERMAN = dict(zip("ces c cis des d dis es e eis fes f fis ges g gis as a ais b h his".split(),
-                  (11, 0, 1, 1, 2, 3, 3, 4, 5, 4, 5, 6, 6, 7, 8, 8, 9, 10, 10, 11, 0), strict=True))  # fmt: skip
+GERMAN = {"ces": 11, "c": 0, "cis": 1, "des": 1, "d": 2, "dis": 3, "es": 3, "e": 4,
+          "eis": 5, "fes": 4, "f": 5, "fis": 6, "ges": 6, "g": 7, "gis": 8, "as": 8,
+          "a": 9, "ais": 10, "b": 10, "h": 11, "his": 0}  # fmt: skip
 SPELLING = re.compile(r"([a-gA-G])(?:[ -]?(sharp|flat)|([#♯]{1,2}|[b♭]{1,2}|-(?![a-z])))?[ :_-]*([a-zA-Z ]*)")
 
 
@@ -109,7 +113,7 @@ class Key(Task):
         return Prediction(KEYS[best[0]], float(probabilities[best[0]]), {"alternatives": ranking})
 
     def score(self, reference: str, estimated: str) -> dict[str, float]:
-        """mir_eval's weighted score, the same with half a point for descending fifths too, accuracy, error classes."""
+        """mir_eval's weighted score, the same with descending fifths, accuracy, error classes."""
         reference, estimated = (label if label != NO_KEY else "X" for label in (reference, estimated))
         weighted = mir_eval.key.weighted_score(reference, estimated)
         below = mir_eval.key.weighted_score(estimated, reference) == 0.5

@@ -1,17 +1,17 @@
 """Regression: one or several numbers per recording, such as arousal and valence.
 
 Conventions:
-- A label is a number, or a mapping from names to numbers. Targets are standardised with the training labels' mean and
-  deviation; segments are joined by the mean of the standardised outputs.
-- `r2` is the coefficient of determination over the tracks (scikit-learn's `uniform_average` over names): 0 for a model that
-  always answers the mean of the references, negative below it. `mae` is in the label's own unit.
+- A label is a number, or a mapping from names to numbers. Targets are standardised with the training
+  labels' mean and deviation; segments are joined by the mean of the standardised outputs.
+- `r2` is the coefficient of determination over the tracks (scikit-learn's `uniform_average` over names): 0
+  for a model that always answers the mean of the references, negative below it. `mae` is in the label's own
+  unit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -134,7 +134,7 @@ class Regression(Task):
         """Options, names, mean and deviation."""
         return asdict(self)
 
-    @cached_property
+    @property
     def plain_baseline(self) -> Any:
         """The mean of the training labels (known after `fit`), whatever the sound."""
         if not self.mean:

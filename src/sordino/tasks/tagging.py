@@ -1,13 +1,16 @@
 """Tagging: which of many tags belong to a recording.
 
-Paper: Parameter-Efficient Transfer Learning for Music Foundation Models, 2024, arXiv 2411.19371: binary cross-entropy, macro
-mAP and ROC-AUC.
-Differs: a tag without a positive or without a negative track is undefined, named in the notes and left out of the mean.
+Paper: Parameter-Efficient Transfer Learning for Music Foundation Models, 2024, arXiv 2411.19371: binary
+cross-entropy, macro mAP and ROC-AUC.
+Differs: a tag without a positive or without a negative track is undefined, named in the notes and left out
+of the mean.
 
 Conventions:
-- A label is a sorted list of tags. The vocabulary is learned from the training labels; other tags are ignored.
-- `map` and `roc_auc` are means over tags (as scikit-learn's `macro`); `f1` is the mean over tags of hard answers. Per track:
-  precision, recall and F1 of its hard answer. A prediction without probabilities counts as 1 for its tags and 0 for others.
+- A label is a sorted list of tags. The vocabulary is learned from the training labels; other tags are
+  ignored.
+- `map` and `roc_auc` are means over tags (as scikit-learn's `macro`); `f1` is the mean over tags of hard
+  answers. Per track: precision, recall and F1 of its hard answer. A prediction without probabilities counts
+  as 1 for its tags and 0 for others.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -117,7 +119,7 @@ class Tagging(Task):
         self.thresholds = best_thresholds(self._matrix(labels), np.asarray(probabilities)).tolist()
 
     def score(self, reference: list[str], estimated: list[str]) -> dict[str, float]:
-        """Precision, recall and F1 of one track's tags, of the vocabulary; 1 where there are none and none is given."""
+        """Precision, recall and F1 of one track's tags; 1 where there are none and none is given."""
         true, given = (set(tags) & set(self.tags) for tags in (reference, estimated))
         hits = len(true & given)
         precision = hits / len(given) if given else float(not true)
@@ -153,7 +155,7 @@ class Tagging(Task):
         """Options, vocabulary, weights and thresholds."""
         return asdict(self)
 
-    @cached_property
+    @property
     def plain_baseline(self) -> Any:
         """The tags that most training tracks have (known after `fit`), whatever the sound."""
         frequencies = getattr(self, "frequencies", None)

@@ -1,17 +1,20 @@
 """Tempo: the beats per minute of a recording, as a distribution over 300 one-BPM classes.
 
-Paper: Parameter-Efficient Transfer Learning for Music Foundation Models, 2024, arXiv 2411.19371: target 1 at the label,
-0.5 at +-1 and +-2 BPM; accuracy 1. Metrics: Gouyon et al., An experimental comparison of audio tempo induction algorithms,
-2006 (accuracy 1 and 2); MIREX audio tempo estimation (P-score), through mir_eval.
-Differs: the target is interpolated between classes, so fractional labels keep their fraction, and is normalised to sum 1
-for a softmax cross-entropy (the paper's public code decodes with a softmax and has no loss for tempo).
+Paper: Parameter-Efficient Transfer Learning for Music Foundation Models, 2024, arXiv 2411.19371: target 1
+at the label, 0.5 at +-1 and +-2 BPM; accuracy 1. Metrics: Gouyon et al., An experimental comparison of
+audio tempo induction algorithms, 2006 (accuracy 1 and 2); MIREX audio tempo estimation (P-score), through
+mir_eval.
+Differs: the target is interpolated between classes, so fractional labels keep their fraction, and is
+normalised to sum 1 for a softmax cross-entropy (the paper's public code decodes with a softmax and has no
+loss for tempo).
 
 Conventions:
-- A label is a float in BPM; where two tempi are annotated as in MIREX it is `{"bpm", "tempi": [slow, fast], "salience"}` with
-  `salience` the relative strength of the slower and `bpm` the stronger one. 0 as an estimate means that no tempo was found.
+- A label is a float in BPM; where two tempi are annotated as in MIREX it is `{"bpm", "tempi": [slow, fast],
+  "salience"}` with `salience` the relative strength of the slower and `bpm` the stronger one. 0 as an
+  estimate means that no tempo was found.
 - Class k stands for k + 1 BPM. A tempo above 300 BPM is trained as its half.
-- Accuracy 1 is within 4 % of the reference, accuracy 2 also of its double, triple, half and third. Error classes name the
-  answer: `double`, `triple`, `half`, `third`, `other`.
+- Accuracy 1 is within 4 % of the reference, accuracy 2 also of its double, triple, half and third. Error
+  classes name the answer: `double`, `triple`, `half`, `third`, `other`.
 """
 
 from __future__ import annotations
@@ -112,7 +115,7 @@ class Tempo(Task):
         return logits.softmax(-1)
 
     def decode(self, probabilities: np.ndarray, frame_rate_hz: float = 1.0) -> Prediction:
-        """The centre of the strongest peak, and the second strongest beside it; all zero is 0 BPM, no tempo."""
+        """The centre of the strongest peak, and the second strongest; all zero is 0 BPM, no tempo."""
         rest = np.array(probabilities, dtype=float)
         if not np.any(rest > 0):
             return Prediction(0.0, 0.0)
