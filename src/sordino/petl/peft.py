@@ -1,0 +1,208 @@
+"""The bridge to Hugging Face peft: any of its methods that replace linear layers (LoRA and many more).
+
+peft's layers are built around stand-ins that borrow the backbone's weights, and what they change is added at
+the site; the backbone itself is never wrapped. Needs the extra `sordino[peft]`.
+
+Paper: Mangrulkar et al., PEFT: State-of-the-art Parameter-Efficient Fine-Tuning methods, 2022
+https://github.com/huggingface/peft
+Differs: modules are named by our roles, or by the ends of their names as in peft; only what lies inside the
+layers.
+Parameters: whatever peft builds, counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from sordino import registry
+from sordino.contracts import Backbone, Method, Part, Site, parse_layers
+from sordino.petl._maps import linear_module, n_groups
+from sordino.petl.lora import LINEARS
+
+DEFAULT = {"peft_type": "LORA", "r": 2, "lora_alpha": 2}
+MODULE_LISTS = ("target_modules", "feedforward_modules")  # entries of a config that name modules in a list
+MODULE_TABLES = ("rank_pattern", "alpha_pattern")  # and in a table
+
+
+class Borrowed(nn.Linear):
+    """A Linear that has the weight of a module of the backbone without owning it.
+
+    Args:
+        module: a Linear, or a convolution whose kernel is one frame long.
+    """
+
+    def __init__(self, module: nn.Module):
+        nn.Module.__init__(self)
+        self._owner = [module]
+        self.out_features, self.in_features = module.weight.shape[:2]
+
+    @property
+    def weight(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The module's, [out, in]."""
+        return self._owner[0].weight.flatten(1)
+
+    @property
+    def bias(self) -> Tensor | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The module's."""
+        return self._owner[0].bias
+
+
+class PeftPart(Part):
+    """One layer of peft.
+
+    Args:
+        layer: it, around a borrowed Linear.
+    """
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+
+    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        """Add what it changes."""
+        x = inputs[0] if isinstance(module, nn.Linear) else inputs[0].transpose(1, 2)
+        change = (self.layer(x) - self.layer.get_base_layer()(x)).to(output.dtype)
+        return output + (change if isinstance(module, nn.Linear) else change.transpose(1, 2))
+
+    def merged(self, module: nn.Module) -> dict[str, Tensor]:
+        """Weight and bias that do the same, read off the layer's answers to unit vectors.
+
+        Raises:
+            TypeError: the layer is not a linear map.
+        """
+        training = self.layer.training
+        self.layer.eval()
+        n_in, device = module.weight.shape[1], module.weight.device
+        zero = self.layer(torch.zeros(1, n_in, device=device))
+        new = (self.layer(torch.eye(n_in, device=device)) - zero).T
+        trial = torch.randn(4, n_in, device=device)
+        same = torch.allclose(trial @ new.T + zero, self.layer(trial), atol=1e-3, rtol=1e-3)
+        self.layer.train(training)
+        if not same:
+            raise TypeError(f"peft: {type(self.layer).__name__} is not a linear map and cannot be merged")
+        weight = new.reshape(module.weight.shape)
+        return {"weight": weight} if module.bias is None else {"weight": weight, "bias": zero[0]}
+
+    def export(self) -> dict[str, Tensor]:
+        """Its parameters; random matrices that peft draws again from a seed are left out."""
+        return {name: value.detach() for name, value in self.named_parameters()}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take its parameters back."""
+        own = dict(self.named_parameters())
+        if set(own) != set(tensors):
+            raise KeyError(f"{sorted(own)} are wanted, not {sorted(tensors)}")
+        with torch.no_grad():
+            for name, value in tensors.items():
+                own[name].copy_(value)
+
+
+@dataclass(kw_only=True)
+class Peft(Method):
+    """A method of peft.
+
+    Attributes:
+        config: its configuration as peft takes it, with `peft_type`; `target_modules` (and the other entries
+            that name modules) hold our roles or the ends of module names; left out: every linear map.
+    """
+
+    name: ClassVar[str] = "peft"
+    title: ClassVar[str] = "Hugging Face peft"
+    paper: ClassVar[str] = "https://github.com/huggingface/peft"
+    year: ClassVar[int] = 2022
+    roles: ClassVar[tuple[str, ...]] = LINEARS
+    mergeable: ClassVar[bool] = True
+
+    config: dict[str, Any] = field(default_factory=lambda: dict(DEFAULT))
+
+    def sites(self, backbone: Backbone, names: list[str]) -> list[Site]:
+        """The sites of these roles or module names in the chosen layers.
+
+        Raises:
+            ValueError: a name matches nothing.
+        """
+        chosen = parse_layers(self.layers, backbone.n_layers)
+        known = {site.path: site for site in backbone.sites()}
+        found: dict[str, Site] = {}
+        for name in names:
+            if name in {site.role for site in known.values()}:
+                found.update({site.path: site for site in self.choose(backbone, (name,))})
+                continue
+            before = len(found)
+            for number in chosen:
+                for inside, module in backbone.layers[number - 1].named_modules():
+                    path = f"layers.{number - 1}.{inside}"
+                    if f".{path}".endswith(f".{name}") and isinstance(module, (nn.Linear, nn.Conv1d)):
+                        plain = Site(path, "", number, module.weight.shape[1], module.weight.shape[0])
+                        found[path] = known.get(path, plain)
+            if len(found) == before:
+                raise ValueError(
+                    f"peft: {name} is neither a role nor the end of a module's name on {backbone.name}"
+                )
+        return list(found.values())
+
+    def targets(self, backbone: Backbone) -> list[Site]:
+        """The sites it is attached to."""
+        names = self.config.get("target_modules")
+        if names is None:
+            present = {site.role for site in backbone.sites()}
+            names = [role for role in self.roles if role in present]
+        return self.sites(backbone, [names] if isinstance(names, str) else list(names))
+
+    def layers_of_peft(self, backbone: Backbone) -> dict[str, nn.Module]:
+        """peft's layers by site path.
+
+        Raises:
+            ImportError: peft is not installed.
+            TypeError: a convolution reads more than one frame.
+            ValueError: a name matches nothing, or peft has no such method or no layers for it.
+        """
+        try:
+            import peft
+        except ImportError as error:
+            raise ImportError(
+                'method "peft" needs peft; install it with: pip install "sordino[peft]"'
+            ) from error
+        known = sorted(kind.value for kind in peft.PEFT_TYPE_TO_CONFIG_MAPPING)
+        if self.config.get("peft_type") not in known:
+            raise ValueError(registry.unknown("peft_type", str(self.config.get("peft_type")), known))
+        sites = self.targets(backbone)
+        config = dict(self.config)
+        for entry in MODULE_LISTS:
+            if config.get(entry) is not None:
+                config[entry] = [site.key for site in self.sites(backbone, list(config[entry]))]
+        config["target_modules"] = [site.key for site in sites]
+        for entry in MODULE_TABLES:
+            if isinstance(config.get(entry), Mapping):
+                table = config[entry]
+                config[entry] = {
+                    site.key: table[name] for name in table for site in self.sites(backbone, [name])
+                }
+        holder = nn.Module()
+        holder.place = nn.Parameter(next(backbone.parameters()).detach()[:0])  # tells peft the device
+        for site in sites:
+            module = linear_module(backbone, site)
+            if module.weight[0].numel() != module.weight.shape[1] or n_groups(module) > 1:
+                raise TypeError(f"peft: {site.path} is a convolution over several frames; lora can do that")
+            holder.add_module(site.key, Borrowed(module))
+        made = peft.get_peft_config(config)
+        if made.is_prompt_learning:
+            raise ValueError(f"peft: {config['peft_type']} makes no layers; use our prompt or prefix")
+        peft.get_peft_model(holder, made)  # pyright: ignore[reportArgumentType]
+        return {site.path: holder.get_submodule(site.key) for site in sites}
+
+    def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
+        """One layer of peft for each site."""
+        layers = self.layers_of_peft(backbone)
+        return [(site, PeftPart(layers[site.path])) for site in self.targets(backbone)]
+
+    def n_parameters(self, backbone: Backbone) -> int:
+        """What peft builds, counted."""
+        with torch.random.fork_rng(devices=[]):
+            parts = nn.ModuleList(self.layers_of_peft(backbone).values())
+        return sum(value.numel() for value in parts.parameters() if value.requires_grad)
