@@ -402,6 +402,7 @@ class Task(ABC):
         label: the name of the label it reads from a track (`labels` of tracks and datasets).
         metric: the metric that decides (higher is better), a key of `Evaluation.metrics`.
         segment_s: the usual length of a training crop and of an evaluation segment.
+        examples: a few raw labels, all different, in forms that `parse` understands; shown to users and in tests.
     """
 
     name: ClassVar[str]
@@ -410,6 +411,7 @@ class Task(ABC):
     label: str
     metric: str
     segment_s: float = 10.0
+    examples: ClassVar[tuple[Any, ...]]
 
     @abstractmethod
     def parse(self, label: Any) -> Label:

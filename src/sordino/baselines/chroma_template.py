@@ -22,7 +22,7 @@ MAJOR_PROFILE = np.array([0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715
 MINOR_PROFILE = np.array([0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330])
 
 
-def chroma(waveform: Float[np.ndarray, " time"], sample_rate_hz: float) -> Float[np.ndarray, "frame 12"]:
+def chroma(waveform: Float[np.ndarray, " time"], sample_rate_hz: int) -> Float[np.ndarray, "frame 12"]:
     """The strength of each pitch class every 0.1 s; the strongest of a frame is 1, a silent frame 0."""
     rows, pitch, strength = _peaks(waveform, sample_rate_hz)
     n_frames = max(1, round(len(waveform) / sample_rate_hz / HOP_S))
@@ -40,7 +40,7 @@ def chroma(waveform: Float[np.ndarray, " time"], sample_rate_hz: float) -> Float
     return folded / np.where(top > 0, top, 1.0)
 
 
-def estimate_key(waveform: Float[np.ndarray, " time"], sample_rate_hz: float) -> str | None:
+def estimate_key(waveform: Float[np.ndarray, " time"], sample_rate_hz: int) -> str | None:
     """The key whose profile correlates best with the mean chroma; None for silence."""
     mean = chroma(waveform, sample_rate_hz).mean(0)
     if not mean.any():
@@ -64,7 +64,7 @@ def template_fit(
     return unit @ (templates / np.linalg.norm(templates, axis=1, keepdims=True)).T
 
 
-def _peaks(waveform: np.ndarray, sample_rate_hz: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _peaks(waveform: np.ndarray, sample_rate_hz: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Frame, pitch (MIDI number, fractional) and whitened strength of every spectral peak."""
     x = torch.as_tensor(np.asarray(waveform), dtype=torch.float32)
     n_fft = 2 ** round(np.log2(WINDOW_S * sample_rate_hz))

@@ -24,7 +24,7 @@ GRID_BPM = 30.0 * 10.0 ** np.linspace(0, 1, 1200)
 
 
 def onset_envelope(
-    waveform: Float[np.ndarray, " time"], sample_rate_hz: float
+    waveform: Float[np.ndarray, " time"], sample_rate_hz: int
 ) -> Float[np.ndarray, " frame"]:
     """How much louder the bands have become, 100 times a second; frame i is centred at i / 100 s."""
     x = torch.as_tensor(np.asarray(waveform), dtype=torch.float32)
@@ -64,7 +64,7 @@ def tempo_strength(
     return np.maximum(total, 0.0) * prior
 
 
-def estimate_tempo(waveform: Float[np.ndarray, " time"], sample_rate_hz: float) -> float | None:
+def estimate_tempo(waveform: Float[np.ndarray, " time"], sample_rate_hz: int) -> float | None:
     """The tempo in BPM, 30 to 300; None where nothing begins."""
     envelope = onset_envelope(waveform, sample_rate_hz)
     strength = tempo_strength(envelope, ENVELOPE_HZ, GRID_BPM)

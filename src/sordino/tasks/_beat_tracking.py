@@ -43,7 +43,7 @@ def pick_peaks(
 
 
 def peak_offset(activation: np.ndarray, peaks: np.ndarray) -> np.ndarray:
-    """Where the top of a triangle through a peak and its neighbours lies, -0.5 to 0.5 frames off."""
+    """Where the top of a triangle through a peak and its neighbours is, within half a frame."""
     inside = (peaks > 0) & (peaks < len(activation) - 1)
     left = activation[np.maximum(peaks - 1, 0)]
     right = activation[np.minimum(peaks + 1, len(activation) - 1)]
@@ -88,7 +88,7 @@ def _forward(logit: np.ndarray, interval: np.ndarray) -> tuple[int, int, np.ndar
     """Every path at once.
 
     Returns:
-        The end of the best path (-1: none), its last interval's index, and for every (time, next interval) the
+        The end of the best path (-1: none), its last interval's index, and per (time, next interval) the
         index of the interval before.
     """
     n, width, block = len(logit), len(interval), int(interval[0])

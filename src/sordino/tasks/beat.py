@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sordino.contracts import Prediction, Task
-from sordino.tasks._beat_tracking import find_bars, pick_peaks, track_beats
+from sordino.tasks._beat_tracking import find_bars, pick_peaks, to_logit, track_beats
 
 ZONE_S = 0.04
 PEAK = 0.7  # a target's local maximum above this is a beat (half a frame off, it is 0.75 or more)
@@ -54,6 +54,11 @@ class Beat(Task):
     metric = "f_measure"
     segment_s = 20.0
     n_outputs = 2
+    examples = (
+        {"beats": [0.5 * n for n in range(1, 40)], "downbeats": [0.5 * n for n in range(1, 40, 4)]},
+        [[0.2 + 0.613 * n, n % 3 + 1] for n in range(30)],
+        [0.1 + 0.41 * n for n in range(45)],
+    )
 
     decoder: Literal["dp", "peaks"] = "dp"
     threshold: float = 0.5
@@ -100,9 +105,10 @@ class Beat(Task):
         return torch.as_tensor(target, dtype=torch.float32)
 
     def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
-        """Binary cross-entropy: for each beat the best frame of its zone, against it all frames outside of zones."""
+        """Binary cross-entropy: for each beat the best frame of its zone, against all outside of zones."""
         real = target >= 0 if mask is None else (target >= 0) & mask[..., None]
-        zone = (target > 0) & real
+        target = torch.where(real, target, -1.0)
+        zone = target > 0
         beat = zone & (target >= PEAK) & (target >= _neighbourhood(target, 1))
         best = _neighbourhood(torch.where(zone, logits, torch.finfo(logits.dtype).min), MAX_ZONE_FRAMES)
         positive = functional.softplus(-torch.where(beat, best, 0.0)) * beat
@@ -126,7 +132,8 @@ class Beat(Task):
         frames = np.clip(np.round(beats * frame_rate_hz).astype(int), 0, len(beat) - 1)
         near = _window_max(downbeat, max(1, round(ZONE_S * frame_rate_hz)))[frames]
         if self.decoder == "dp":
-            downbeats = beats[find_bars(near)]
+            bars = find_bars(near)
+            downbeats = beats[bars & (to_logit(near[bars]).sum() > 0)]
         else:
             peaks = pick_peaks(downbeat, frame_rate_hz, self.threshold)
             downbeats = beats[np.unique([np.abs(beats - t).argmin() for t in peaks]).astype(int)]
@@ -159,7 +166,7 @@ class Beat(Task):
         return _track_onsets
 
 
-def _track_onsets(waveform: np.ndarray, sample_rate_hz: float) -> dict[str, Any]:
+def _track_onsets(waveform: np.ndarray, sample_rate_hz: int) -> dict[str, Any]:
     from sordino.baselines.onset_autocorrelation import ENVELOPE_HZ, estimate_tempo, onset_envelope
 
     bpm = estimate_tempo(waveform, sample_rate_hz)

@@ -18,7 +18,7 @@ Conventions:
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -53,6 +53,11 @@ class Chord(Task):
     level: ClassVar = "frame"
     label = "chord"
     segment_s = 20.0
+    examples = (
+        [[0.0, 2.0, "C:maj"], [2.0, 3.2, "Am"], [3.2, 8.0, "G"], [8.0, 10.0, "N"]],
+        [[0.0, 5.0, "F#:min"], [5.0, 10.0, "B"]],
+        [[0.0, 1.0, "N"], [1.0, 4.0, "Eb:maj"], [4.0, 6.0, "Bb:min"]],
+    )
 
     vocabulary: Literal["majmin", "sevenths"] = "majmin"
     bass: bool = False
@@ -80,6 +85,8 @@ class Chord(Task):
             ValueError: a row is no interval, overlaps the one before, or names no chord.
         """
         rows = []
+        if isinstance(label, (str, Mapping)) or not isinstance(label, Iterable):
+            raise ValueError(f"chord {label!r} is not a list of start, end, chord")
         for number, row in enumerate(label):
             try:
                 start_s, end_s, chord = float(row[0]), float(row[1]), str(row[2])
@@ -187,7 +194,7 @@ class Chord(Task):
         """Chroma compared with binary chord templates, smoothed."""
         return self._match_templates
 
-    def _match_templates(self, waveform: np.ndarray, sample_rate_hz: float) -> list[list[Any]]:
+    def _match_templates(self, waveform: np.ndarray, sample_rate_hz: int) -> list[list[Any]]:
         from sordino.baselines.chroma_template import HOP_S, chroma, template_fit
 
         templates = np.stack([np.roll(mir_eval.chord.QUALITIES[q], root) for q in QUALITIES[self.vocabulary]

@@ -37,6 +37,7 @@ class Classification(Task):
     level: ClassVar = "clip"
     metric = "accuracy"
     segment_s = 10.0
+    examples = ("jazz", "rock", ["folk"], "hip hop")
 
     label: str = "genre"
     classes: list[str] = field(default_factory=list)

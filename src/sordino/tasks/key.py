@@ -71,6 +71,7 @@ class Key(Task):
     metric = "weighted_score"
     segment_s = 30.0
     n_outputs = len(KEYS)
+    examples = ("A minor", "Db", "f#m", "E-flat major", "H-Dur", "8B", "none")
 
     label_smoothing: float = 0.0
 

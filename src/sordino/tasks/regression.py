@@ -41,6 +41,11 @@ class Regression(Task):
     level: ClassVar = "clip"
     metric = "r2"
     segment_s = 10.0
+    examples = (
+        {"arousal": 0.3, "valence": -0.5},
+        {"arousal": 0.9, "valence": 0.1},
+        {"arousal": -0.2, "valence": 0},
+    )
 
     label: str = "emotion"
     names: list[str] = field(default_factory=list)

@@ -50,6 +50,7 @@ class Tagging(Task):
     level: ClassVar = "clip"
     metric = "map"
     segment_s = 10.0
+    examples = (["guitar", "drums"], "piano; voice", {"guitar": True}, [], "drums|piano")
 
     label: str = "tags"
     balance: bool = False

@@ -55,6 +55,7 @@ class Tempo(Task):
     metric = "accuracy1"
     segment_s = 30.0
     n_outputs = N_CLASSES
+    examples = (120, "97.5 bpm", {"bpm": 203.31}, 61.8)
 
     tolerance: float = 0.04
 
@@ -73,9 +74,10 @@ class Tempo(Task):
             numbers = re.findall(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?", label)
             rest = re.sub(r"[-+\d.,;\s]|bpm", "", label.lower())
             label = [float(number) for number in numbers] if numbers and not rest else [float("nan")]
-        values = [
-            float("nan") if v is None else float(v) for v in np.atleast_1d(np.array(label, dtype=object))
-        ]
+        try:
+            values = [float(value) for value in np.atleast_1d(np.array(label, dtype=object))]
+        except (TypeError, ValueError):
+            values = [float("nan")]
         if len(values) in (2, 3) and values[1] == 0 and values[0] > 0:
             values = values[:1]
         if len(values) not in (1, 2, 3) or not all(0 < v < 10_000 for v in values[:2]):
@@ -169,7 +171,7 @@ class Tempo(Task):
         """The strongest period of the onset envelope's autocorrelation."""
         from sordino.baselines.onset_autocorrelation import estimate_tempo
 
-        return lambda waveform, sample_rate_hz: estimate_tempo(waveform, sample_rate_hz)
+        return lambda waveform, sample_rate_hz: estimate_tempo(waveform, sample_rate_hz) or 0.0
 
     def _near(self, bpm: float, target: float) -> bool:
         return bool(abs(bpm - target) <= self.tolerance * target * (1 + 1e-9))
