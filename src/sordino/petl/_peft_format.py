@@ -22,7 +22,7 @@ from sordino.petl.lora import LoRA
 
 PREFIX = "base_model.model."
 Reshape = Callable[[Tensor, Tensor], Tensor]
-# our name: peft's name behind the module's path, our tensor in peft's shape, and back; w is the module's weight
+# our name: peft's name behind the module's path, our tensor in peft's shape, and back (w: the weight)
 LOW_RANK: dict[str, tuple[str, Reshape, Reshape]] = {
     "A": ("lora_A.weight", lambda x, w: x, lambda x, w: x),
     "B": ("lora_B.weight", lambda x, w: x.reshape(*x.shape, *[1] * (w.dim() - 2)), lambda x, w: x.flatten(1)),
