@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 from sordino.sites import Attachment, Part, Site, Tap, parse_layers
 
-__all__ = ["Attachment", "Backbone", "Batch", "Dataset", "Evaluation", "Frames", "Label", "Method", "Part",
-           "Prediction", "Site", "Tap", "Task", "Track", "parse_layers"]  # fmt: skip
+__all__ = ["Attachment", "Backbone", "Batch", "Dataset", "Evaluation", "Frames", "Label", "Method",
+           "Observation", "Part", "Prediction", "Site", "Tap", "Task", "Track", "parse_layers"]  # fmt: skip
 
 Label = Any  # what a task's `parse` returns: plain, JSON-able data
 States = list[Float[Tensor, "batch frame dim"]]
@@ -377,6 +377,15 @@ class Prediction:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+class Observation(NamedTuple):
+    """One thing said about a stretch of a recording: a row of a CSV file, an observation of a JAMS file."""
+
+    start_s: float
+    duration_s: float
+    value: Any
+    confidence: float | None
+
+
 @dataclass
 class Evaluation:
     """Scores of one task on a list of tracks.
@@ -403,6 +412,7 @@ class Task(ABC):
         metric: the metric that decides (higher is better), a key of `Evaluation.metrics`.
         segment_s: the usual length of a training crop and of an evaluation segment.
         examples: a few raw labels, all different, in forms that `parse` understands; shown to users and in tests.
+        namespace: the JAMS namespace of its observations.
     """
 
     name: ClassVar[str]
@@ -412,6 +422,7 @@ class Task(ABC):
     metric: str
     segment_s: float = 10.0
     examples: ClassVar[tuple[Any, ...]]
+    namespace: ClassVar[str] = "blob"
 
     @abstractmethod
     def parse(self, label: Any) -> Label:
@@ -455,6 +466,14 @@ class Task(ABC):
         notes = [f"{name}: undefined for {int(np.isnan(v).sum())} of {len(v)} tracks, left out of the mean"
                  for name, v in table.items() if np.isnan(v).any()]  # fmt: skip
         return Evaluation(means, rows, notes)
+
+    def observations(self, prediction: Prediction, duration_s: float) -> list[Observation]:
+        """The answer as rows with a time; by default one row for the whole recording."""
+        return [Observation(0.0, duration_s, prediction.value, prediction.confidence)]
+
+    def namespace_value(self, value: Any) -> Any:
+        """An observation's value as the JAMS namespace spells it."""
+        return value
 
     def fit(self, labels: Sequence[Label]) -> None:  # noqa: B027
         """Learn from the training labels what the task needs to know (class names, ranges); most need nothing."""

@@ -29,7 +29,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sordino.contracts import Prediction, Task
+from sordino.contracts import Observation, Prediction, Task
 from sordino.tasks._beat_tracking import find_bars, pick_peaks, to_logit, track_beats
 
 ZONE_S = 0.04
@@ -54,6 +54,7 @@ class Beat(Task):
     metric = "f_measure"
     segment_s = 20.0
     n_outputs = 2
+    namespace = "beat"
     examples = (
         {"beats": [0.5 * n for n in range(1, 40)], "downbeats": [0.5 * n for n in range(1, 40, 4)]},
         [[0.2 + 0.613 * n, n % 3 + 1] for n in range(30)],
@@ -151,6 +152,15 @@ class Beat(Task):
             result |= {f"f_measure{suffix}": f_measure, f"cmlt{suffix}": cmlt, f"amlt{suffix}": amlt}
             result[f"downbeat_f_measure{suffix}"] = _f_measure(*downbeats)
         return result
+
+    def observations(self, prediction: Prediction, duration_s: float) -> list[Observation]:
+        """A row for each beat; its value is the place in the bar from 1, None if bars are not known."""
+        downbeats = prediction.value["downbeats"]
+        rows, place = [], None
+        for time_s in prediction.value["beats"]:
+            place = 1 if downbeats and time_s in downbeats else place and place + 1
+            rows.append(Observation(time_s, 0.0, place, prediction.confidence))
+        return rows
 
     def stretch(self, label: dict[str, Any], rate: float) -> dict[str, Any]:
         """All times divided by `rate`."""

@@ -30,7 +30,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sordino.contracts import Evaluation, Prediction, Task
+from sordino.contracts import Evaluation, Observation, Prediction, Task
 from sordino.tasks._chord_names import DEGREES, NO_CHORD, ROOTS, UNKNOWN, parse_chord, transpose_chord
 
 QUALITIES = {"majmin": ("maj", "min"), "sevenths": ("maj", "min", "7", "maj7", "min7")}
@@ -53,6 +53,7 @@ class Chord(Task):
     level: ClassVar = "frame"
     label = "chord"
     segment_s = 20.0
+    namespace = "chord"
     examples = (
         [[0.0, 2.0, "C:maj"], [2.0, 3.2, "Am"], [3.2, 8.0, "G"], [8.0, 10.0, "N"]],
         [[0.0, 5.0, "F#:min"], [5.0, 10.0, "B"]],
@@ -176,6 +177,13 @@ class Chord(Task):
         result.notes = [n for n in result.notes if not n.startswith("duration_s")]
         result.notes.append(f"weighted by duration; {self.metric}_mean is the mean of tracks")
         return result
+
+    def observations(self, prediction: Prediction, duration_s: float) -> list[Observation]:
+        """A row for each chord."""
+        return [
+            Observation(start, end - start, chord, prediction.confidence)
+            for start, end, chord in prediction.value
+        ]
 
     def transpose(self, label: list[list[Any]], semitones: int) -> list[list[Any]]:
         """Every root so many semitones higher (a bass is an interval above its root)."""

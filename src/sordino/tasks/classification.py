@@ -37,6 +37,7 @@ class Classification(Task):
     level: ClassVar = "clip"
     metric = "accuracy"
     segment_s = 10.0
+    namespace = "tag_open"
     examples = ("jazz", "rock", ["folk"], "hip hop")
 
     label: str = "genre"

@@ -71,6 +71,7 @@ class Key(Task):
     metric = "weighted_score"
     segment_s = 30.0
     n_outputs = len(KEYS)
+    namespace = "key_mode"
     examples = ("A minor", "Db", "f#m", "E-flat major", "H-Dur", "8B", "none")
 
     label_smoothing: float = 0.0
@@ -126,6 +127,10 @@ class Key(Task):
             "accuracy": float(weighted == 1.0),
             **{error: float(kind == error) for error in ERRORS},
         }
+
+    def namespace_value(self, value: str) -> str:
+        """`A:minor`, or `N`."""
+        return "N" if value == NO_KEY else value.replace(" ", ":")
 
     def transpose(self, label: str, semitones: int) -> str:
         """The key so many semitones higher."""

@@ -27,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sordino.contracts import Evaluation, Prediction, Task
+from sordino.contracts import Evaluation, Observation, Prediction, Task
 from sordino.tasks._tag_metrics import average_precision, best_thresholds, roc_auc
 
 MAX_WEIGHT = 50.0
@@ -50,6 +50,7 @@ class Tagging(Task):
     level: ClassVar = "clip"
     metric = "map"
     segment_s = 10.0
+    namespace = "tag_open"
     examples = (["guitar", "drums"], "piano; voice", {"guitar": True}, [], "drums|piano")
 
     label: str = "tags"
@@ -114,6 +115,11 @@ class Tagging(Task):
         named = {tag: float(p) for tag, p in zip(self.tags, probabilities, strict=True)}
         given = [tag for tag, least in zip(self.tags, thresholds, strict=True) if named[tag] >= least]
         return Prediction(sorted(given), None, {"probabilities": named})
+
+    def observations(self, prediction: Prediction, duration_s: float) -> list[Observation]:
+        """A row for each tag that is given, with its probability."""
+        known = prediction.details.get("probabilities", {})
+        return [Observation(0.0, duration_s, tag, known.get(tag)) for tag in prediction.value]
 
     def tune(self, probabilities: Float[np.ndarray, "track label"], labels: Sequence[list[str]]) -> None:
         """Set each tag's threshold to the one with the best F1 on (validation) tracks."""

@@ -31,7 +31,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sordino.contracts import Evaluation, Prediction, Task
+from sordino.contracts import Evaluation, Observation, Prediction, Task
 
 N_CLASSES = 300
 CLASS_BPM = np.arange(1, N_CLASSES + 1, dtype=float)
@@ -55,6 +55,7 @@ class Tempo(Task):
     metric = "accuracy1"
     segment_s = 30.0
     n_outputs = N_CLASSES
+    namespace = "tempo"
     examples = (120, "97.5 bpm", {"bpm": 203.31}, 61.8)
 
     tolerance: float = 0.04
@@ -155,6 +156,19 @@ class Tempo(Task):
             result.notes = [note for note in result.notes if not note.startswith("p_score")]
         result.notes.insert(0, f"accuracy 1 and 2 with a tolerance of {self.tolerance:.0%}")
         return result
+
+    def observations(self, prediction: Prediction, duration_s: float) -> list[Observation]:
+        """One row, or one for each of two tempi with its salience as confidence."""
+        bpm, confidence = _bpm(prediction.value), prediction.confidence or 0.0
+        if "tempi" not in prediction.details:
+            return [Observation(0.0, duration_s, bpm, confidence)]
+        slow, fast = prediction.details["tempi"]
+        salience = prediction.details["salience"]
+        rows = [
+            Observation(0.0, duration_s, slow, salience),
+            Observation(0.0, duration_s, fast, 1 - salience),
+        ]
+        return sorted(rows, key=lambda row: -row.confidence)
 
     def stretch(self, label: float | dict[str, Any], rate: float) -> float | dict[str, Any]:
         """Every tempo times `rate`."""
