@@ -127,19 +127,6 @@ def blocks(path: str | Path, sample_rate_hz: int, block_s: float) -> Iterator[Fl
             yield waiting
 
 
-def segments(n_samples: int, length_samples: int, hop_samples: int | None = None) -> list[tuple[int, int]]:
-    """Begin and end of the segments that cover a waveform; the last may be shorter.
-
-    Args:
-        n_samples: the waveform's length.
-        length_samples: a segment's length.
-        hop_samples: from one begin to the next; None: segments lie end to end.
-    """
-    hop_samples = hop_samples or length_samples
-    n_segments = 1 + max(0, math.ceil((n_samples - length_samples) / hop_samples))
-    return [(i * hop_samples, min(i * hop_samples + length_samples, n_samples)) for i in range(n_segments)]
-
-
 def fingerprint(path: str | Path) -> str:
     """A hash of the file's bytes, 16 hexadecimal digits."""
     with Path(path).open("rb") as file:

@@ -34,7 +34,7 @@ class TagATune(Corpus):
     url = "https://mirg.city.ac.uk/codeapps/the-magnatagatune-dataset"
     splits = "by folder 12:1:3: 0 to b train, c validation, d to f test"
     places = {"audio": ("mp3", "audio", "0/.."), "tags": ("annotations_final.csv", "*/annotations_final.csv")}
-    get = "Join mp3.zip.001 to .003 (cat mp3.zip.* > mp3.zip), unpack as `mp3`, annotations_final.csv beside it."
+    get = "Join the three parts (cat mp3.zip.* > mp3.zip), unpack as `mp3`, annotations_final.csv beside it."
     with_untagged: ClassVar[bool]
 
     @classmethod

@@ -65,17 +65,6 @@ def split_tracks(
     return [track.with_split(chosen[group_of(track)]) for track in tracks]
 
 
-def torn_groups(tracks: Sequence[Track]) -> list[str]:
-    """Groups (and recordings) that stand in more than one split, each with its splits, as text."""
-    splits: dict[str, set[str]] = defaultdict(set)
-    for track in tracks:
-        splits[group_of(track)].add(track.split)
-        splits[f"file {track.path}"].add(track.split)
-    return [
-        f"{name} ({', '.join(sorted(found))})" for name, found in sorted(splits.items()) if len(found) > 1
-    ]
-
-
 def stratify_by(tracks: Sequence[Track], labels: Sequence[str]) -> str | None:
     """The first label that has few enough values to stratify by, or None."""
     for label in labels:

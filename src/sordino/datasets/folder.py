@@ -104,7 +104,9 @@ class Folder(Dataset):
             tables = [
                 path
                 for path in sorted(self.root.iterdir())
-                if path.suffix.lower() in _tables.SUFFIXES and path.name != MANIFEST and _is_table(path)
+                if path.suffix.lower() in _tables.SUFFIXES
+                and not path.name.endswith(MANIFEST)
+                and _is_table(path)
             ]
             if len(tables) > 1:
                 names = ", ".join(path.name for path in tables)

@@ -1,0 +1,163 @@
+"""`sordino prepare`: look through a dataset, say what is in it and what is wrong, write a manifest."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from sordino.datasets._prepare import Prepared
+
+N_SHOWN = 12
+
+
+@click.command("prepare")
+@click.argument("data")
+@click.option("--task", "tasks", multiple=True, help="Check the labels of this task (may be given again).")
+@click.option("--label", help="The label that the task reads, where it is not its usual one.")
+@click.option("--root", type=click.Path(), help="Where a named corpus lies.")
+@click.option("--download", is_flag=True, help="Fetch what the corpus publishes; goes on where it stopped.")
+@click.option("--workers", default=0, show_default="one per core", help="Processes that decode.")
+@click.option("--out", type=click.Path(), help="The manifest's file, when it cannot lie beside the data.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def command(data, tasks, label, root, download, workers, out, as_json):
+    """Read all of DATA once: hours, rates, labels, repetitions, broken files.
+
+    DATA is a named corpus (`sordino list datasets`), a folder with one folder per class, a table with a
+    column `path`, or a folder of JAMS files. The exit status is 1 when something is broken, mislabelled, or
+    stands in two splits.
+
+    \b
+    Example:
+      sordino prepare labels.csv --task key
+    """
+    import os
+    from pathlib import Path
+
+    from sordino import registry
+    from sordino.datasets import load_dataset
+    from sordino.datasets._prepare import prepare
+
+    try:
+        dataset = load_dataset(data, root)
+        if download:
+            fetch_archives(dataset)
+        wanted = [registry.find("task", name)(**({"label": label} if label else {})) for name in tasks]
+        counter = Counted("files")
+        found = prepare(dataset, wanted, workers or os.cpu_count() or 1, Path(out) if out else None, counter)
+        counter.end()
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(
+        json.dumps(as_dict(found), ensure_ascii=False) if as_json else "\n".join(report(found, dataset))
+    )
+    sys.exit(0 if found.flawless else 1)
+
+
+class Counted:
+    """A line on stderr that counts.
+
+    Args:
+        what: is counted.
+    """
+
+    def __init__(self, what: str):
+        self.what, self.shown = what, False
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show the count where somebody looks at it."""
+        if sys.stderr.isatty():
+            self.shown = True
+            click.echo(f"\r{done:,} of {total:,} {self.what}", nl=False, err=True)
+
+    def end(self) -> None:
+        """End the line."""
+        if self.shown:
+            click.echo(err=True)
+
+
+def fetch_archives(dataset: Any) -> None:
+    """Fetch and unpack what a corpus publishes."""
+    from sordino.datasets._download import download, unpack
+
+    archives = getattr(dataset, "archives", ())
+    if not archives:
+        raise ValueError(f"{dataset.name}: nothing is published for download. {getattr(dataset, 'get', '')}")
+    for archive in archives:
+        click.echo(f"{archive.url}", err=True)
+        counter = Counted("bytes")
+        path = download(archive, dataset.root, counter)
+        counter.end()
+        written, kept, refused = unpack(path, dataset.root / archive.folder)
+        check = "checksum is right" if archive.md5 else "no checksum is published"
+        click.echo(f"  {written:,} files written, {kept:,} were there; {check}; kept as {path}", err=True)
+        for name in refused:
+            click.echo(f"  refused: {name} (a link, or outside of the folder)", err=True)
+
+
+def report(found: Prepared, dataset: Any) -> list[str]:
+    """The report for a reader."""
+    lengths = found.lengths_s()
+    hours = lengths.sum() / 3600
+    lines = [f"{found.dataset}: {len(found.tracks):,} tracks, {hours:.2f} h. Licence: {dataset.licence}"]
+    if len(lengths):
+        scans = [found.scans[str(track.path)] for track in found.tracks]
+        kinds = Counter(f"{scan.format} {scan.sample_rate_hz} Hz {scan.n_channels} ch" for scan in scans)
+        middle = sorted(lengths)[len(lengths) // 2]
+        lines.append(f"lengths: {lengths.min():.1f} to {lengths.max():.1f} s, median {middle:.1f} s")
+        lines.append(f"formats: {counts(kinds)}")
+    splits = Counter(track.split for track in found.tracks)
+    lines.append(f"splits: {counts(splits)} ({found.splits or 'as published'})")
+    for name, by_split in found.labels.items():
+        everywhere = sum(by_split.values(), Counter())
+        lines.append(f"{name}: {len(everywhere)} values: {counts(everywhere)}")
+        if by_split["train"]:
+            missing = sorted(set(everywhere) - set(by_split["train"]))
+            lines += [f"  not in train: {', '.join(missing[:N_SHOWN])}"] if missing else []
+    lines += listed("no sound here", list(found.absent))
+    pairs = sorted(found.repeated, key=lambda pair: not pair[3])
+    shown = [f"{a} = {b} ({how}{', IN TWO SPLITS' if torn else ''})" for a, b, how, torn in pairs]
+    lines += listed("same recording (give such tracks one `group`)", shown)
+    lines += listed("broken, left out", list(found.broken.values()))
+    lines += listed("not a label", found.bad_labels)
+    if found.manifest:
+        lines.append(f"manifest: {found.manifest}")
+    return lines
+
+
+def counts(values: Counter[str]) -> str:
+    """The most frequent values with their numbers."""
+    first = sorted(values.items(), key=lambda item: (-item[1], item[0]))[:N_SHOWN]
+    shown = ", ".join(f"{value} {n:,}" for value, n in first)
+    more = len(values) - N_SHOWN
+    return shown + (f", and {more} more" if more > 0 else "")
+
+
+def listed(head: str, items: list[str]) -> list[str]:
+    """A headed list, nothing for no items; at most a screen of it (`--json` has all)."""
+    if not items:
+        return []
+    rest = [f"  ... and {len(items) - 3 * N_SHOWN} more"] if len(items) > 3 * N_SHOWN else []
+    return [f"{head}: {len(items)}", *(f"  {item}" for item in items[: 3 * N_SHOWN]), *rest]
+
+
+def as_dict(found: Prepared) -> dict[str, Any]:
+    """The report for a program."""
+    return {
+        "dataset": found.dataset,
+        "tracks": len(found.tracks),
+        "hours": float(found.lengths_s().sum() / 3600),
+        "splits": dict(Counter(track.split for track in found.tracks)),
+        "labels": found.labels,
+        "absent": list(found.absent),
+        "repeated": [
+            {"ids": [a, b], "how": how, "in_two_splits": torn} for a, b, how, torn in found.repeated
+        ],
+        "broken": found.broken,
+        "bad_labels": found.bad_labels,
+        "manifest": str(found.manifest) if found.manifest else None,
+    }

@@ -1,0 +1,202 @@
+"""Look through a dataset before anything is trained on it: sound, labels, splits, repetitions; and write a
+manifest.
+
+Conventions: the manifest is JSON Lines, one usable track per line, a table that can be opened as one's own
+data. `_scan` in it is what reading the file found: a second look reads only files that have changed. It lies
+beside the data and is replaced as a whole; it is never written through a symbolic link.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sordino.contracts import Dataset, Task, Track
+from sordino.datasets._scan import Scan, same_recordings, scan
+
+MANIFEST = "sordino.jsonl"
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass
+class Prepared:
+    """What a look through a dataset found.
+
+    Attributes:
+        dataset: its name.
+        splits: where the splits come from.
+        tracks: the usable tracks.
+        scans: by path, what reading found.
+        absent: ids of annotated tracks whose sound is not here.
+        broken: by id, why a track cannot be used.
+        bad_labels: one line for each label that its task refuses.
+        labels: by label name, by split, how often each value occurs.
+        repeated: `(id, id, how, torn)`: two tracks with one sound, and whether they stand in two splits.
+        manifest: the file that was written, or None.
+    """
+
+    dataset: str
+    splits: str
+    tracks: list[Track]
+    scans: dict[str, Scan]
+    absent: tuple[str, ...] = ()
+    broken: dict[str, str] = field(default_factory=dict)
+    bad_labels: list[str] = field(default_factory=list)
+    labels: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
+    repeated: list[tuple[str, str, str, bool]] = field(default_factory=list)
+    manifest: Path | None = None
+
+    @property
+    def torn(self) -> list[tuple[str, str, str, bool]]:
+        """The repetitions that stand in two splits."""
+        return [pair for pair in self.repeated if pair[3]]
+
+    @property
+    def flawless(self) -> bool:
+        """Nothing is broken, mislabelled, or in two splits."""
+        return not (self.broken or self.bad_labels or self.torn)
+
+    def lengths_s(self) -> np.ndarray:
+        """Lengths of the usable tracks."""
+        return np.array([length_s(track, self.scans[str(track.path)]) for track in self.tracks])
+
+
+def prepare(
+    dataset: Dataset,
+    tasks: Sequence[Task] = (),
+    n_workers: int = 1,
+    manifest: Path | None = None,
+    advance: Callable[[int, int], None] = lambda done, total: None,
+) -> Prepared:
+    """Read everything once and write the manifest.
+
+    Args:
+        dataset: what to look through.
+        tasks: whose labels to check; none: labels are counted as they stand.
+        n_workers: processes that decode.
+        manifest: where to write; None: beside the data.
+        advance: called with files done and files in all.
+
+    Raises:
+        FileNotFoundError: the data are not here.
+        OSError: the manifest cannot be written.
+    """
+    tracks = dataset.tracks()
+    path = manifest or manifest_path(dataset)
+    scans = scan((track.path for track in tracks), read_scans(path), n_workers, advance)
+    broken = {track.id: reason for track in tracks if (reason := _reason(track, scans[str(track.path)]))}
+    usable = [track for track in tracks if track.id not in broken]
+    found = Prepared(dataset.name, dataset.splits, usable, scans, getattr(dataset, "absent", ()), broken)
+    found.labels, found.bad_labels = count_labels(usable, tasks, dataset.labels)
+    found.repeated = _repeated(usable, same_recordings(list(scans.values())))
+    if not dataset.builtin:
+        write_manifest(path, usable, scans)
+        found.manifest = path
+    return found
+
+
+def manifest_path(dataset: Dataset) -> Path:
+    """Beside the data: `sordino.jsonl` (one's own folder), `TABLE.sordino.jsonl` or `CORPUS.sordino.jsonl`."""
+    if dataset.root.is_file():
+        return dataset.root.with_name(f"{dataset.root.stem}.{MANIFEST}")
+    return dataset.root / (MANIFEST if dataset.name == "folder" else f"{dataset.name}.{MANIFEST}")
+
+
+def read_scans(manifest: Path) -> dict[str, Scan]:
+    """What an earlier look found, by path; nothing if there is no (whole) manifest."""
+    try:
+        rows = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
+        names = [os.path.normpath(manifest.parent / row["path"]) for row in rows]
+        return {name: Scan(name, **row["_scan"]) for name, row in zip(names, rows, strict=True)}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def write_manifest(path: Path, tracks: Sequence[Track], scans: dict[str, Scan]) -> None:
+    """Replace the manifest.
+
+    Raises:
+        OSError: it is a symbolic link, or the folder cannot be written to.
+    """
+    if path.is_symlink():
+        raise OSError(f"{path} is a symbolic link and is left alone; give another place with --out")
+    lines = []
+    for track in tracks:
+        relative = os.path.relpath(track.path, path.parent)
+        row = {"path": relative, "id": track.id, "split": track.split, "group": track.group}
+        stretch = {"start_s": track.start_s, "duration_s": track.duration_s}
+        line = {**row, **stretch, **track.labels, "_scan": scans[str(track.path)].to_json()}
+        lines.append(json.dumps(line, ensure_ascii=False, default=str))
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+
+
+def count_labels(
+    tracks: Sequence[Track], tasks: Sequence[Task], labels: Sequence[str]
+) -> tuple[dict[str, dict[str, Counter[str]]], list[str]]:
+    """Values of labels by split, and one line for each label its task refuses.
+
+    Args:
+        tracks: usable tracks.
+        tasks: parse the labels; none: every label of `labels` as it stands.
+        labels: the dataset's labels.
+    """
+    parsers = {task.label: task.parse for task in tasks} or {name: lambda value: value for name in labels}
+    counts: dict[str, dict[str, Counter[str]]] = {}
+    bad = []
+    for name, parse in parsers.items():
+        counts[name] = {split: Counter() for split in SPLITS}
+        for track in tracks:
+            raw = track.labels.get(name)
+            if raw is None:
+                continue
+            try:
+                counts[name][track.split].update(_values(parse(raw)))
+            except ValueError as error:
+                bad.append(f"{track.info.get('source', track.id)}: {name} {error}")
+    return counts, bad
+
+
+def length_s(track: Track, found: Scan) -> float:
+    """Length of a track, or of its stretch of the file."""
+    left_s = found.duration_s - track.start_s
+    return left_s if track.duration_s is None else min(left_s, track.duration_s)
+
+
+def _reason(track: Track, found: Scan) -> str:
+    """Why a track cannot be used; empty: it can."""
+    if found.reason:
+        return f"{track.path}: {found.reason}"
+    if length_s(track, found) <= 0:
+        return f"{track.path}: begins at {track.start_s:g} s but the file is {found.duration_s:.2f} s long"
+    return ""
+
+
+def _values(label: Any) -> list[str]:
+    """What is counted: the value, each value of a list, or for times and chords that there are some."""
+    if isinstance(label, dict):
+        return ["annotated"]
+    if isinstance(label, (list, tuple)):
+        return ["annotated"] if label and not isinstance(label[0], str) else [str(value) for value in label]
+    return [f"{label:g}" if isinstance(label, float) else str(label)]
+
+
+def _repeated(
+    tracks: Sequence[Track], pairs: Sequence[tuple[str, str, str]]
+) -> list[tuple[str, str, str, bool]]:
+    """Pairs of files as pairs of tracks (a file's first track stands for all of it)."""
+    splits: dict[str, set[str]] = {}
+    first: dict[str, str] = {}
+    for track in tracks:
+        splits.setdefault(str(track.path), set()).add(track.split)
+        first.setdefault(str(track.path), track.id)
+    return [(first[one], first[other], how, len(splits[one] | splits[other]) > 1)
+            for one, other, how in pairs if one in first and other in first]  # fmt: skip
