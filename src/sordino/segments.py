@@ -7,9 +7,12 @@ trapezoid that fades over the overlap, so that a frame is answered by the segmen
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
+FRAME_OVERLAP = 0.2  # the share of a segment that the next one repeats where frames are answered
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,26 @@ class Grid:
     def cut(self, n_samples: int) -> list[tuple[int, int]]:
         """Start and true length of every segment, in samples."""
         return [(start, min(self.length_samples, n_samples - start)) for start in self.starts(n_samples)]
+
+
+def stream(blocks: Iterable[np.ndarray], grid: Grid) -> Iterator[tuple[int, np.ndarray]]:
+    """Cut a recording that comes in blocks into the segments that `grid.cut` would make of the whole.
+
+    Args:
+        blocks: waveforms that follow each other.
+        grid: how to cut.
+
+    Yields:
+        Where the segment begins in samples, and its waveform (the last may be short).
+    """
+    waiting, start = np.zeros(0, np.float32), 0
+    for block in blocks:
+        waiting = np.concatenate([waiting, block])
+        while len(waiting) > grid.length_samples:
+            yield start, waiting[: grid.length_samples]
+            waiting, start = waiting[grid.hop_samples :], start + grid.hop_samples
+    if len(waiting):
+        yield start, waiting
 
 
 class Joiner:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
 
 from sordino.model import Model
 
@@ -14,7 +16,7 @@ from sordino.model import Model
 def peak_memory_bytes(model: Model, loss_of: Callable[[], Tensor]) -> int:
     """Peak memory of tensors in a training step: weights, activations, gradients and Adam's two moments.
 
-    On a GPU the allocator's own peak, on a CPU the running sum of the allocations the profiler saw. Weights and
+    On a GPU the allocator's own peak, on a CPU the running sum of the storages that operators gave back. Weights and
     gradients are left as they were.
 
     Args:
@@ -32,9 +34,9 @@ def peak_memory_bytes(model: Model, loss_of: Callable[[], Tensor]) -> int:
         torch.cuda.reset_peak_memory_stats(device)
         _backward(parameters, loss_of)
         return torch.cuda.max_memory_allocated(device) - before + weights + adam
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+    with _Storages() as seen:
         _backward(parameters, loss_of)
-    return _peak(seen) + weights + adam
+    return seen.peak + weights + adam
 
 
 def _backward(parameters: list[Tensor], loss_of: Callable[[], Tensor]) -> None:
@@ -44,11 +46,29 @@ def _backward(parameters: list[Tensor], loss_of: Callable[[], Tensor]) -> None:
         parameter.grad = None
 
 
-def _peak(seen: profile) -> int:
-    """The highest running sum of allocations and releases."""
-    events = [e for e in seen.profiler.kineto_results.events() if e.name() == "[memory]"]  # type: ignore[union-attr]
-    now = peak = 0
-    for event in sorted(events, key=lambda e: e.start_ns()):
-        now += event.nbytes()
-        peak = max(peak, now)
-    return peak
+class _Storages(TorchDispatchMode):
+    """Adds up the storages that operators give back, for as long as something refers to them."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = self.peak = 0
+        self._alive: set[int] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        tree_map_only(Tensor, self._see, result)
+        return result
+
+    def _see(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key not in self._alive:
+            self._alive.add(key)
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._release, key, storage.nbytes())
+        return tensor
+
+    def _release(self, key: int, n_bytes: int) -> None:
+        self._alive.discard(key)
+        self.now -= n_bytes

@@ -9,6 +9,7 @@ Differs: the paper's public code leaves frozen modules in training mode; here th
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -51,6 +52,7 @@ def make_fabric(settings: Training) -> Fabric:
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     has_bf16 = {"cuda": torch.cuda.is_available() and torch.cuda.is_bf16_supported(), "cpu": _cpu_bf16()}
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     wanted = settings.precision
     if wanted == "auto":
         wanted = "bf16" if has_bf16.get(accelerator, False) else "float32"

@@ -25,14 +25,14 @@ from typing import Any
 import torch
 
 import sordino
-from sordino.adapter_file import load_adapter, save_adapter
+from sordino.adapter_file import load_adapter, read_card, save_adapter
 from sordino.backbones import load_backbone
 from sordino.config import Config, specs
 from sordino.contracts import Backbone, Dataset, Task, Track
 from sordino.datasets import load_dataset
 from sordino.model import Model
 from sordino.petl import make_method
-from sordino.segments import Grid
+from sordino.segments import FRAME_OVERLAP, Grid
 from sordino.tasks import make_task
 from sordino.training.data import Examples, check_splits, parse_label
 from sordino.training.loop import Loop, make_fabric
@@ -40,8 +40,6 @@ from sordino.training.sources import Cached, Computed, Source, joined_probabilit
 from sordino.training.statistics import bootstrap_interval
 
 Advance = Callable[[str, int, int], None]
-FRAME_OVERLAP = 0.2  # the share of a segment that the next one repeats, for frame tasks
-
 
 @dataclass
 class Run:
@@ -252,3 +250,25 @@ def write_json(path: Path, value: Any) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
     part.replace(path)
+
+
+def evaluate_adapter(
+    adapter: str | Path,
+    data: str | Path = "demo",
+    root: str | Path | None = None,
+    split: str = "test",
+    advance: Advance = lambda what, done, total: None,
+) -> dict[str, Any]:
+    """Score an adapter on a split of a dataset (`all`: every track).
+
+    Raises:
+        ValueError: no track of the split has a label for the adapter's tasks.
+    """
+    model = load_adapter(adapter)
+    card = read_card(adapter)
+    tracks = [track.with_split("test") for track in load_dataset(data, root).tracks() if split in ("all", track.split)]
+    examples = cut_splits(tracks, list(model.tasks.values()), model, card["segment_s"])["test"]
+    if not len(examples):
+        raise ValueError(f"no track of {data} (split {split}) has a label for {', '.join(model.tasks)}")
+    source = make_source(model, examples, card["backbone"]["fingerprint"], "off", advance, split)
+    return evaluate(model, examples, source)

@@ -1,0 +1,55 @@
+"""The command line: one file per verb, imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import click
+
+
+class Verbs(click.Group):
+    """A group whose commands are the files of this folder; each holds a click command named `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, by name."""
+        files = Path(__file__).parent.glob("*.py")
+        return sorted(path.stem.rstrip("_") for path in files if not path.stem.startswith("_"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb."""
+        for stem in (cmd_name, f"{cmd_name}_"):
+            if (Path(__file__).parent / f"{stem}.py").is_file() and not cmd_name.startswith("_"):
+                return importlib.import_module(f"sordino.cli.{stem}").command
+        return None
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sordino")
+def group() -> None:
+    """Adapt large music models to your own task by training a tiny attached part.
+
+    Example: sordino demo
+    """
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is told in one line, without a traceback."""
+    try:
+        group.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        click.echo(f"sordino: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("sordino: stopped; the same command goes on from the last checkpoint", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)

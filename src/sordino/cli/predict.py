@@ -1,0 +1,48 @@
+"""`sordino predict`: answers for sound files."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.option("--adapter", "-a", "adapters", multiple=True, required=True, type=click.Path(), help="An adapter folder.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per file and line.")
+@click.option("--device", help="cpu, cuda, cuda:1, mps; by default a GPU if there is one.")
+@click.option("--batch-size", default=8, show_default=True, help="Segments computed at once.")
+def command(files, adapters, as_json, device, batch_size):
+    """Answer FILES with one or several adapters; a file that cannot be read is named, and the others are answered.
+
+    Example: sordino predict song.mp3 other.flac --adapter runs/my-run/model.adapter --json
+    """
+    import json
+
+    from sordino.predict import Predictor
+
+    predictor = Predictor(adapters, device=device, batch_size=batch_size)
+    n_failed = 0
+    for answer in predictor.files(files):
+        n_failed += answer.error is not None
+        if as_json:
+            click.echo(json.dumps(answer.plain(), ensure_ascii=False))
+        elif answer.error is None:
+            told = ", ".join(f"{task} {_short(p.value)}" for task, p in answer.answers.items())
+            click.echo(f"{answer.path}: {told}")
+        if answer.error is not None:
+            click.echo(f"sordino: {answer.error}", err=True)
+    if n_failed:
+        sys.exit(1)
+
+
+def _short(value) -> str:
+    """An answer in a few words."""
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    if isinstance(value, dict):
+        return ", ".join(f"{len(v)} {k}" if isinstance(v, list) else f"{k} {_short(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return " ".join(map(str, value[:6])) + (f" ... ({len(value)})" if len(value) > 6 else "")
+    return str(value)

@@ -1,0 +1,49 @@
+"""`sordino train`: adapt a model to labelled music."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("data")
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--task", "-t", help="What is learned: key, tempo, ... or several joined with +.")
+@click.option("--method", "-m", help="What is attached and trained: lora, adapter, ... or several joined with +.")
+@click.option("--backbone", "-b", help="The frozen model: mini, musicfm, mert, ...")
+@click.option("--root", type=click.Path(), help="Where a named dataset lies.")
+@click.option("--config", "config_path", type=click.Path(dir_okay=False), help="A TOML file with settings.")
+@click.option("--out", default="runs", show_default=True, type=click.Path(), help="Where run folders lie.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def command(data, settings, task, method, backbone, root, config_path, out, as_json):
+    """Train an adapter on DATA (a named dataset, a folder, a table) and test it.
+
+    Stopped or killed, the same command goes on where it was; finished, it only prints the result.
+
+    Example: sordino train demo --task key --method lora training.steps=200
+    """
+    import json
+
+    from sordino.cli._progress import bars
+    from sordino.config import load_config
+    from sordino.training.run import run_folder, train
+
+    config = load_config(
+        config_path, settings, data=data, task=task, method=method, backbone=backbone, root=root
+    )
+    plain = config.resolved()
+    click.echo(f"run {run_folder(config, out)}", err=True)
+    for name, value in plain.items():
+        click.echo(f"  {name} = {json.dumps(value)}", err=True)
+    with bars() as advance:
+        run = train(config, out, advance)
+    if as_json:
+        click.echo(json.dumps(run.result))
+        return
+    for name, row in run.result["tasks"].items():
+        low, high = row["interval"]
+        click.echo(f"{name}: {row['metric']} {row['metrics'][row['metric']]:.3f} (95 % {low:.3f} to {high:.3f}, "
+                   f"{row['n_tracks']} test tracks, backbone weights: {run.result['weights']})")  # fmt: skip
+        for note in row["notes"]:
+            click.echo(f"  {note}")
+    click.echo(f"adapter: {run.adapter}")
