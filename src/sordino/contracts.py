@@ -29,7 +29,7 @@ __all__ = ["Attachment", "Backbone", "Batch", "Dataset", "Evaluation", "Frames",
            "Observation", "Part", "Prediction", "Site", "Tap", "Task", "Track", "parse_layers"]  # fmt: skip
 
 Label = Any  # what a task's `parse` returns: plain, JSON-able data
-States = list[Float[Tensor, "batch frame dim"]]
+States = list[Any]  # of Float[Tensor, "batch frame dim"]; None stands for one that was not computed
 
 
 class Frames(NamedTuple):

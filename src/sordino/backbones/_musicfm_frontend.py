@@ -17,7 +17,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-SLICE_FRAMES = 64  # of the output; more is slower on a processor, where the maps then leave its caches
+SLICE_FRAMES = 128  # of the output: fewer cost time for the overlaps, more cost memory
 OVERLAP_FRAMES = 3  # an output frame sees 9 mel frames to either side, so 3 frames of 4 are enough
 
 

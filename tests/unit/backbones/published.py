@@ -88,7 +88,7 @@ class PublishedMusicFM(nn.Module):
         return self.conformer(self.conv(x), output_hidden_states=True).hidden_states
 
 
-def published_mert(size, depth=None):
+def published_mert(size, depth=None, attention="eager"):
     """The transformers model of a size, with MERT's settings."""
     config = HubertConfig(
         hidden_size=size.hidden_size,
@@ -103,7 +103,7 @@ def published_mert(size, depth=None):
         do_stable_layer_norm=size.do_stable_layer_norm,
         mask_time_prob=0.05,
     )
-    config._attn_implementation = "eager"
+    config._attn_implementation = attention
     return HubertModel(config)
 
 
