@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -22,7 +22,7 @@ class RoleMethod(Method):
         roles: the roles it is attached at.
     """
 
-    roles: tuple[str, ...] = ()  # pyright: ignore[reportIncompatibleVariableOverride]
+    roles: Sequence[str] = ()  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __post_init__(self) -> None:
         self.roles = (self.roles,) if isinstance(self.roles, str) else tuple(self.roles)

@@ -16,6 +16,7 @@ Parameters: the sum over sites of 2 dim bottleneck + bottleneck + dim; 2 dim for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -100,7 +101,7 @@ class Adapter(RoleMethod):
     paper: ClassVar[str] = "https://arxiv.org/abs/1902.00751"
     year: ClassVar[int] = 2019
 
-    roles: tuple[str, ...] = ("after.attn", "after.ffn")
+    roles: Sequence[str] = ("after.attn", "after.ffn")
     bottleneck: int | dict[str, int] = 16
     position: str = "after"
     scale: float = 1.0

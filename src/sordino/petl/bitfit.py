@@ -10,6 +10,7 @@ Parameters: the sum over sites of their outputs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -51,7 +52,7 @@ class BitFit(RoleMethod):
     year: ClassVar[int] = 2021
     mergeable: ClassVar[bool] = True
 
-    roles: tuple[str, ...] = ("attn.q", "attn.k", "attn.v", "attn.out", "ffn.in", "ffn.out", "norm")
+    roles: Sequence[str] = ("attn.q", "attn.k", "attn.v", "attn.out", "ffn.in", "ffn.out", "norm")
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """A change of the bias for each site.

@@ -11,6 +11,7 @@ Parameters: the sum over sites of 2 dim bottleneck + dim + bottleneck (kernel_si
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -81,7 +82,7 @@ class ConvAdapter(RoleMethod):
     paper: ClassVar[str] = "https://arxiv.org/abs/2207.07039"
     year: ClassVar[int] = 2022
 
-    roles: tuple[str, ...] = ("after.attn", "after.ffn")
+    roles: Sequence[str] = ("after.attn", "after.ffn")
     bottleneck: int | dict[str, int] = 16
     kernel_size: int | dict[str, int] = 9
 

@@ -9,6 +9,7 @@ Parameters: the sum over sites of out; of in for `ffn.out`, whose input is scale
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -70,7 +71,7 @@ class IA3(RoleMethod):
     mergeable: ClassVar[bool] = True
     learning_rate: ClassVar[float] = 3e-3
 
-    roles: tuple[str, ...] = ("attn.k", "attn.v", "ffn.out")
+    roles: Sequence[str] = ("attn.k", "attn.v", "ffn.out")
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """One scale for each site."""

@@ -11,6 +11,7 @@ Parameters: the sum over sites of r (in * kernel + out).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -71,7 +72,7 @@ class LoRA(RoleMethod):
     year: ClassVar[int] = 2021
     mergeable: ClassVar[bool] = True
 
-    roles: tuple[str, ...] = LINEARS
+    roles: Sequence[str] = LINEARS
     r: int | dict[str, int] = 2
     alpha: float | dict[str, float] | None = None
     rslora: bool = False

@@ -11,6 +11,7 @@ Parameters: the sum over sites of 2 out, of out where there is no bias.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -61,7 +62,7 @@ class SSF(RoleMethod):
     year: ClassVar[int] = 2022
     mergeable: ClassVar[bool] = True
 
-    roles: tuple[str, ...] = LINEARS
+    roles: Sequence[str] = LINEARS
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """A scale, and a shift where there is a bias, for each site."""

@@ -11,6 +11,7 @@ Parameters: the sum over sites of r + out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -92,7 +93,7 @@ class VeRA(RoleMethod):
     mergeable: ClassVar[bool] = True
     learning_rate: ClassVar[float] = 3e-3
 
-    roles: tuple[str, ...] = LINEARS
+    roles: Sequence[str] = LINEARS
     r: int = 256
     d_initial: float = 0.1
     seed: int = 0
