@@ -42,13 +42,14 @@ class Training:
         clip: largest norm of the gradient; 0 for none.
         segment_s: length of a training and evaluation segment; None for the longest that a task wants.
         random_crops: a new crop of each track at every visit, instead of a fixed grid of segments.
-        augment: augmentations by name (`pitch_shift`, `time_stretch`, `gain`, `noise`, `band_limit`); empty for none.
+        augment: augmentations by name (`pitch_shift`, `time_stretch`, `gain`, `noise`, `band_limit`, `mix`).
         balanced: draw classes equally often instead of tracks.
-        cache: keep what the frozen part gives on disk, as `float32` or `float16`; `off` computes it at every step.
+        cache: keep what the frozen part gives on disk, as `float32` or `float16`; `waveform` keeps decoded
+            audio only; `off` does all anew at every step.
         validate_every: steps between two validations; None for twenty in a run.
         checkpoint_s: seconds between two resumable checkpoints.
         precision: `auto` (bf16 autocast where the machine has it), `float32` or `bf16`.
-        workers: processes that decode audio; 0 for none beside the loop.
+        workers: threads that decode audio ahead; 0 for none beside the loop.
         accelerator: `auto`, `cpu`, `cuda`, `mps`.
         devices: how many devices.
         loss_weights: by task, when several are trained at once; 1 for those not named.

@@ -1,30 +1,44 @@
 """From tracks to batches: which segments there are, their waveforms and their targets.
 
-What a batch holds depends on nothing but the rows, the seed and the step, so a run that was stopped goes on exactly.
+What a batch holds depends on nothing but the rows, the seed and the step, so a run that was stopped goes on
+exactly. An augmented segment is a row of its own: a pitch, a rate, a copy. So it can be cached like any
+other.
 """
 
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sordino import audio
+from sordino.augment import Augmentation, Change, MixIn, TimeStretch
 from sordino.contracts import Backbone, Batch, Label, Task, Track
 from sordino.segments import Grid
+from sordino.training.crops import Crops, KeptCrops
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a track: the track's number, where it begins within the track, its true length."""
+    """A stretch of a track in one version of it.
+
+    Attributes:
+        track: the track's number.
+        start_samples: where it begins within the (stretched) track.
+        n_samples: its true length.
+        version: the number of the version.
+    """
 
     track: int
     start_samples: int
     n_samples: int
+    version: int = 0
 
 
 class Examples:
@@ -35,15 +49,28 @@ class Examples:
         tasks: what is predicted; tracks without a label for any of them are left out.
         backbone: decides rate and frames.
         grid: how tracks are cut.
+        augmentation: the versions of every track; None for the track as it is.
+        workers: threads that decode ahead.
+        keep: decode once and keep the waveforms on disk.
 
     Raises:
         ValueError: a label is not one of its task; says which file, which line and what would be.
     """
 
-    def __init__(self, tracks: Sequence[Track], tasks: Sequence[Task], backbone: Backbone, grid: Grid):
+    def __init__(
+        self,
+        tracks: Sequence[Track],
+        tasks: Sequence[Task],
+        backbone: Backbone,
+        grid: Grid,
+        augmentation: Augmentation | None = None,
+        workers: int = 0,
+        keep: bool = False,
+    ):
         self.tasks, self.grid = {task.name: task for task in tasks}, grid
         self.rate_hz, self.hop_samples = backbone.sample_rate_hz, backbone.hop_samples
         self.frame_rate_hz, self.n_frames = backbone.frame_rate_hz, backbone.n_frames
+        self.versions: list[list[Change]] = list(augmentation.versions()) if augmentation else [[]]
         self.tracks: list[Track] = []
         self.labels: list[dict[str, Label]] = []
         self.segments: list[Segment] = []
@@ -60,7 +87,13 @@ class Examples:
             number = len(self.tracks)
             self.tracks.append(track)
             self.labels.append(labels)
-            self.segments += [Segment(number, start, n) for start, n in grid.cut(n_samples)]
+            for version, changes in enumerate(self.versions):
+                stretched = max(1, round(n_samples / rate_of(changes)))
+                self.segments += [Segment(number, start, n, version) for start, n in grid.cut(stretched)]
+        self.crops = Crops(self._decode, workers)
+        if keep and self.segments:
+            longest = max(segment.n_samples for segment in self.segments)
+            self.crops.decode = KeptCrops(self._decode, self.content(), len(self.segments), longest)
 
     def _length(self, track: Track) -> int:
         """Length of a track in samples at the backbone's rate."""
@@ -74,12 +107,70 @@ class Examples:
         """How many segments there are."""
         return len(self.segments)
 
+    def content(self) -> dict[str, Any]:
+        """What decides the waveforms of all rows, for the keys of caches."""
+        files = [(track.path, track.path.stat()) for track in self.tracks]
+        tracks = [
+            (track.id, str(path), status.st_size, status.st_mtime_ns, track.start_s, track.duration_s)
+            for track, (path, status) in zip(self.tracks, files, strict=True)
+        ]
+        grid = [self.grid.length_samples, self.grid.hop_samples]
+        return {
+            "tracks": tracks,
+            "grid": grid,
+            "rate_hz": self.rate_hz,
+            "versions": [repr(v) for v in self.versions],
+        }
+
     def waveform(self, row: int) -> np.ndarray:
         """The waveform of one segment, not longer than its true length."""
+        return self.crops([row])[0]
+
+    def label(self, row: int, name: str) -> Label | None:
+        """The label of a segment for a task, as its version changes it; None where there is none."""
         segment = self.segments[row]
+        label = self.labels[segment.track][name]
+        if label is None:
+            return None
+        for change in self.versions[segment.version]:
+            if isinstance(change, MixIn):
+                other = self._partner(row, name)
+                change = change.of(np.zeros(1, np.float32), self.labels[other.track][name])
+            label = change.relabel(self.tasks[name], label)
+        return label
+
+    def _decode(self, row: int) -> np.ndarray:
+        """Read a segment and change it as its version asks."""
+        segment = self.segments[row]
+        changes = self.versions[segment.version]
+        x = self._read(segment, rate_of(changes))
+        rng = np.random.default_rng(self._draw(row))
+        for change in changes:
+            if isinstance(change, MixIn):
+                other = self._partner(row, next(iter(self.tasks)))
+                change = change.of(self._read(other, rate_of(self.versions[other.version])), [])
+            x = change.apply(x, self.rate_hz, rng)
+        return np.pad(x, (0, max(0, segment.n_samples - len(x))))[: segment.n_samples] if changes else x
+
+    def _read(self, segment: Segment, rate: float) -> np.ndarray:
+        """The unchanged sound of a segment; `rate` times as long, if it is to be played faster."""
         track = self.tracks[segment.track]
-        start_s = track.start_s + segment.start_samples / self.rate_hz
-        return audio.read(track.path, self.rate_hz, start_s, segment.n_samples / self.rate_hz)[: segment.n_samples]
+        start_s = track.start_s + segment.start_samples * rate / self.rate_hz
+        n_samples = round(segment.n_samples * rate)
+        return audio.read(track.path, self.rate_hz, start_s, n_samples / self.rate_hz)[:n_samples]
+
+    def _draw(self, row: int) -> list[int]:
+        """The seed of what is drawn for a row."""
+        segment = self.segments[row]
+        return [zlib.crc32(self.tracks[segment.track].id.encode()), segment.start_samples, segment.version]
+
+    def _partner(self, row: int, name: str) -> Segment:
+        """The segment that is laid under a mixed one: another row that has a label."""
+        rng = np.random.default_rng([*self._draw(row), 1])
+        while True:
+            other = self.segments[int(rng.integers(len(self.segments)))]
+            if self.labels[other.track][name] is not None:
+                return other
 
     def targets(self, rows: Sequence[int], n_frames: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Targets by task, and which rows have one.
@@ -93,7 +184,7 @@ class Examples:
             encoded: list[Tensor | None] = []
             for row in rows:
                 segment = self.segments[row]
-                label = self.labels[segment.track][name]
+                label = self.label(row, name)
                 if label is None:
                     encoded.append(None)
                     continue
@@ -117,7 +208,7 @@ class Examples:
             rows: segments.
             waveforms: their waveforms, if they are at hand.
         """
-        waves = [self.waveform(row) for row in rows] if waveforms is None else list(waveforms)
+        waves = self.crops(rows) if waveforms is None else list(waveforms)
         n_samples = torch.tensor([len(wave) for wave in waves])
         padded = torch.zeros(len(waves), int(n_samples.max()))
         for row, wave in enumerate(waves):
@@ -130,6 +221,11 @@ class Examples:
         """Say on stderr which files were left out."""
         for line in self.broken:
             print(f"left out: {line}", file=sys.stderr)
+
+
+def rate_of(changes: Sequence[Change]) -> float:
+    """How many times as fast a version is played."""
+    return float(np.prod([change.rate for change in changes if isinstance(change, TimeStretch)]))
 
 
 def parse_label(task: Task, track: Track) -> Label | None:
@@ -162,25 +258,3 @@ def check_splits(tracks: Sequence[Track]) -> None:
                     f"{key[0]} {key[1]} stands in the splits {first.split} ({first.id}) and {track.split} ({track.id}); "
                     "what is learned from must not be tested on"
                 )
-
-
-def order(n_segments: int, batch_size: int, step: int, seed: int, weights: np.ndarray | None = None) -> list[int]:
-    """The rows of training step `step` (from 0): a new shuffle for every pass over the segments.
-
-    Args:
-        n_segments: how many there are.
-        batch_size: rows in a step.
-        step: which step.
-        seed: of the shuffles.
-        weights: chances of the rows for drawing with replacement, instead of a shuffle.
-    """
-    if weights is not None:
-        draws = np.random.default_rng([seed, step]).choice(n_segments, batch_size, p=weights / weights.sum())
-        return [int(row) for row in draws]
-    first = step * batch_size
-    rows: list[int] = []
-    while len(rows) < batch_size:
-        visit, within = divmod(first + len(rows), n_segments)
-        shuffled = np.random.default_rng([seed, visit]).permutation(n_segments)
-        rows += [int(row) for row in shuffled[within : within + batch_size - len(rows)]]
-    return rows

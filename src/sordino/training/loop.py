@@ -25,7 +25,8 @@ from sordino.config import Training
 from sordino.model import Model
 from sordino.training.checkpoint import Progress, load_progress, save_progress
 from sordino.training.cost import peak_memory_bytes
-from sordino.training.data import Examples, order
+from sordino.training.data import Examples
+from sordino.training.sampling import class_balance, order
 from sordino.training.sources import Source, joined_probabilities
 
 
@@ -182,11 +183,17 @@ class Loop:
         optimiser.zero_grad()
         return float(loss.detach())
 
+    def _rows(self, step: int) -> list[int]:
+        """This process's rows of a step."""
+        rows = order(len(self.train[0]), self.settings.batch_size, step, self.seed, self.row_weights)
+        return rows[self.fabric.global_rank :: self.fabric.world_size]
+
     def _loss(self, wrapped, step: int) -> Tensor:
         """The loss of one step's batch."""
         examples, source = self.train
-        rows = order(len(examples), self.settings.batch_size, step, self.seed, self.row_weights)
-        rows = rows[self.fabric.global_rank :: self.fabric.world_size]
+        rows = self._rows(step)
+        source.ahead(rows)
+        source.ahead(self._rows(step + 1) if step + 1 < self.settings.steps else [])
         self.model.train()
         torch.manual_seed(hash((self.seed, step, self.fabric.global_rank)) % 2**63)
         constant, mask = source(rows)
@@ -229,11 +236,3 @@ class Loop:
                 if line.endswith("\n") and json.loads(line)["step"] <= progress.step]  # fmt: skip
         self.log.write_text("".join(kept), encoding="utf-8")
         return progress
-
-
-def class_balance(examples: Examples) -> np.ndarray:
-    """Chances of the segments such that the labels of the first task are drawn equally often."""
-    name = next(iter(examples.tasks))
-    keys = [repr(examples.labels[segment.track][name]) for segment in examples.segments]
-    counts = {key: keys.count(key) for key in set(keys)}
-    return np.array([1.0 / counts[key] for key in keys])

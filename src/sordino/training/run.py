@@ -26,8 +26,9 @@ import torch
 
 import sordino
 from sordino.adapter_file import load_adapter, read_card, save_adapter
+from sordino.augment import Augmentation
 from sordino.backbones import load_backbone
-from sordino.config import Config, specs
+from sordino.config import Config, Training, specs
 from sordino.contracts import Backbone, Dataset, Task, Track
 from sordino.datasets import load_dataset
 from sordino.model import Model
@@ -110,7 +111,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", plain)
 
-    splits = cut_splits(tracks, tasks, model, settings.segment_s)
+    splits = cut_splits(tracks, tasks, model, settings)
     sources = {
         name: make_source(model, examples, fingerprint, settings.cache, advance, name)
         for name, examples in splits.items()
@@ -166,17 +167,20 @@ def make_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list
 
 
 def cut_splits(
-    tracks: Sequence[Track], tasks: Sequence[Task], model: Model, segment_s: float | None
+    tracks: Sequence[Track], tasks: Sequence[Task], model: Model, settings: Training
 ) -> dict[str, Examples]:
-    """The three splits, cut into segments; frame tasks are tested with overlapping ones."""
+    """The three splits, cut into segments, train augmented; frame tasks are tested with overlapping ones."""
     backbone = model.backbone
-    length_s = segment_s or max(task.segment_s for task in tasks)
+    length_s = settings.segment_s or max(task.segment_s for task in tasks)
     has_frames = any(task.level == "frame" for task in tasks)
     splits = {}
     for split in ("train", "validation", "test"):
         overlap = FRAME_OVERLAP if has_frames and split != "train" else 0.0
         grid = Grid.of(length_s, backbone.sample_rate_hz, backbone.hop_samples, overlap)
-        splits[split] = Examples([t for t in tracks if t.split == split], tasks, backbone, grid)
+        changes = Augmentation.named(settings.augment) if split == "train" else None
+        mine = [track for track in tracks if track.split == split]
+        keep = settings.cache == "waveform"
+        splits[split] = Examples(mine, tasks, backbone, grid, changes, settings.workers, keep)
         splits[split].report_broken()
     return splits
 
@@ -185,7 +189,7 @@ def make_source(
     model: Model, examples: Examples, fingerprint: str, cache: str, advance: Advance, name: str
 ) -> Source:
     """Where the constant part comes from: the cache, or computed anew where it is off."""
-    if cache == "off" or not len(examples):
+    if cache in ("off", "waveform") or not len(examples):
         return Computed(model, examples)
     return Cached(model, examples, fingerprint, cache, lambda done, total: advance(f"features of {name}", done, total))
 
@@ -267,7 +271,7 @@ def evaluate_adapter(
     model = load_adapter(adapter)
     card = read_card(adapter)
     tracks = [track.with_split("test") for track in load_dataset(data, root).tracks() if split in ("all", track.split)]
-    examples = cut_splits(tracks, list(model.tasks.values()), model, card["segment_s"])["test"]
+    examples = cut_splits(tracks, list(model.tasks.values()), model, Training(segment_s=card["segment_s"]))["test"]
     if not len(examples):
         raise ValueError(f"no track of {data} (split {split}) has a label for {', '.join(model.tasks)}")
     source = make_source(model, examples, card["backbone"]["fingerprint"], "off", advance, split)

@@ -22,6 +22,10 @@ class Source(Protocol):
         """Constant states and mask of these rows."""
         ...
 
+    def ahead(self, rows: Sequence[int]) -> None:
+        """Begin with what these rows will need."""
+        ...
+
 
 class Computed:
     """Decodes the segments and runs the frozen part, every time.
@@ -39,6 +43,10 @@ class Computed:
         batch = self.examples.batch(rows)
         device = next(self.model.parameters()).device
         return self.model.constant(batch.waveform.to(device), batch.n_samples.to(device))
+
+    def ahead(self, rows: Sequence[int]) -> None:
+        """Begin to decode."""
+        self.examples.crops.ahead(rows)
 
 
 class Cached:
@@ -60,13 +68,7 @@ class Cached:
         dtype: str,
         advance: Callable[[int, int], None] = lambda done, total: None,
     ):
-        grid = examples.grid
-        tracks = [
-            (t.id, str(t.path), t.path.stat().st_size, t.path.stat().st_mtime_ns, t.start_s, t.duration_s)
-            for t in examples.tracks
-        ]
-        key = {"backbone": fingerprint, "grid": [grid.length_samples, grid.hop_samples], "tracks": tracks,
-               "depth": model.backbone.n_layers}  # fmt: skip
+        key = {"backbone": fingerprint, "depth": model.backbone.n_layers, **examples.content()}
         longest = max((segment.n_samples for segment in examples.segments), default=1)
         self.device = next(model.parameters()).device
         self.cache = FeatureCache(
@@ -76,6 +78,7 @@ class Cached:
         compute = Computed(model, examples)
         for first in range(0, len(missing), 8):
             rows = missing[first : first + 8]
+            examples.crops.ahead(missing[first : first + 16])
             self.cache.put(rows, *compute(rows))
             advance(min(first + 8, len(missing)), len(missing))
 
@@ -84,6 +87,10 @@ class Cached:
         constant, mask = self.cache.get(rows)
         moved = {k: value.to(self.device) for k, value in constant.items()}
         return moved, None if mask is None else mask.to(self.device)
+
+    def ahead(self, rows: Sequence[int]) -> None:
+        """Nothing: reading is quick."""
+
 
 
 @torch.inference_mode()

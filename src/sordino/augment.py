@@ -1,0 +1,255 @@
+"""Changes of a waveform that change the label too: pitch, tempo, level, noise, band, mixture.
+
+Conventions: waveforms are float32 [time]. A rate of 1.05 plays 1.05 times as fast. `relabel` asks the task: a
+key moves with the pitch, beats with the time, all else stays. Pitch and time are changed by `vocoder`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Float32
+
+from sordino.vocoder import pitch_shift, time_stretch
+
+Waveform = Float32[np.ndarray, " time"]
+
+
+class Change(Protocol):
+    """One change of a waveform."""
+
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+        """The changed waveform."""
+        ...
+
+    def relabel(self, task: Any, label: Any) -> Any:
+        """The label that fits it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """A change that leaves every label as it is."""
+
+    def relabel(self, task: Any, label: Any) -> Any:
+        """The same label."""
+        return label
+
+
+@dataclass(frozen=True)
+class PitchShift:
+    """Every tone moves, the length stays.
+
+    Attributes:
+        semitones: up, or down when negative.
+    """
+
+    semitones: int
+
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+        """The shifted waveform, as long as before."""
+        return pitch_shift(x, self.semitones)
+
+    def relabel(self, task: Any, label: Any) -> Any:
+        """The transposed label."""
+        return task.transpose(label, self.semitones)
+
+
+@dataclass(frozen=True)
+class TimeStretch:
+    """Faster or slower at the same pitch.
+
+    Attributes:
+        rate: 1.05 plays 1.05 times as fast.
+    """
+
+    rate: float
+
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+        """The stretched waveform, `1 / rate` times as long."""
+        return time_stretch(x, self.rate)
+
+    def relabel(self, task: Any, label: Any) -> Any:
+        """The label at the new times."""
+        return task.stretch(label, self.rate)
+
+
+@dataclass(frozen=True)
+class Gain(Unlabelled):
+    """Another level, drawn evenly.
+
+    Attributes:
+        range_db: at most so much up or down.
+    """
+
+    range_db: float
+
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+        """The louder or softer waveform; it may leave +-1, as floats may."""
+        return x * np.float32(10 ** (rng.uniform(-self.range_db, self.range_db) / 20))
+
+
+@dataclass(frozen=True)
+class Noise(Unlabelled):
+    """White noise added, at a level drawn evenly.
+
+    Attributes:
+        snr_db: the least signal-to-noise ratio; the greatest is 30 dB more.
+    """
+
+    snr_db: float
+
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+        """The noisy waveform."""
+        level = np.sqrt(np.mean(x**2)) * 10 ** (-rng.uniform(self.snr_db, self.snr_db + 30) / 20)
+        return x + (level * rng.standard_normal(len(x))).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class BandLimit(Unlabelled):
+    """Only a band is left, as in a telephone or an old record; edges drawn evenly in octaves.
+
+    Attributes:
+        low_hz: the lower edge lies between 20 Hz and this.
+        high_hz: the upper edge lies between this and half the sample rate.
+    """
+
+    low_hz: float
+    high_hz: float
+
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+        """The filtered waveform (zero phase, slopes of a third of an octave)."""
+        low = 20 * (self.low_hz / 20) ** rng.uniform()
+        high = self.high_hz * (sample_rate_hz / 2 / self.high_hz) ** rng.uniform()
+        spectrum = np.fft.rfft(x)
+        octaves = np.log2(np.maximum(np.fft.rfftfreq(len(x), 1 / sample_rate_hz), 1e-3))
+        keep = np.clip(3 * (octaves - np.log2(low)) + 1, 0, 1) * np.clip(
+            3 * (np.log2(high) - octaves) + 1, 0, 1
+        )
+        return np.fft.irfft(spectrum * keep, len(x)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Another recording laid under this one, for tagging: the tags of both.
+
+    Attributes:
+        other: its waveform, at the same rate; repeated or cut to fit.
+        other_label: its parsed label.
+        level_db: its level against this one's.
+    """
+
+    other: np.ndarray
+    other_label: Sequence[str]
+    level_db: float = -3.0
+
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+        """The sum, this one's level unchanged."""
+        other = np.resize(self.other, len(x))
+        scale = np.sqrt(np.mean(x**2) / max(float(np.mean(other**2)), 1e-12)) * 10 ** (self.level_db / 20)
+        return x + (scale * other).astype(np.float32)
+
+    def relabel(self, task: Any, label: Any) -> Any:
+        """The union of both lists of tags.
+
+        Raises:
+            ValueError: the label is no list of tags.
+        """
+        if not isinstance(label, list) or not all(isinstance(tag, str) for tag in label):
+            raise ValueError(f"{task.name}: only lists of tags can be mixed, not {label!r}")
+        return sorted({*label, *self.other_label})
+
+
+@dataclass(frozen=True)
+class MixIn(Unlabelled):
+    """Stands for a `Mix` until the other recording is known.
+
+    Attributes:
+        level_db: its level against the first one's.
+    """
+
+    level_db: float = -3.0
+
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+        """The waveform alone."""
+        return x
+
+    def of(self, other: np.ndarray, other_label: Sequence[str]) -> Mix:
+        """The mixture with this recording."""
+        return Mix(other, other_label, self.level_db)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The versions of every training segment: all pitches x all rates x copies, each with the other changes.
+
+    Attributes:
+        semitones: pitch shifts; 0 is the segment as it is.
+        rates: time stretches; 1 is the segment as it is.
+        copies: versions of each, different in level, noise and band.
+        gain_db: level up and down by at most so much; 0: unchanged.
+        noise_snr_db: least signal-to-noise ratio; None: no noise.
+        band_hz: how far the band may be narrowed, (low, high); None: not at all.
+        mix: every second copy has another recording of the training split laid under it (tags only).
+    """
+
+    semitones: Sequence[int] = (0,)
+    rates: Sequence[float] = (1.0,)
+    copies: int = 1
+    gain_db: float = 0.0
+    noise_snr_db: float | None = None
+    band_hz: tuple[float, float] | None = None
+    mix: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.semitones or not self.rates or self.copies < 1 or min(self.rates) <= 0:
+            raise ValueError("augmentation: semitones, rates and copies must leave at least one version")
+
+    @classmethod
+    def named(cls, names: Sequence[str]) -> Augmentation:
+        """The usual settings (of the paper, for pitch and time) of some kinds of augmentation.
+
+        Raises:
+            ValueError: a name is unknown.
+        """
+        unknown = [name for name in names if name not in USUAL]
+        if unknown:
+            raise ValueError(f'augmentation "{unknown[0]}" is unknown; there are {", ".join(USUAL)}')
+        chosen: dict[str, Any] = {}
+        for name in names:
+            chosen.update(USUAL[name])
+        return cls(**chosen)
+
+    def versions(self) -> Iterator[list[Change]]:
+        """The list of changes of each version; the first is the plainest."""
+        pitches = sorted(self.semitones, key=abs)
+        tempi = sorted(self.rates, key=lambda rate: abs(rate - 1))
+        for copy, semitones, rate in product(range(self.copies), pitches, tempi):
+            changes: list[Change] = []
+            if semitones:
+                changes.append(PitchShift(semitones))
+            if rate != 1:
+                changes.append(TimeStretch(rate))
+            if self.gain_db:
+                changes.append(Gain(self.gain_db))
+            if self.noise_snr_db is not None:
+                changes.append(Noise(self.noise_snr_db))
+            if self.band_hz is not None:
+                changes.append(BandLimit(*self.band_hz))
+            if self.mix and copy % 2:
+                changes.append(MixIn())
+            yield changes
+
+
+USUAL: dict[str, dict[str, Any]] = {
+    "pitch_shift": {"semitones": (-4, -3, -2, -1, 0, 1, 2, 3, 4)},
+    "time_stretch": {"rates": (0.95, 0.975, 1.0, 1.025, 1.05)},
+    "gain": {"gain_db": 6.0},
+    "noise": {"noise_snr_db": 15.0},
+    "band_limit": {"band_hz": (300.0, 3_400.0)},
+    "mix": {"mix": True, "copies": 2},
+}
