@@ -1,0 +1,91 @@
+"""Tag metrics and regression against scikit-learn and torchmetrics."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics
+from torchmetrics.functional.classification import multilabel_auroc, multilabel_average_precision
+
+from sordino.contracts import Prediction
+from sordino.tasks import make_task
+from sordino.tasks._tag_metrics import average_precision, best_thresholds, roc_auc
+
+
+def random_case(rng, n_tracks, n_tags=7):
+    """Targets with rare, absent and universal tags; scores with many ties."""
+    targets = rng.random((n_tracks, n_tags)) < rng.choice([0.0, 0.05, 0.3, 0.9, 1.0], n_tags)
+    return targets, np.round(rng.random((n_tracks, n_tags)) + 0.3 * targets, int(rng.integers(1, 5)))
+
+
+@pytest.mark.parametrize("n_tracks", [1, 2, 13, 200])
+def test_average_precision_and_roc_auc_equal_scikit_learn(n_tracks):
+    rng = np.random.default_rng(n_tracks)
+    for _ in range(60):
+        targets, scores = random_case(rng, n_tracks)
+        ours = average_precision(targets, scores), roc_auc(targets, scores)
+        for tag, (true, score) in enumerate(zip(targets.T, scores.T, strict=True)):
+            if true.all() or not true.any():
+                assert np.isnan(ours[0][tag]) and np.isnan(ours[1][tag])
+            else:
+                assert ours[0][tag] == pytest.approx(metrics.average_precision_score(true, score), abs=1e-12)
+                assert ours[1][tag] == pytest.approx(metrics.roc_auc_score(true, score), abs=1e-12)
+
+
+def test_they_equal_torchmetrics():
+    rng = np.random.default_rng(0)
+    targets, scores = rng.random((300, 5)) < 0.3, rng.random((300, 5))
+    given = torch.as_tensor(scores), torch.as_tensor(targets).long(), 5
+    np.testing.assert_allclose(
+        average_precision(targets, scores), multilabel_average_precision(*given, average=None)
+    )
+    np.testing.assert_allclose(roc_auc(targets, scores), multilabel_auroc(*given, average=None), atol=1e-6)
+
+
+def test_tagging_evaluates_to_the_macro_means():
+    rng = np.random.default_rng(4)
+    task = make_task("tagging", tags=list("abcd"))
+    targets, scores = rng.random((80, 4)) < 0.4, rng.random((80, 4))
+    references = [[tag for tag, given in zip("abcd", row, strict=True) if given] for row in targets]
+    result = task.evaluate(references, [task.decode(row) for row in scores])
+    assert result.metrics["map"] == pytest.approx(
+        metrics.average_precision_score(targets, scores, average="macro")
+    )
+    assert result.metrics["roc_auc"] == pytest.approx(metrics.roc_auc_score(targets, scores, average="macro"))
+    assert result.metrics["f1"] == pytest.approx(metrics.f1_score(targets, scores >= 0.5, average="macro"))
+    by_track = metrics.f1_score(targets, scores >= 0.5, average="samples", zero_division=1.0)
+    assert np.mean([row["f1"] for row in result.per_track]) == pytest.approx(by_track)
+
+
+def test_tuned_thresholds_are_the_best_there_are():
+    rng = np.random.default_rng(5)
+    for _ in range(4):
+        targets, scores = random_case(rng, 40)
+        for tag, threshold in enumerate(best_thresholds(targets, scores)):
+            true, score = targets[:, tag], scores[:, tag]
+            if true.all() or not true.any():
+                assert threshold == 0.5
+                continue
+            best = max(metrics.f1_score(true, score >= t, zero_division=0) for t in np.unique(score))
+            assert metrics.f1_score(true, score >= threshold) == pytest.approx(best)
+
+
+def test_classification_equals_scikit_learn():
+    rng = np.random.default_rng(6)
+    true, given = rng.choice(list("abcd"), 200), rng.choice(list("abcd"), 200)
+    task = make_task("classification", classes=list("abcd"))
+    result = task.evaluate(true.tolist(), [Prediction(str(g)) for g in given])
+    assert result.metrics["accuracy"] == pytest.approx(metrics.accuracy_score(true, given))
+    assert result.metrics["f1"] == pytest.approx(metrics.f1_score(true, given, average="macro"))
+    np.testing.assert_array_equal(result.tables["confusion"]["matrix"], metrics.confusion_matrix(true, given))
+
+
+def test_regression_equals_scikit_learn():
+    rng = np.random.default_rng(7)
+    true, given = rng.normal(size=(60, 2)), rng.normal(size=(60, 2))
+    task = make_task("regression")
+    labels = [task.parse({"arousal": a, "valence": v}) for a, v in true]
+    task.fit(labels)
+    answers = [Prediction({"arousal": float(a), "valence": float(v)}) for a, v in given]
+    result = task.evaluate(labels, answers)
+    assert result.metrics["r2"] == pytest.approx(metrics.r2_score(true, given))
+    assert result.metrics["mae"] == pytest.approx(metrics.mean_absolute_error(true, given))
