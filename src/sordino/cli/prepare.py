@@ -10,88 +10,66 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sordino.datasets._prepare import Prepared
 
 N_SHOWN = 12
 
 
-@click.command("prepare")
+@click.command()
 @click.argument("data")
-@click.option("--task", "tasks", multiple=True, help="Check the labels of this task (may be given again).")
+@click.option("--task", "-t", help="Check the labels of this task: key, tempo, ... or several joined with +.")
 @click.option("--label", help="The label that the task reads, where it is not its usual one.")
 @click.option("--root", type=click.Path(), help="Where a named corpus lies.")
 @click.option("--download", is_flag=True, help="Fetch what the corpus publishes; goes on where it stopped.")
 @click.option("--workers", default=0, show_default="one per core", help="Processes that decode.")
 @click.option("--out", type=click.Path(), help="The manifest's file, when it cannot lie beside the data.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def command(data, tasks, label, root, download, workers, out, as_json):
+def command(data, task, label, root, download, workers, out, as_json):
     """Read all of DATA once: hours, rates, labels, repetitions, broken files.
 
     DATA is a named corpus (`sordino list datasets`), a folder with one folder per class, a table with a
     column `path`, or a folder of JAMS files. The exit status is 1 when something is broken, mislabelled, or
     stands in two splits.
 
-    \b
-    Example:
-      sordino prepare labels.csv --task key
+    Example: sordino prepare labels.csv --task key
     """
     import os
+    from functools import partial
     from pathlib import Path
 
-    from sordino import registry
+    from sordino.cli._progress import bars
+    from sordino.config import specs
     from sordino.datasets import load_dataset
     from sordino.datasets._prepare import prepare
+    from sordino.tasks import make_task
 
-    try:
-        dataset = load_dataset(data, root)
+    dataset = load_dataset(data, root)
+    options = {"label": label} if label else {}
+    tasks = [make_task(**spec, **options) for spec in specs(task, "task")] if task else []
+    manifest = Path(out) if out else None
+    with bars() as advance:
         if download:
-            fetch_archives(dataset)
-        wanted = [registry.find("task", name)(**({"label": label} if label else {})) for name in tasks]
-        counter = Counted("files")
-        found = prepare(dataset, wanted, workers or os.cpu_count() or 1, Path(out) if out else None, counter)
-        counter.end()
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(
-        json.dumps(as_dict(found), ensure_ascii=False) if as_json else "\n".join(report(found, dataset))
-    )
+            fetch_archives(dataset, advance)
+        found = prepare(dataset, tasks, workers or os.cpu_count() or 1, manifest, partial(advance, "read"))
+    lines = [json.dumps(as_dict(found), ensure_ascii=False)] if as_json else report(found, dataset)
+    click.echo("\n".join(lines))
     sys.exit(0 if found.flawless else 1)
 
 
-class Counted:
-    """A line on stderr that counts.
-
-    Args:
-        what: is counted.
-    """
-
-    def __init__(self, what: str):
-        self.what, self.shown = what, False
-
-    def __call__(self, done: int, total: int) -> None:
-        """Show the count where somebody looks at it."""
-        if sys.stderr.isatty():
-            self.shown = True
-            click.echo(f"\r{done:,} of {total:,} {self.what}", nl=False, err=True)
-
-    def end(self) -> None:
-        """End the line."""
-        if self.shown:
-            click.echo(err=True)
-
-
-def fetch_archives(dataset: Any) -> None:
+def fetch_archives(dataset: Any, advance: Callable[[str, int, int], None]) -> None:
     """Fetch and unpack what a corpus publishes."""
+    from functools import partial
+
     from sordino.datasets._download import download, unpack
 
     archives = getattr(dataset, "archives", ())
     if not archives:
         raise ValueError(f"{dataset.name}: nothing is published for download. {getattr(dataset, 'get', '')}")
     for archive in archives:
-        click.echo(f"{archive.url}", err=True)
-        counter = Counted("bytes")
-        path = download(archive, dataset.root, counter)
-        counter.end()
+        click.echo(archive.url, err=True)
+        path = download(archive, dataset.root, partial(advance, f"bytes of {archive.url.rpartition('/')[2]}"))
         written, kept, refused = unpack(path, dataset.root / archive.folder)
         check = "checksum is right" if archive.md5 else "no checksum is published"
         click.echo(f"  {written:,} files written, {kept:,} were there; {check}; kept as {path}", err=True)

@@ -9,7 +9,6 @@ layout: the contract tests read every corpus through it.
 from __future__ import annotations
 
 import os
-from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -48,11 +47,6 @@ class Corpus(Dataset):
     get: ClassVar[str]
     archives: ClassVar[tuple[Archive, ...]] = ()
     absent: tuple[str, ...] = ()
-
-    @classmethod
-    @abstractmethod
-    def miniature(cls, root: Path) -> None:
-        """Write a few files with the true names and formats below `root`."""
 
     def place(self, part: str) -> Path:
         """Where a part lies.

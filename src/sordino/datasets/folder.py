@@ -26,6 +26,7 @@ from sordino.audio import FORMATS
 from sordino.contracts import Dataset, Track
 from sordino.datasets import _tables
 from sordino.datasets._annotations import read_beats, read_chords
+from sordino.datasets._corpus import write_tone
 from sordino.datasets._jams import read_jams
 from sordino.datasets._splits import ALIASES, split_tracks, stratify_by
 
@@ -94,6 +95,12 @@ class Folder(Dataset):
             self.splits = f"as given; a tenth of train is validation, seed {self.seed}"
             return [track.with_split(split_of.get(track.id, track.split)) for track in tracks]
         return tracks
+
+    @classmethod
+    def miniature(cls, root: Path) -> None:
+        """A folder per class, one of them with an accent."""
+        for name in ("rock/a.wav", "rock/b.mp3", "jäzz/ünïcode.flac", "jäzz/c.ogg"):
+            write_tone(root / name)
 
     @cached_property
     def _read(self) -> list[Track]:
