@@ -32,7 +32,7 @@ class HeadConfig:
     """
 
     layers: str = "last"
-    pool: Literal["mean", "attention", "mean_std"] = "mean"
+    pool: str = "mean"
     hidden: int = -1
     dropout: float = 0.5
 
@@ -64,7 +64,7 @@ class Mix(nn.Module):
 class Pool(nn.Module):
     """Real frames to one vector per clip; `attention` starts out as the mean."""
 
-    def __init__(self, kind: Literal["mean", "attention", "mean_std"], dim: int):
+    def __init__(self, kind: str, dim: int):
         super().__init__()
         self.kind = kind
         self.dim_out = 2 * dim if kind == "mean_std" else dim

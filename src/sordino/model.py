@@ -57,7 +57,7 @@ class Model(nn.Module):
             torch.manual_seed(seed)
             self.attachments = nn.ModuleList(method.attach(backbone) for method in self.methods)
             self.heads = nn.ModuleDict(
-                {name: Head(self.head_config, backbone.dim, backbone.n_layers, task.n_outputs, task.level)
+                {name: Head(backbone.dim, task.n_outputs, backbone.n_layers, task.level, self.head_config)
                  for name, task in self.tasks.items()}
             )  # fmt: skip
         own = dict(backbone.named_parameters())
@@ -87,7 +87,7 @@ class Model(nn.Module):
     @property
     def constant_states(self) -> list[int]:
         """Keys of what `constant` gives: the hidden states (or FRONTEND) that `forward` needs from below."""
-        needed = {k for head in self.heads.values() for k in head.needed_states(self.backbone.n_layers)}
+        needed = {k for head in self.heads.values() for k in head.needed_states()}
         if any(site.role == "states" for a in self.attachments for site in a.sites.values()):
             needed |= set(range(self.backbone.n_layers + 1))
         below = {k for k in needed if k <= self.start}

@@ -1,0 +1,1 @@
+"""Grids of runs, plain baselines beside them, tables and plots."""

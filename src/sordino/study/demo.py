@@ -1,0 +1,91 @@
+"""The demo: key and tempo on the built-in set, every method beside its baselines, then a recorded excerpt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sordino.config import Config, Training
+from sordino.contracts import Prediction, Track
+from sordino.datasets import load_dataset
+from sordino.predict import predict
+from sordino.study.grid import Row, plain_row, rows_of, run_all
+from sordino.study.plain import plain_baseline
+from sordino.study.table import markdown, picture
+from sordino.training.run import Run, make_tasks
+
+TASKS = ["key", "tempo"]
+METHODS = ("probe", "lora", "adapter", "finetune")
+PLAIN_NAMES = {"key": "chroma template", "tempo": "onset autocorrelation"}
+SETTINGS: dict[str, dict[str, Any]] = {  # the probe's steps cost next to nothing
+    "probe": {"steps": 1200, "lr": 1e-3},
+    "lora": {"steps": 150, "lr": 2e-3},
+    "adapter": {"steps": 150, "lr": 2e-3},
+    "finetune": {"steps": 150, "lr": 3e-4},
+}
+
+
+@dataclass
+class Demo:
+    """What the demo made.
+
+    Attributes:
+        rows: the tables.
+        runs: the runs, by the name of their row.
+        excerpt: the recording that was predicted on.
+        answers: by task.
+        folder: where everything lies.
+    """
+
+    rows: list[Row]
+    runs: dict[str, Run]
+    excerpt: Track
+    answers: dict[str, Prediction]
+    folder: Path
+
+
+def configs(seed: int = 0, steps_share: float = 1.0) -> dict[str, Config]:
+    """One config per row. Both tasks are learned at once, with one head each on one adapter."""
+    random = {"name": "mini", "weights": "random"}
+    points = {"probe on random weights": ("probe", random), **{method: (method, "mini") for method in METHODS}}
+    made = {}
+    for name, (method, backbone) in points.items():
+        options = SETTINGS[method]
+        steps = max(2, round(options["steps"] * steps_share))
+        training = Training(steps=steps, lr=options["lr"], validate_every=max(1, steps // 5))
+        made[name] = Config(data="demo", task=TASKS, backbone=backbone, method=method, training=training, seed=seed)
+    return made
+
+
+def run_demo(out: str | Path, advance: Callable[[str, int, int], None], steps_share: float = 1.0) -> Demo:
+    """Train every row, score the plain baselines, write the tables, predict on the excerpt.
+
+    Args:
+        out: the folder of the demo.
+        advance: progress.
+        steps_share: a part of the usual steps, for a quick look.
+    """
+    folder = Path(out)
+    dataset = load_dataset("demo")
+    named = configs(steps_share=steps_share)
+    runs = dict(zip(named, run_all(named.values(), folder, advance, dataset=dataset), strict=True))
+    tasks = make_tasks([{"name": name} for name in TASKS], dataset.tracks())
+    rows = []
+    for number, task in enumerate(tasks):
+        advance("plain baselines", number, len(tasks))
+        scored = plain_baseline(task, dataset)
+        assert scored is not None
+        rows.append(plain_row(PLAIN_NAMES[task.name], task.name, scored))
+    for name, run in runs.items():
+        rows += rows_of([run], lambda config, name=name: name)
+    rows.sort(key=lambda row: TASKS.index(row.task))
+    (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
+    picture(rows, folder / "table.png")
+    excerpt = dataset.excerpt()
+    best = max(METHODS, key=lambda method: runs[method].result["best_validation"])
+    answers = predict([excerpt.path], runs[best].adapter)[0].answers
+    return Demo(rows, runs, excerpt, answers, folder)
+
+
