@@ -42,7 +42,7 @@ class RoleMethod(Method):
         roles = self.roles
         if roles == type(self).roles:
             present = {site.role for site in backbone.sites()}
-            roles = tuple(role for role in roles if role in present)
+            roles = tuple(role for role in roles if role in present) or roles
         return self.choose(backbone, roles)
 
     def at(self, name: str, role: str) -> Any:
