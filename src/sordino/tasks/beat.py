@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import mir_eval
 import numpy as np
@@ -61,7 +61,7 @@ class Beat(Task):
         [0.1 + 0.41 * n for n in range(45)],
     )
 
-    decoder: Literal["dp", "peaks"] = "dp"
+    decoder: str = "dp"
     threshold: float = 0.5
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import mir_eval
 import numpy as np
@@ -60,7 +60,7 @@ class Chord(Task):
         [[0.0, 1.0, "N"], [1.0, 4.0, "Eb:maj"], [4.0, 6.0, "Bb:min"]],
     )
 
-    vocabulary: Literal["majmin", "sevenths"] = "majmin"
+    vocabulary: str = "majmin"
     bass: bool = False
     smoothing_s: float = 0.3
 
@@ -152,10 +152,7 @@ class Chord(Task):
         if not reference:
             return dict.fromkeys([*names, "seg", "duration_s"], float("nan"))
         times, labels = _split(reference)
-        est_times, est_labels = _split(estimated or [[times[0, 0], times[-1, 1], NO_CHORD]])
-        est_times, est_labels = mir_eval.util.adjust_intervals(
-            est_times, est_labels, times.min(), times.max(), NO_CHORD, NO_CHORD
-        )
+        est_times, est_labels = _split(_cut(estimated, times[0, 0], times[-1, 1]))
         both, ref, est = mir_eval.util.merge_labeled_intervals(times, labels, est_times, est_labels)
         durations = mir_eval.util.intervals_to_durations(both)
         result = {name: _accuracy(getattr(mir_eval.chord, name)(ref, est), durations) for name in names}
@@ -263,6 +260,17 @@ def _split(rows: list[list[Any]]) -> tuple[np.ndarray, list[str]]:
             filled.append([filled[-1][1], row[0], UNKNOWN])
         filled.append(row)
     return np.array([row[:2] for row in filled], dtype=float), [row[2] for row in filled]
+
+
+def _cut(rows: list[list[Any]], start_s: float, end_s: float) -> list[list[Any]]:
+    """The rows from `start_s` to `end_s`, with N before the first and behind the last."""
+    inside = [
+        [max(a, start_s), min(b, end_s), chord] for a, b, chord in rows if min(b, end_s) > max(a, start_s)
+    ]
+    first, last = (inside[0][0], inside[-1][1]) if inside else (end_s, end_s)
+    before = [[start_s, first, NO_CHORD]] if first > start_s else []
+    behind = [[last, end_s, NO_CHORD]] if last < end_s else []
+    return [*before, *inside, *behind]
 
 
 def _accuracy(comparison: np.ndarray, durations: np.ndarray) -> float:
