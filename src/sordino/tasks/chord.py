@@ -17,7 +17,6 @@ Conventions:
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -32,6 +31,7 @@ from torch import Tensor
 
 from sordino.contracts import Evaluation, Observation, Prediction, Task
 from sordino.tasks._chord_names import DEGREES, NO_CHORD, ROOTS, UNKNOWN, parse_chord, transpose_chord
+from sordino.tasks._chord_scores import compare
 
 QUALITIES = {"majmin": ("maj", "min"), "sevenths": ("maj", "min", "7", "maj7", "min7")}
 N_BASS = 13  # 12 pitch classes, none
@@ -149,15 +149,7 @@ class Chord(Task):
     def score(self, reference: list[list[Any]], estimated: list[list[Any]]) -> dict[str, float]:
         """mir_eval's comparisons, weighted by duration; the estimate is cut or filled with N."""
         names = [*SCORES, *(("majmin_inv", "sevenths_inv") if self.bass else ())]
-        if not reference:
-            return dict.fromkeys([*names, "seg", "duration_s"], float("nan"))
-        times, labels = _split(reference)
-        est_times, est_labels = _split(_cut(estimated, times[0, 0], times[-1, 1]))
-        both, ref, est = mir_eval.util.merge_labeled_intervals(times, labels, est_times, est_labels)
-        durations = mir_eval.util.intervals_to_durations(both)
-        result = {name: _accuracy(getattr(mir_eval.chord, name)(ref, est), durations) for name in names}
-        result["seg"] = _segmentation(times, labels, est_times, est_labels)
-        return {**result, "duration_s": float((times[:, 1] - times[:, 0]).sum())}
+        return compare(reference, estimated, names)
 
     def evaluate(self, references: Sequence[Any], predictions: Sequence[Prediction]) -> Evaluation:
         """Means weighted by the tracks' annotated durations, and the plain mean of the deciding metric."""
@@ -250,39 +242,3 @@ def smooth(probabilities: Float[np.ndarray, "frame label"], change_cost: float) 
     for frame in range(len(log) - 1, 0, -1):
         path[frame - 1] = came[frame, path[frame]]
     return path
-
-
-def _split(rows: list[list[Any]]) -> tuple[np.ndarray, list[str]]:
-    """Intervals and labels without gaps: what no row covers is X."""
-    filled: list[list[Any]] = []
-    for row in rows:
-        if filled and row[0] > filled[-1][1]:
-            filled.append([filled[-1][1], row[0], UNKNOWN])
-        filled.append(row)
-    return np.array([row[:2] for row in filled], dtype=float), [row[2] for row in filled]
-
-
-def _cut(rows: list[list[Any]], start_s: float, end_s: float) -> list[list[Any]]:
-    """The rows from `start_s` to `end_s`, with N before the first and behind the last."""
-    inside = [
-        [max(a, start_s), min(b, end_s), chord] for a, b, chord in rows if min(b, end_s) > max(a, start_s)
-    ]
-    first, last = (inside[0][0], inside[-1][1]) if inside else (end_s, end_s)
-    before = [[start_s, first, NO_CHORD]] if first > start_s else []
-    behind = [[last, end_s, NO_CHORD]] if last < end_s else []
-    return [*before, *inside, *behind]
-
-
-def _accuracy(comparison: np.ndarray, durations: np.ndarray) -> float:
-    """The share of time that agrees, of what can be compared; nan if nothing can."""
-    known = comparison >= 0
-    return float(np.average(comparison[known], weights=durations[known])) if known.any() else float("nan")
-
-
-def _segmentation(
-    times: np.ndarray, labels: list[str], est_times: np.ndarray, est_labels: list[str]
-) -> float:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a single segment is no reason to warn
-        merge = mir_eval.chord.merge_chord_intervals
-        return float(mir_eval.chord.seg(merge(times, labels), merge(est_times, est_labels)))
