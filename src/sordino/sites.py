@@ -127,16 +127,12 @@ class Attachment(nn.Module):
             self._connect(backbone.get_submodule(site.path), part)
 
     def _connect(self, module: nn.Module, part: Part) -> None:
-        def before(module, inputs):
-            return part.before(module, inputs) if self._on else None
-
-        def after(module, inputs, output):
-            return part.after(module, inputs, output) if self._on else None
-
         if part.before is not None:
-            self._handles.append(module.register_forward_pre_hook(before))
+            hook = lambda module, inputs: part.before(module, inputs) if self._on else None  # noqa: E731
+            self._handles.append(module.register_forward_pre_hook(hook))
         if part.after is not None:
-            self._handles.append(module.register_forward_hook(after))
+            hook = lambda module, inputs, output: part.after(module, inputs, output) if self._on else None  # noqa: E731
+            self._handles.append(module.register_forward_hook(hook))
 
     @property
     def backbone(self) -> nn.Module:

@@ -11,6 +11,8 @@ Differs: frames that are padding are set to zero before the depthwise convolutio
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Bool, Float
@@ -117,24 +119,26 @@ class ConformerLayer(nn.Module):
     def sites(self, path: str, layer: int) -> list[Site]:
         """The sites of this layer (number `layer`, at `path`), in the order of the signal."""
         dim = self.final_layer_norm.normalized_shape[0]
-
-        def site(name: str, role: str, dim_in: int = dim, dim_out: int = dim) -> Site:
-            return Site(f"{path}.{name}", role, layer, dim_in, dim_out)
-
-        def ffn(name: str) -> list[Site]:
-            return [
-                site(f"{name}_layer_norm", "norm"),
-                *self.get_submodule(name).sites(f"{path}.{name}", layer),
-                site(f"after_{name}", "after.ffn"),
-            ]
-
+        site = partial(_site, path, layer, dim)
         return [
-            *ffn("ffn1"),
+            *self._ffn_sites("ffn1", path, layer),
             site("self_attn_layer_norm", "norm"),
             *self.self_attn.sites(f"{path}.self_attn", layer, dim),
             site("after_attn", "after.attn"),
-            site("conv_module.pointwise_conv1", "conv.in", dim, 2 * dim),
+            site("conv_module.pointwise_conv1", "conv.in", dim_out=2 * dim),
             site("conv_module.pointwise_conv2", "conv.out"),
-            *ffn("ffn2"),
+            *self._ffn_sites("ffn2", path, layer),
             site("final_layer_norm", "norm"),
         ]
+
+    def _ffn_sites(self, name: str, path: str, layer: int) -> list[Site]:
+        site = partial(_site, path, layer, self.final_layer_norm.normalized_shape[0])
+        return [
+            site(f"{name}_layer_norm", "norm"),
+            *self.get_submodule(name).sites(f"{path}.{name}", layer),
+            site(f"after_{name}", "after.ffn"),
+        ]
+
+
+def _site(path: str, layer: int, dim: int, name: str, role: str, dim_out: int | None = None) -> Site:
+    return Site(f"{path}.{name}", role, layer, dim, dim_out or dim)

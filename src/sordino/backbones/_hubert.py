@@ -174,16 +174,17 @@ class TransformerLayer(nn.Module):
     def sites(self, path: str, layer: int) -> list[Site]:
         """The sites of this layer (number `layer`, at `path`), in the order of the signal."""
         dim = self.layer_norm.normalized_shape[0]
-
-        def site(name: str, role: str) -> Site:
-            return Site(f"{path}.{name}", role, layer, dim, dim)
-
-        attention = [*self.attention.sites(f"{path}.attention", layer, dim), site("after_attn", "after.attn")]
-        feed_forward = [
-            *self.feed_forward.sites(f"{path}.feed_forward", layer),
-            site("after_ffn", "after.ffn"),
-        ]
-        norm, final_norm = site("layer_norm", "norm"), site("final_layer_norm", "norm")
+        norm, final_norm, after_attn, after_ffn = (
+            Site(f"{path}.{name}", role, layer, dim, dim)
+            for name, role in (
+                ("layer_norm", "norm"),
+                ("final_layer_norm", "norm"),
+                ("after_attn", "after.attn"),
+                ("after_ffn", "after.ffn"),
+            )
+        )
+        attention = [*self.attention.sites(f"{path}.attention", layer, dim), after_attn]
+        feed_forward = [*self.feed_forward.sites(f"{path}.feed_forward", layer), after_ffn]
         if self.norm_first:
             return [norm, *attention, final_norm, *feed_forward]
         return [*attention, norm, *feed_forward, final_norm]
