@@ -462,15 +462,23 @@ class Task(ABC):
     def score(self, reference: Label, estimated: Label) -> dict[str, float]:
         """Scores of one track; what is undefined is nan."""
 
-    def evaluate(self, references: Sequence[Label], predictions: Sequence[Prediction]) -> Evaluation:
-        """Scores of a list of tracks; by default the mean of each track's scores, nan left out and counted."""
-        rows = [self.score(r, p.value) for r, p in zip(references, predictions, strict=True)]
+    def score_prediction(self, reference: Label, prediction: Prediction) -> dict[str, float]:
+        """Scores of one track; by default of the prediction's value alone."""
+        return self.score(reference, prediction.value)
+
+    def summarise(self, rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """Metrics from the scores of tracks; by default their means, nan left out."""
         names = list(rows[0]) if rows else [self.metric]
         table = {name: np.array([row[name] for row in rows], dtype=float) for name in names}
-        means = {name: float(np.nanmean(v)) if np.isfinite(v).any() else float("nan") for name, v in table.items()}
-        notes = [f"{name}: undefined for {int(np.isnan(v).sum())} of {len(v)} tracks, left out of the mean"
-                 for name, v in table.items() if np.isnan(v).any()]  # fmt: skip
-        return Evaluation(means, rows, notes)
+        return {name: float(np.nanmean(v)) if np.isfinite(v).any() else float("nan") for name, v in table.items()}
+
+    def evaluate(self, references: Sequence[Label], predictions: Sequence[Prediction]) -> Evaluation:
+        """Scores of a list of tracks; override it where a metric is no summary of the tracks' own scores."""
+        rows = [self.score_prediction(r, p) for r, p in zip(references, predictions, strict=True)]
+        metrics = self.summarise(rows)
+        undefined = {name: sum(bool(np.isnan(row.get(name, 0.0))) for row in rows) for name in metrics}
+        notes = [f"{name}: undefined for {n} of {len(rows)} tracks, left out" for name, n in undefined.items() if n]
+        return Evaluation(metrics, rows, notes)
 
     def observations(self, prediction: Prediction, duration_s: float) -> list[Observation]:
         """The answer as rows with a time; by default one row for the whole recording."""

@@ -29,7 +29,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sordino.contracts import Evaluation, Observation, Prediction, Task
+from sordino.contracts import Observation, Prediction, Task
 from sordino.tasks._chord_names import DEGREES, NO_CHORD, ROOTS, UNKNOWN, parse_chord, transpose_chord
 from sordino.tasks._chord_scores import compare
 
@@ -151,21 +151,21 @@ class Chord(Task):
         names = [*SCORES, *(("majmin_inv", "sevenths_inv") if self.bass else ())]
         return compare(reference, estimated, names)
 
-    def evaluate(self, references: Sequence[Any], predictions: Sequence[Prediction]) -> Evaluation:
+    def summarise(self, rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
         """Means weighted by the tracks' annotated durations, and the plain mean of the deciding metric."""
-        result = super().evaluate(references, predictions)
-        result.metrics.pop("duration_s", None)
-        if result.per_track:
-            result.metrics[f"{self.metric}_mean"] = result.metrics[self.metric]
-        weight = np.array([row["duration_s"] for row in result.per_track])
-        for name in result.metrics:
-            value = np.array([row.get(name, np.nan) for row in result.per_track])
+        means = super().summarise(rows)
+        weight = np.array([row["duration_s"] for row in rows])
+        result = {}
+        for name in means.keys() - {"duration_s"}:
+            value = np.array([row[name] for row in rows])
             known = np.isfinite(value)
-            if known.any():
-                result.metrics[name] = float(np.average(value[known], weights=weight[known]))
-        result.notes = [n for n in result.notes if not n.startswith("duration_s")]
-        result.notes.append(f"weighted by duration; {self.metric}_mean is the mean of tracks")
-        return result
+            result[name] = (
+                float(np.average(value[known], weights=weight[known])) if known.any() else float("nan")
+            )
+        return {
+            **{name: result[name] for name in means if name in result},
+            f"{self.metric}_mean": means[self.metric],
+        }
 
     def observations(self, prediction: Prediction, duration_s: float) -> list[Observation]:
         """A row for each chord."""

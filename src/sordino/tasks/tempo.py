@@ -31,7 +31,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sordino.contracts import Evaluation, Observation, Prediction, Task
+from sordino.contracts import Observation, Prediction, Task
 
 N_CLASSES = 300
 CLASS_BPM = np.arange(1, N_CLASSES + 1, dtype=float)
@@ -144,18 +144,17 @@ class Tempo(Task):
             **{name: float(kind == name) for name in (*OCTAVES, "other")},
         }
 
-    def evaluate(
-        self, references: Sequence[float | dict[str, Any]], predictions: Sequence[Prediction]
-    ) -> Evaluation:
-        """Mean scores; the P-score reads both predicted tempi."""
-        both = [Prediction({"bpm": _bpm(p.value), **p.details} if "tempi" in p.details else p.value)
-                for p in predictions]  # fmt: skip
-        result = super().evaluate(references, both)
-        if np.isnan(result.metrics.get("p_score", 0.0)):  # no reference has two tempi
-            del result.metrics["p_score"]
-            result.notes = [note for note in result.notes if not note.startswith("p_score")]
-        result.notes.insert(0, f"accuracy 1 and 2 with a tolerance of {self.tolerance:.0%}")
-        return result
+    def score_prediction(self, reference: float | dict[str, Any], prediction: Prediction) -> dict[str, float]:
+        """As `score`; the P-score reads both predicted tempi."""
+        both = "tempi" in prediction.details
+        return self.score(
+            reference, {"bpm": _bpm(prediction.value), **prediction.details} if both else prediction.value
+        )
+
+    def summarise(self, rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """Means over tracks; without the P-score where no reference has two tempi."""
+        means = super().summarise(rows)
+        return {name: value for name, value in means.items() if name != "p_score" or np.isfinite(value)}
 
     def observations(self, prediction: Prediction, duration_s: float) -> list[Observation]:
         """One row, or one for each of two tempi with its salience as confidence."""

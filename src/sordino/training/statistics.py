@@ -38,12 +38,15 @@ def bootstrap_interval(
     if n_tracks == 0:
         return float("nan"), float("nan")
     generator = np.random.default_rng(seed)
-    if type(task).evaluate is Task.evaluate:  # the metric is a mean over tracks
+    if type(task).evaluate is Task.evaluate:  # the metric is a summary of the tracks' own scores
         rows = task.evaluate(references, predictions).per_track
-        values = np.array([row[metric] for row in rows], dtype=float)
-        draws = values[generator.integers(0, n_tracks, (n_resamples, n_tracks))]
-        finite = np.isfinite(draws)
-        scores = np.where(finite, draws, 0).sum(1) / np.maximum(finite.sum(1), 1)
+        draws = generator.integers(0, n_tracks, (n_resamples, n_tracks))
+        if type(task).summarise is Task.summarise:  # their mean
+            values = np.array([row[metric] for row in rows], dtype=float)[draws]
+            finite = np.isfinite(values)
+            scores = np.where(finite, values, 0).sum(1) / np.maximum(finite.sum(1), 1)
+        else:
+            scores = np.array([task.summarise([rows[i] for i in draw])[metric] for draw in draws])
     else:
         scores = np.array([
             task.evaluate([references[i] for i in draw], [predictions[i] for i in draw]).metrics[metric]
