@@ -133,9 +133,10 @@ class ConformerLayer(nn.Module):
 
     def _ffn_sites(self, name: str, path: str, layer: int) -> list[Site]:
         site = partial(_site, path, layer, self.final_layer_norm.normalized_shape[0])
+        module: FeedForward = getattr(self, name)
         return [
             site(f"{name}_layer_norm", "norm"),
-            *self.get_submodule(name).sites(f"{path}.{name}", layer),
+            *module.sites(f"{path}.{name}", layer),
             site(f"after_{name}", "after.ffn"),
         ]
 

@@ -23,6 +23,7 @@ OVERLAP_FRAMES = 3  # an output frame sees 9 mel frames to either side, so 3 fra
 
 def normed_conv(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
     """Convolve, then norm with the stored statistics, in one pass."""
+    assert conv.bias is not None and norm.running_mean is not None and norm.running_var is not None
     gain = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     bias = norm.bias + (conv.bias - norm.running_mean) * gain
     return F.conv2d(x, conv.weight * gain[:, None, None, None], bias, conv.stride, conv.padding)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -123,7 +124,7 @@ class MelConformer(Backbone):
         return build(lambda: cls(size, depth), tensors, [*UNUSED, *left_out], source)
 
     @classmethod
-    def tiny(cls, seed: int = 0) -> MelConformer:
+    def tiny(cls, seed: int = 0) -> Backbone:
         """Two layers of width 16."""
         return cls.load(f"random:{seed}", size=TINY)
 
@@ -143,4 +144,5 @@ class MelConformer(Backbone):
 
     def layer_sites(self, layer: int) -> list[Site]:
         """The sites of conformer layer `layer`."""
-        return self.layers[layer - 1].sites(f"layers.{layer - 1}", layer)
+        built: Any = self.layers[layer - 1]
+        return built.sites(f"layers.{layer - 1}", layer)

@@ -113,8 +113,12 @@ class Size:
         for key, only in UNSUPPORTED.items():
             if config.get(key, only) != only:
                 raise ValueError(f"config.json: {key} = {config[key]!r} is not supported, only {only!r}")
-        said = {field.name: config[field.name] for field in fields(cls) if field.name in config}
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in said.items()})
+        said: dict[str, Any] = {}
+        for field in fields(cls):
+            if field.name in config:
+                value = config[field.name]
+                said[field.name] = tuple(value) if isinstance(value, list) else value
+        return cls(**said)
 
 
 SIZES = {
@@ -253,4 +257,5 @@ class MERT(Backbone):
 
     def layer_sites(self, layer: int) -> list[Site]:
         """The sites of transformer layer `layer`."""
-        return self.layers[layer - 1].sites(f"layers.{layer - 1}", layer)
+        built: Any = self.layers[layer - 1]
+        return built.sites(f"layers.{layer - 1}", layer)

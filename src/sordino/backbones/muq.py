@@ -80,7 +80,7 @@ class MuQ(MelConformer):
         variant: str = "large-msd-iter",
         size: Size | None = None,
         **options: Any,
-    ) -> MuQ:
+    ) -> MelConformer:
         """Build it with its weights.
 
         Args:

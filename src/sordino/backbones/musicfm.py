@@ -57,7 +57,7 @@ class MusicFM(MelConformer):
         variant: str = "msd",
         size: Size | None = None,
         **options: Any,
-    ) -> MusicFM:
+    ) -> MelConformer:
         """Build it with its weights.
 
         Args:
