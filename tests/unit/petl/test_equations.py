@@ -1,0 +1,204 @@
+"""Parts against their papers' equations, written out in NumPy."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sordino.backbones._attention import SelfAttention
+from sordino.petl._norms import NormDelta
+from sordino.petl.adapter import AfterSum, BeforeSum, Parallel
+from sordino.petl.bitfit import BiasDelta
+from sordino.petl.conv_adapter import ConvBottleneck, MaskReader
+from sordino.petl.ia3 import InputScale, OutputScale
+from sordino.petl.lora import LowRank
+from sordino.petl.mix import Weights
+from sordino.petl.prefix import Prefix
+from sordino.petl.prompt import InputTokens, LayerTokens
+from sordino.petl.ssf import ScaleShift
+from sordino.sites import Join
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def disturbed(part):
+    with torch.no_grad():
+        for value in part.parameters():
+            value.add_(0.3 * torch.randn_like(value))
+    return part.eval()
+
+
+def array(x):
+    return x.detach().double().numpy()
+
+
+def close(found, expected):
+    np.testing.assert_allclose(array(found), expected, rtol=1e-4, atol=1e-5)
+
+
+def linear(layer, x):
+    return x @ array(layer.weight).T + array(layer.bias)
+
+
+def test_ssf():
+    module, x = nn.Linear(5, 3), torch.randn(2, 4, 5)
+    part = disturbed(ScaleShift(module))
+    expected = linear(module, array(x)) * array(part.scale) + array(part.shift)
+    close(part.after(module, (x,), module(x)), expected)
+
+
+def test_ssf_of_a_convolution_without_bias():
+    module, x = nn.Conv1d(4, 6, 3, stride=2, padding=1, groups=2, bias=False), torch.randn(2, 4, 9)
+    part = disturbed(ScaleShift(module))
+    assert part.shift is None
+    close(part.after(module, (x,), module(x)), array(module(x)) * array(part.scale)[:, None])
+
+
+def test_bitfit():
+    module, x = nn.Linear(5, 3), torch.randn(2, 4, 5)
+    part = disturbed(BiasDelta(module))
+    close(part.after(module, (x,), module(x)), linear(module, array(x)) + array(part.bias))
+
+
+def test_layernorm():
+    module, x = disturbed(nn.LayerNorm(6)), torch.randn(2, 4, 6)
+    part = disturbed(NormDelta(module))
+    rows = array(x)
+    normed = (rows - rows.mean(-1, keepdims=True)) / np.sqrt(rows.var(-1, keepdims=True) + module.eps)
+    weight, bias = array(module.weight) + array(part.weight), array(module.bias) + array(part.bias)
+    close(part.after(module, (x,), module(x)), normed * weight + bias)
+
+
+def test_ia3():
+    module, x = nn.Linear(5, 3), torch.randn(2, 4, 5)
+    part = disturbed(OutputScale(module))
+    close(part.after(module, (x,), module(x)), linear(module, array(x)) * array(part.scale))
+    part = disturbed(InputScale(module))
+    close(module(*part.before(module, (x,))), linear(module, array(x) * array(part.scale)))
+
+
+def bottleneck(part, x):
+    inner = np.maximum(linear(part.down, x), 0)
+    return part.scale * linear(part.up, inner)
+
+
+@pytest.mark.parametrize("position", [AfterSum, BeforeSum, Parallel])
+def test_adapter(position):
+    part = disturbed(position(6, 3, 2.0, 0.0, CPU))
+    join, (residual, update, source) = Join(0.5), torch.randn(3, 2, 4, 6)
+    inputs = part.before(join, (residual, update, source)) if part.before else (residual, update, source)
+    found = join(*inputs)
+    found = part.after(join, inputs, found) if part.after else found
+    h, u, s = array(residual), array(update), array(source)
+    expected = {
+        AfterSum: (h + 0.5 * u) + bottleneck(part, h + 0.5 * u),
+        BeforeSum: h + 0.5 * (u + bottleneck(part, u)),
+        Parallel: h + 0.5 * (u + bottleneck(part, s)),
+    }[position]
+    close(found, expected)
+
+
+def test_conv_adapter():
+    reader = MaskReader()
+    part = disturbed(ConvBottleneck(6, 3, 5, reader, CPU))
+    x, mask = torch.randn(1, 7, 6), torch.tensor([[True] * 5 + [False] * 2])
+    reader.before(Join(), (x, mask, 0))
+    inner = np.maximum(linear(part.down, array(x)), 0)[0]
+    inner[5:] = 0
+    padded, kernel = np.pad(inner, ((2, 2), (0, 0))), array(part.conv.weight)[:, 0]
+    smoothed = np.stack([(padded[t : t + 5] * kernel.T).sum(0) for t in range(7)]) + array(part.conv.bias)
+    expected = array(x) + linear(part.up, np.maximum(smoothed, 0))
+    close(part.after(Join(), (x,), x), expected)
+
+
+def softmax(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def test_prefix():
+    attention, n_heads, x = SelfAttention(8, 2, rotary="none"), 2, torch.randn(1, 5, 8)
+    part = disturbed(Prefix(3, 8, 4, CPU))
+    attention.kv.register_forward_pre_hook(part.before)
+    up, down = part.mlp[0], part.mlp[2]
+    prefix = linear(down, np.tanh(linear(up, array(part.table))))
+    q, k, v = (linear(attention.get_submodule(name), array(x)[0]) for name in attention.names[:3])
+    k, v = np.concatenate([prefix[:, :8], k]), np.concatenate([prefix[:, 8:], v])
+    heads = [
+        softmax(q[:, i : i + 4] @ k[:, i : i + 4].T / math.sqrt(4)) @ v[:, i : i + 4] for i in range(0, 8, 8 // n_heads)
+    ]
+    close(attention(x)[0], linear(attention.linear_out, np.concatenate(heads, axis=1)))
+    mask = torch.tensor([[True, True, True, False, False]])
+    close(attention(x, mask)[0, :3], array(attention(x[:, :3])[0]))
+
+
+def test_prompt():
+    first, deep = InputTokens(2, 4, CPU), LayerTokens(2, 4, CPU)
+    x, mask = torch.randn(3, 5, 4), torch.tensor([[True] * 5, [True] * 3 + [False] * 2, [True] * 5])
+    longer, longer_mask, n_prompt = first.before(Join(), (x, mask, 1))
+    assert n_prompt == 3
+    close(longer, np.concatenate([np.broadcast_to(array(first.tokens), (3, 2, 4)), array(x)], axis=1))
+    assert longer_mask.tolist() == [[True] * 7, [True] * 5 + [False] * 2, [True] * 7]
+    replaced, _ = deep.before(Join(), (longer, 2))
+    close(replaced, np.concatenate([np.broadcast_to(array(deep.tokens), (3, 2, 4)), array(x)], axis=1))
+
+
+def test_mix():
+    part = Weights([0, 2], CPU)
+    with torch.no_grad():
+        part.weights.copy_(torch.tensor([0.0, math.log(3.0)]))
+    states = list(torch.randn(3, 1, 4, 6))
+    (*kept, mixed), _ = part.before(Join(), (states, None))
+
+    def normed(x):
+        return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+
+    close(mixed, 0.25 * normed(array(states[0])) + 0.75 * normed(array(states[2])))
+    assert all(torch.equal(x, y) for x, y in zip(kept, states[:2], strict=True))
+
+
+CONVOLUTIONS = [
+    {"kernel_size": 1},
+    {"kernel_size": 3, "padding": 1},
+    {"kernel_size": 5, "stride": 2, "padding": 2, "dilation": 2},
+    {"kernel_size": 3, "stride": 3, "groups": 2},
+    {"kernel_size": 3, "padding": "same", "groups": 4},
+]
+
+
+@pytest.mark.parametrize("options", CONVOLUTIONS)
+def test_lora_of_a_convolution_is_the_convolution_of_the_product(options):
+    module, x = nn.Conv1d(8, 12, bias=False, **options), torch.randn(2, 8, 21)
+    part = disturbed(LowRank(module, 3, 0.7))
+    groups, weight = module.groups, array(module.weight)
+    a = array(part.A).reshape(groups, 3, -1)
+    b = array(part.B).reshape(groups, 12 // groups, 3)
+    changed = nn.Conv1d(8, 12, bias=False, **options)
+    with torch.no_grad():
+        changed.weight.copy_(torch.tensor(weight + 0.7 * (b @ a).reshape(weight.shape)))
+    close(part.after(module, (x,), module(x)), array(changed(x)))
+    close(part.merged(module)["weight"], array(changed.weight))
+
+
+def test_lora_of_a_picture():
+    module, x = nn.Conv2d(4, 6, (3, 1), stride=(2, 1), groups=2), torch.randn(2, 4, 9, 5)
+    part = disturbed(LowRank(module, 2, 1.0))
+    changed = nn.Conv2d(4, 6, (3, 1), stride=(2, 1), groups=2)
+    changed.load_state_dict({"bias": module.bias, **part.merged(module)})
+    close(part.after(module, (x,), module(x)), array(changed(x)))
+
+
+def test_lora_drops_out_only_while_training():
+    module, x = nn.Linear(5, 3), torch.randn(2, 4, 5)
+    part = disturbed(LowRank(module, 2, 1.0, dropout=0.5))
+    still = part.after(module, (x,), module(x))
+    assert torch.equal(still, part.after(module, (x,), module(x)))
+    part.train()
+    assert not torch.equal(part.after(module, (x,), module(x)), still)
