@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from sordino.backbones._conformer import ConformerLayer
 from sordino.backbones._mel import LogMel
 from sordino.backbones._musicfm_frontend import MelConvs
-from sordino.backbones._weights import build, read_tensors
+from sordino.backbones._weights import build, n_to_build, read_tensors
 from sordino.contracts import Backbone, Site
 
 N_FFT = 2048
@@ -100,7 +100,7 @@ class MelConformer(Backbone):
                 batch_norm=True,
                 dropout=size.dropout,
             )
-            for _ in range(size.n_layers if depth is None else depth)
+            for _ in range(n_to_build(self.name, depth, size.n_layers))
         )
         self.layer_norm = nn.LayerNorm(size.dim)
 

@@ -101,7 +101,7 @@ def where(variants: Mapping[str, Published]) -> str:
 def advice(published: Published, file: str) -> str:
     """How to get a file by hand."""
     url = f"https://huggingface.co/{published.repository}/tree/{published.revision}"
-    return f"Fetch {file} from {url} and put it into {published.folder}, or name its folder with weights=PATH"
+    return f"Fetch {file} from {url} and put it into {published.folder}, or give its folder as weights=PATH"
 
 
 def _find(published: Published, file: str) -> Path | None:
@@ -127,9 +127,7 @@ def _download(published: Published, file: str) -> Path:
             f"{advice(published, file)}"
         ) from error
     if not _is_pinned(path, published.files[file]):
-        raise ValueError(
-            f"{path} is not the published {file} of {published}: its SHA-256 differs; delete it and retry"
-        )
+        raise ValueError(f"{path} is not the published {file} of {published}: its SHA-256 differs; delete it and retry")
     if file == next(iter(published.files)):
         print(f"{published.title}: weights of {published}, licence {published.licence}", file=sys.stderr)
     return path
@@ -216,9 +214,7 @@ def fold_weight_norm(tensors: dict[str, Tensor], conv: str) -> dict[str, Tensor]
     return folded
 
 
-def build(
-    make: Callable[[], Network], tensors: Mapping[str, Tensor], unused: Iterable[str], source: str
-) -> Network:
+def build(make: Callable[[], Network], tensors: Mapping[str, Tensor], unused: Iterable[str], source: str) -> Network:
     """Build a frozen network straight from its tensors, without random weights first.
 
     Args:
@@ -244,9 +240,7 @@ def build(
     if wrong:
         rest = f", and {len(wrong) - 12} more" if len(wrong) > 12 else ""
         raise ValueError(f"{source} does not fit: {'; '.join(wrong[:12])}{rest}")
-    network.load_state_dict(
-        {name: tensors[name].to(like.dtype) for name, like in expected.items()}, assign=True
-    )
+    network.load_state_dict({name: tensors[name].to(like.dtype) for name, like in expected.items()}, assign=True)
     network.weights = source
     network.freeze()
     return network
@@ -276,14 +270,21 @@ def build_random(make: Callable[[], Network], weights: str | Path | None) -> Net
     return network
 
 
-def choose(
-    kind: str, variants: Mapping[str, Published], variant: str, options: Mapping[str, object]
-) -> Published:
+def n_to_build(name: str, depth: int | None, n_layers: int) -> int:
+    """How many layers `depth` means: all when None.
+
+    Raises:
+        ValueError: the network does not have that many, or none are wanted.
+    """
+    if depth is not None and not 1 <= depth <= n_layers:
+        raise ValueError(f"{name} has {n_layers} layers, so depth = {depth} cannot be built; use 1 to {n_layers}")
+    return depth or n_layers
+
+
+def choose(kind: str, variants: Mapping[str, Published], variant: str, options: Mapping[str, object]) -> Published:
     """The variant of this name, with a clear error for it or for options that nobody knows."""
     if options:
-        raise ValueError(
-            f'{kind} has no option "{next(iter(options))}"; it has variant = {" or ".join(variants)}'
-        )
+        raise ValueError(f'{kind} has no option "{next(iter(options))}"; it has variant = {" or ".join(variants)}')
     if variant not in variants:
         raise ValueError(f'{kind} has no variant "{variant}"; it has {" and ".join(variants)}')
     return variants[variant]

@@ -32,6 +32,7 @@ from sordino.backbones._weights import (
     choose,
     fold_weight_norm,
     locate,
+    n_to_build,
     read_tensors,
     where,
 )
@@ -166,12 +167,8 @@ class MERT(Backbone):
             self.hop_samples *= stride
         eps = size.layer_norm_eps
         self.feature_extractor = WaveConvs(size.conv_dim, size.conv_kernel, size.conv_stride)
-        self.feature_projection = FeatureProjection(
-            size.conv_dim[-1], self.dim, eps, size.feat_proj_layer_norm
-        )
-        self.pos_conv_embed = PositionConv(
-            self.dim, size.num_conv_pos_embeddings, size.num_conv_pos_embedding_groups
-        )
+        self.feature_projection = FeatureProjection(size.conv_dim[-1], self.dim, eps, size.feat_proj_layer_norm)
+        self.pos_conv_embed = PositionConv(self.dim, size.num_conv_pos_embeddings, size.num_conv_pos_embedding_groups)
         self.layer_norm = nn.LayerNorm(self.dim, eps=eps)
         self.dropout = nn.Dropout(size.hidden_dropout)
         self.layers = nn.ModuleList(
@@ -183,7 +180,7 @@ class MERT(Backbone):
                 eps,
                 size.hidden_dropout,
             )
-            for _ in range(size.num_hidden_layers if depth is None else depth)
+            for _ in range(n_to_build(self.name, depth, size.num_hidden_layers))
         )
 
     @classmethod

@@ -159,6 +159,8 @@ def test_loading_is_strict(folder, change, message):
         ({"weights": "random:x"}, "write random or random:SEED"),
         ({"variant": "large"}, 'no variant "large"; it has 95m and 330m'),
         ({"depht": 3}, 'no option "depht"'),
+        ({"weights": "random", "depth": 13}, "mert has 12 layers, so depth = 13 cannot be built"),
+        ({"weights": "random", "depth": 0}, "use 1 to 12"),
     ],
 )
 def test_mistyped_options_are_errors(options, message):
