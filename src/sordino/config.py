@@ -41,7 +41,6 @@ class Training:
         weight_decay: of Adam (decoupled).
         clip: largest norm of the gradient; 0 for none.
         segment_s: length of a training and evaluation segment; None for the longest that a task wants.
-        random_crops: a new crop of each track at every visit, instead of a fixed grid of segments.
         augment: augmentations by name (`pitch_shift`, `time_stretch`, `gain`, `noise`, `band_limit`, `mix`).
         balanced: draw classes equally often instead of tracks.
         cache: keep what the frozen part gives on disk, as `float32` or `float16`; `waveform` keeps decoded
@@ -63,7 +62,6 @@ class Training:
     weight_decay: float = 0.0
     clip: float = 1.0
     segment_s: float | None = None
-    random_crops: bool = False
     augment: list[str] = field(default_factory=list)
     balanced: bool = False
     cache: str = "float32"

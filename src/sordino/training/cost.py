@@ -6,14 +6,14 @@ import weakref
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from sordino.model import Model
 
 
-def peak_memory_bytes(model: Model, loss_of: Callable[[], Tensor]) -> int:
+
+def peak_memory_bytes(model: nn.Module, loss_of: Callable[[], Tensor]) -> int:
     """Peak memory of tensors in a training step: weights, activations, gradients and Adam's two moments.
 
     On a GPU the allocator's own peak, on a CPU the running sum of the storages that operators gave back. Weights and

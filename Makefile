@@ -1,0 +1,44 @@
+# make demo   install, adapt the built-in model to the built-in music, print the tables, predict on a recording
+# make test   install what tests need and run them
+# make check  what a change must pass: lint, format, types, import directions, generated pages, tests
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test slow check docs clean
+
+demo: $(STAMP)-run
+	$(BIN)/sordino demo
+
+test: $(STAMP)-test
+	$(BIN)/python -m pytest -q
+
+slow: $(STAMP)-test
+	$(BIN)/python -m pytest -q -m "slow or compile"
+
+check: $(STAMP)-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --diff src tests tools benchmarks
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python tools/build_docs.py --check
+	$(BIN)/python -m pytest -q
+
+docs: $(STAMP)-test
+	$(BIN)/python tools/build_docs.py
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sordino needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+
+$(STAMP)-run: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(STAMP)-test: $(STAMP)-run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,data,jams,peft,render]"
+	touch $@
+
+clean:
+	rm -rf .venv runs build dist

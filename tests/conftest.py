@@ -1,0 +1,43 @@
+"""What every test shares: one thread, a cache of its own, and a small labelled folder of pure triads."""
+
+import csv
+import os
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+
+from tests.known_audio import chord, key_label
+
+RATE_HZ = 24_000
+TINY = {"name": "mini", "weights": "random", "n_layers": 2, "dim": 32, "n_heads": 2}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread_and_own_cache(tmp_path_factory):
+    torch.set_num_threads(1)
+    os.environ["SORDINO_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+
+
+@pytest.fixture(scope="session")
+def triads(tmp_path_factory):
+    """A table of 24 clips of pure triads, one in each key but only 6 keys, with splits."""
+    import soundfile
+
+    folder = tmp_path_factory.mktemp("triads")
+    rows = []
+    for number in range(24):
+        tonic, mode = [(0, "major"), (7, "major"), (2, "major"), (9, "minor"), (4, "minor"), (5, "major")][number % 6]
+        wave = 0.05 * chord(tonic, mode[:3], 2.0 + 0.1 * (number // 6), rate_hz=RATE_HZ)
+        soundfile.write(folder / f"clip {number}.wav", wave, RATE_HZ)
+        split = ["train", "train", "validation", "test"][number // 6]
+        row = {"path": f"clip {number}.wav", "key": key_label(tonic, mode), "tempo": 80 + 5 * number, "split": split}
+        rows.append(row)
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder / "labels.csv"

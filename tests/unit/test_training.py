@@ -1,0 +1,160 @@
+"""Training: learns what is there, resumes exactly, never runs twice, refuses leaks and wrong labels."""
+
+import math
+
+import pytest
+import torch
+
+import sordino
+from sordino.config import Training, load_config
+from sordino.training import loop as loop_module
+from sordino.training.cost import peak_memory_bytes
+from sordino.training.loop import learning_rate
+from sordino.training.run import run_folder, train
+from tests.conftest import TINY
+
+SETTINGS = {"steps": 12, "batch_size": 6, "lr": 1e-2, "validate_every": 4, "precision": "float32"}
+
+
+def config(triads, **values):
+    settings = {**SETTINGS, **values.pop("training", {})}
+    return load_config(None, (), data=str(triads), backbone=TINY, training=settings, **values)
+
+
+class Killed(BaseException):
+    """Stands for a signal."""
+
+
+@pytest.mark.parametrize("method", ["lora", "finetune"])
+def test_a_killed_run_ends_as_an_undisturbed_one(method, triads, tmp_path, monkeypatch):
+    head = {"hidden": 8, "dropout": 0.5}  # dropout draws random numbers, which must be the same again
+    whole = train(config(triads, method=method, head=head), tmp_path / "whole")
+    killed = config(triads, method=method, head=head, training={"checkpoint_s": 0.0})
+    step = loop_module.Loop._step
+
+    for last in (5, 9):  # killed in the middle of a step, twice
+
+        def dying(self, wrapped, optimiser, number, last=last):
+            if number == last:
+                raise Killed
+            return step(self, wrapped, optimiser, number)
+
+        monkeypatch.setattr(loop_module.Loop, "_step", dying)
+        with pytest.raises(Killed):
+            train(killed, tmp_path / "killed")
+        assert not (run_folder(killed, tmp_path / "killed") / "result.json").exists()
+    monkeypatch.setattr(loop_module.Loop, "_step", step)
+    again = train(killed, tmp_path / "killed")
+
+    def tensors(run):
+        return run.model().trained_state()
+
+    assert again.result["tasks"] == whole.result["tasks"]
+    assert all(torch.equal(value, tensors(whole)[name]) for name, value in tensors(again).items())
+    assert (again.folder / "log.jsonl").read_text() == (whole.folder / "log.jsonl").read_text()
+    assert not (again.folder / "checkpoint").exists()
+
+
+def test_full_finetuning_learns_pure_triads(triads, tmp_path):
+    settings = {"steps": 150, "lr": 3e-3, "validate_every": 30}
+    run = train(config(triads, method="finetune", head={"hidden": 0}, training=settings), tmp_path)
+    assert run.result["tasks"]["key"]["metrics"]["accuracy"] == 1.0
+
+
+def test_a_finished_run_is_only_read(triads, tmp_path, monkeypatch):
+    first = train(config(triads, method="probe"), tmp_path)
+    monkeypatch.setattr("sordino.training.run.load_dataset", None)  # would fail if it were called
+    again = train(config(triads, method="probe"), tmp_path)
+    assert again.result == first.result
+
+
+def test_two_tasks_share_one_adapter(triads, tmp_path):
+    run = sordino.adapt(triads, ["key", "tempo"], "lora", TINY, tmp_path, training={**SETTINGS, "steps": 3})
+    assert set(run.result["tasks"]) == {"key", "tempo"}
+    row = run.result["tasks"]["tempo"]
+    assert row["n_tracks"] == len(row["per_track"]) == 6
+    assert row["interval"][0] <= row["metrics"][row["metric"]] <= row["interval"][1]
+    assert set(run.model().tasks) == {"key", "tempo"}
+
+
+def test_results_say_what_they_depend_on(triads, tmp_path):
+    result = train(config(triads, method="lora", training={"steps": 2}), tmp_path).result
+    assert result["weights"] == "random (seed 0)"
+    assert result["protocol"]["tracks"] == {"train": 12, "validation": 6, "test": 6}
+    assert result["parameters"]["method"] > 0 and result["peak_memory_bytes"] > 0 and result["step_s"] > 0
+    assert result["versions"]["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize("cache", ["off", "float16"])
+def test_the_cache_changes_only_the_speed(cache, triads, tmp_path):
+    kept = train(config(triads, method="probe"), tmp_path)
+    other = train(config(triads, method="probe", training={"cache": cache}), tmp_path)
+    for one, two in zip(*(run.result["tasks"]["key"]["per_track"] for run in (kept, other)), strict=True):
+        assert one["estimated"] == two["estimated"]
+
+
+def test_a_wrong_label_names_its_line(triads, tmp_path):
+    text = triads.read_text().replace("G major", "H minor-ish", 1)
+    wrong = triads.with_name("wrong.csv")
+    wrong.write_text(text)
+    with pytest.raises(ValueError, match=r"wrong\.csv line 3.*H minor-ish"):
+        train(load_config(None, (), data=str(wrong), backbone=TINY), tmp_path)
+
+
+def test_an_unlabelled_task_is_named(triads, tmp_path):
+    with pytest.raises(ValueError, match=r'no track of the train split has a label "chord"'):
+        train(config(triads, task="chord"), tmp_path)
+
+
+def test_a_track_in_two_splits_is_refused(triads, tmp_path):
+    lines = triads.read_text().splitlines()
+    leak = triads.with_name("leak.csv")
+    leak.write_text("\n".join([*lines, lines[1].replace("train", "test")]) + "\n")
+    with pytest.raises(ValueError, match="clip 0"):
+        train(load_config(None, (), data=str(leak), backbone=TINY), tmp_path)
+
+
+def test_a_broken_file_is_left_out_and_told(triads, tmp_path, capsys):
+    lines = triads.read_text().splitlines()
+    (triads.parent / "broken.wav").write_bytes(b"RIFF")
+    table = triads.with_name("with broken.csv")
+    table.write_text("\n".join([*lines, lines[1].replace("clip 0.wav", "broken.wav")]) + "\n")
+    run = train(load_config(None, (), data=str(table), backbone=TINY, method="probe", training=SETTINGS), tmp_path)
+    assert any("broken.wav" in line for line in run.result["broken"])
+    assert "broken.wav" in capsys.readouterr().err
+
+
+def test_augmentation_trains(triads, tmp_path):
+    settings = {"steps": 3, "segment_s": 1.0, "augment": ["gain", "noise"]}
+    run = train(config(triads, method="lora", training=settings), tmp_path)
+    assert math.isfinite(run.result["tasks"]["key"]["metrics"]["accuracy"])
+
+
+def test_the_rate_falls_on_half_a_cosine():
+    rates = [learning_rate(step, 100, 1.0, 0.1, "cosine") for step in (0, 50, 100)]
+    assert rates == pytest.approx([1.0, 0.55, 0.1])
+    assert learning_rate(70, 100, 1.0, 0.1, "constant") == 1.0
+
+
+def test_peak_memory_counts_what_lives_at_once():
+    layer = torch.nn.Linear(1000, 1000, bias=False)  # 4 MB, gradient 4 MB, Adam 8 MB
+    x = torch.ones(1000, 1000)
+    peak = peak_memory_bytes(layer, lambda: layer(x).square().mean())
+    assert 12e6 + 4e6 + 4e6 <= peak <= 12e6 + 6.1 * 4e6
+    assert layer.weight.grad is None
+
+
+def test_every_setting_is_read():
+    """A field of Training that no code reads would be a dead option."""
+    from pathlib import Path
+
+    text = "".join(path.read_text() for path in Path(loop_module.__file__).parent.glob("*.py"))
+    unread = [name for name in vars(Training()) if f".{name}" not in text]
+    assert not unread
+
+
+def test_bad_settings_are_told_before_training(triads, tmp_path):
+    with pytest.raises(ValueError, match=r'did you mean "lora"'):
+        train(config(triads, method="lorra"), tmp_path)
+    with pytest.raises(ValueError, match=r"unknown option of lora"):
+        train(config(triads, method={"name": "lora", "rank": 4}), tmp_path)
