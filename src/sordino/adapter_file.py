@@ -23,10 +23,11 @@ from torch import Tensor
 
 import sordino
 from sordino.backbones import load_backbone
-from sordino.contracts import Backbone
+from sordino.contracts import Backbone, Task
 from sordino.model import Model
 from sordino.petl import make_method
 from sordino.registry import find
+from sordino.results import finite
 
 FORMAT = 1
 
@@ -69,7 +70,8 @@ def save_adapter(
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     save_file(tensors, part / "adapter.safetensors")
-    (part / "adapter.json").write_text(json.dumps(card, indent=1, default=str) + "\n", encoding="utf-8")
+    text = json.dumps(finite(card), indent=1, default=str, allow_nan=False)
+    (part / "adapter.json").write_text(text + "\n", encoding="utf-8")
     (part / "README.md").write_text(_model_card(folder.name, card), encoding="utf-8")
     if folder.exists():
         shutil.rmtree(folder)
@@ -95,6 +97,11 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     if version != FORMAT:
         raise ValueError(f"{path} has format {version}; this version of sordino reads format {FORMAT}")
     return card
+
+
+def read_tasks(folder: str | Path) -> dict[str, Task]:
+    """The tasks of an adapter, without its backbone."""
+    return {task["name"]: find("task", task["name"]).restore(task["config"]) for task in read_card(folder)["tasks"]}
 
 
 def load_adapter(folder: str | Path, backbone: Backbone | None = None) -> Model:
@@ -123,8 +130,7 @@ def load_adapter(folder: str | Path, backbone: Backbone | None = None) -> Model:
             f"({backbone.weights}); load the backbone it names, or train the adapter again"
         )
     methods = [make_method(**options) for options in card["methods"]]
-    tasks = [find("task", task["name"]).restore(task["config"]) for task in card["tasks"]]
-    model = Model(backbone, tasks, methods, card["head"])
+    model = Model(backbone, list(read_tasks(folder).values()), methods, card["head"])
     try:
         tensors = load_file(Path(folder) / "adapter.safetensors")
     except (SafetensorError, OSError) as error:

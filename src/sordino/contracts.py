@@ -491,6 +491,9 @@ class Task(ABC):
     def fit(self, labels: Sequence[Label]) -> None:  # noqa: B027
         """Learn from the training labels what the task needs to know (class names, ranges); most need nothing."""
 
+    def tune(self, probabilities: Sequence[np.ndarray], labels: Sequence[Label]) -> None:  # noqa: B027
+        """Set what is decided after training (thresholds) from joined probabilities of the validation tracks."""
+
     def transpose(self, label: Label, semitones: int) -> Label:
         """The label after a pitch shift of the audio; unchanged unless pitch matters."""
         return label

@@ -10,7 +10,6 @@ probabilities), nor on which other files or adapters are asked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,42 +19,12 @@ import torch
 
 from sordino import audio
 from sordino.adapter_file import load_adapter, read_card
-from sordino.contracts import Backbone, Prediction
+from sordino.contracts import Backbone, Prediction, Task
 from sordino.model import Model
+from sordino.results import FileAnswer
 from sordino.segments import FRAME_OVERLAP, Grid, Joiner, stream
 
 BLOCK_S = 60.0
-
-
-@dataclass
-class FileAnswer:
-    """What all adapters say of one file.
-
-    Attributes:
-        path: the file, as it was given.
-        answers: by task, the prediction; empty when the file could not be read.
-        duration_s: length of the file.
-        error: why there is no answer, one line; None when there is one.
-    """
-
-    path: str
-    answers: dict[str, Prediction] = field(default_factory=dict)
-    duration_s: float = 0.0
-    error: str | None = None
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON-able data, one object per file."""
-        if self.error is not None:
-            return {"path": self.path, "error": self.error}
-        return {
-            "path": self.path,
-            "duration_s": round(self.duration_s, 3),
-            **{
-                task: {"value": p.value, **({} if p.confidence is None else {"confidence": round(p.confidence, 4)}),
-                       **p.details}
-                for task, p in self.answers.items()
-            },
-        }  # fmt: skip
 
 
 class Predictor:
@@ -100,6 +69,12 @@ class Predictor:
             grid = Grid.of(card["segment_s"], backbone.sample_rate_hz, backbone.hop_samples, overlap)
             key = print_ if not model.unfrozen else f"{print_} {number}"
             self.passes.setdefault((key, grid), []).append((prefix, model))
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        """All tasks by the names of the answers."""
+        members = [member for several in self.passes.values() for member in several]
+        return {prefix + name: task for prefix, model in members for name, task in model.tasks.items()}
 
     def file(self, path: str | Path, block_s: float = BLOCK_S) -> FileAnswer:
         """Answer one file; a file that cannot be read gets an error instead.

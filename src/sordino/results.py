@@ -1,12 +1,13 @@
-"""Answers and scores as files: JSON, CSV and JAMS.
+"""Answers and scores as JSON, CSV and JAMS.
 
 Paper: Humphrey et al., JAMS: a JSON annotated music specification for reproducible MIR research, 2014.
 
 Conventions:
 - JSON holds everything. What is undefined (nan) is null.
-- CSV of answers has a row for each observation (`file, task, start_s, duration_s, value, confidence`), CSV of
+- CSV of answers has a row for each observation (`path, task, start_s, duration_s, value, confidence`), CSV of
   scores one for each track and metric (`id, task, metric, value`); what is undefined is left empty.
-- JAMS is one file per recording, written without the `jams` package and valid for it.
+- JAMS is one file per recording, written without the `jams` package and valid for it. Its `sandbox` holds what the
+  namespace has no place for.
 """
 
 from __future__ import annotations
@@ -15,135 +16,140 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sordino.contracts import Evaluation, Prediction, Task
+from sordino.contracts import Prediction, Task
 
 JAMS_VERSION = "0.3.5"
-ANSWER_COLUMNS = ("file", "task", "start_s", "duration_s", "value", "confidence")
+ANSWER_COLUMNS = ("path", "task", "start_s", "duration_s", "value", "confidence")
 SCORE_COLUMNS = ("id", "task", "metric", "value")
+NOT_A_METRIC = ("id", "reference", "estimated", "length_s")
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What was predicted for one recording.
+@dataclass
+class FileAnswer:
+    """What all adapters say of one file.
 
     Attributes:
-        file: the sound file, as it was given.
-        duration_s: its length.
-        predictions: by task, in the order of the model's heads.
+        path: the file, as it was given.
+        answers: by task, the prediction; empty when the file could not be read.
+        duration_s: length of the file.
+        error: why there is no answer, one line; None when there is one.
     """
 
-    file: str
-    duration_s: float
-    predictions: Mapping[str, Prediction]
+    path: str
+    answers: dict[str, Prediction] = field(default_factory=dict)
+    duration_s: float = 0.0
+    error: str | None = None
 
     def plain(self) -> dict[str, Any]:
-        """Everything as plain data for JSON."""
+        """As JSON-able data, one object per file."""
+        if self.error is not None:
+            return {"path": self.path, "error": self.error}
         told = {
-            name: {"value": p.value, "confidence": p.confidence, "details": p.details}
-            for name, p in self.predictions.items()
-        }
-        return _plain({"file": self.file, "duration_s": self.duration_s, **told})
+            task: {"value": p.value, **({} if p.confidence is None else {"confidence": round(p.confidence, 4)}),
+                   **p.details}
+            for task, p in self.answers.items()
+        }  # fmt: skip
+        return finite({"path": self.path, "duration_s": round(self.duration_s, 3), **told})
 
 
-def answers_json(answers: Iterable[Answer]) -> str:
-    """All answers as one JSON list, an answer a line."""
-    return "[\n" + ",\n".join(json.dumps(answer.plain(), allow_nan=False) for answer in answers) + "\n]\n"
+def finite(value: Any) -> Any:
+    """The same as plain data for JSON: no NumPy types, None for what is not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def answers_csv(answers: Iterable[Answer], tasks: Mapping[str, Task]) -> str:
-    """All answers as a table of observations."""
-    rows = (
-        (answer.file, name, row.start_s, row.duration_s, row.value, row.confidence)
-        for answer in answers
-        for name, prediction in answer.predictions.items()
-        for row in tasks[name].observations(prediction, answer.duration_s)
-    )
-    return _table(ANSWER_COLUMNS, rows)
+def answer_rows(answer: FileAnswer, tasks: Mapping[str, Task]) -> Iterator[tuple[Any, ...]]:
+    """One file's observations, a row each, in the order of `ANSWER_COLUMNS`."""
+    for name, prediction in answer.answers.items():
+        for row in tasks[name].observations(prediction, answer.duration_s):
+            yield answer.path, name, row.start_s, row.duration_s, row.value, row.confidence
 
 
-def answer_jams(answer: Answer, tasks: Mapping[str, Task], model: str) -> str:
+def score_rows(scored: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:
+    """Every track's scores, a row each, in the order of `SCORE_COLUMNS`.
+
+    Args:
+        scored: by task, a run's scores with its `per_track` rows.
+    """
+    for name, scores in scored.items():
+        for track in scores["per_track"]:
+            for metric in track.keys() - set(NOT_A_METRIC):
+                yield track["id"], name, metric, track[metric]
+
+
+def scored_answers(scored: Mapping[str, Mapping[str, Any]]) -> list[FileAnswer]:
+    """What a run answered on its tracks, an answer per track."""
+    answers: dict[str, FileAnswer] = {}
+    for name, scores in scored.items():
+        for track in scores["per_track"]:
+            answer = answers.setdefault(track["id"], FileAnswer(track["id"], duration_s=track["length_s"]))
+            answer.answers[name] = Prediction(track["estimated"])
+    return list(answers.values())
+
+
+def write_jams(answer: FileAnswer, tasks: Mapping[str, Task], folder: str | Path) -> None:
+    """Write `folder/<name>.jams`, the name being that of the file or track."""
+    target = Path(folder) / f"{Path(answer.path).stem}.jams"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(to_jams(answer, tasks), encoding="utf-8")
+
+
+def to_csv(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as lines of a CSV file; lists and mappings as JSON."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for row in rows:
+        cells = [finite(cell) for cell in row]
+        writer.writerow(["" if c is None else json.dumps(c) if isinstance(c, (dict, list)) else c for c in cells])
+    return out.getvalue()
+
+
+def to_jams(answer: FileAnswer, tasks: Mapping[str, Task], tools: str = "sordino") -> str:
     """One recording's answers as a JAMS file.
 
     Args:
         answer: of one recording.
-        tasks: by name, as the model's heads.
-        model: what predicted them, one line; stands as the annotation tool.
+        tasks: by name, as in `answer.answers`.
+        tools: what predicted them, one line.
     """
-    annotations = []
-    for name, prediction in answer.predictions.items():
-        task = tasks[name]
-        data = [
-            {"time": row.start_s, "duration": row.duration_s, "value": task.namespace_value(row.value),
-             "confidence": row.confidence}
-            for row in task.observations(prediction, answer.duration_s)
-        ]  # fmt: skip
-        annotations.append({
-            "annotation_metadata": {"annotation_tools": model, "data_source": "program", "corpus": ""},
-            "namespace": task.namespace,
-            "data": data,
-            "sandbox": {"task": name, "details": prediction.details},
-            "time": 0.0,
-            "duration": answer.duration_s,
-        })  # fmt: skip
+    annotations = [
+        annotation(tasks[name], name, prediction, answer.duration_s, tools)
+        for name, prediction in answer.answers.items()
+    ]
     about = {
-        "title": Path(answer.file).stem,
+        "title": Path(answer.path).stem,
         "duration": answer.duration_s,
         "jams_version": JAMS_VERSION,
-        "identifiers": {"file": answer.file},
+        "identifiers": {"path": answer.path},
     }
     whole = {"file_metadata": about, "annotations": annotations, "sandbox": {}}
-    return json.dumps(_plain(whole), indent=1, allow_nan=False) + "\n"
+    return json.dumps(finite(whole), indent=1, allow_nan=False) + "\n"
 
 
-def scores_plain(evaluations: Mapping[str, Evaluation], ids: Sequence[str]) -> dict[str, Any]:
-    """Scores by task as plain data for JSON; each track's scores carry its id."""
-    return _plain({
-        name: {
-            "metrics": e.metrics,
-            "notes": e.notes,
-            "tables": e.tables,
-            "per_track": [{"id": track, **row} for track, row in zip(ids, e.per_track, strict=True)],
-        }
-        for name, e in evaluations.items()
-    })  # fmt: skip
-
-
-def scores_csv(evaluations: Mapping[str, Evaluation], ids: Sequence[str]) -> str:
-    """Every track's scores as a table."""
-    rows = (
-        (track, name, metric, value)
-        for name, evaluation in evaluations.items()
-        for track, scores in zip(ids, evaluation.per_track, strict=True)
-        for metric, value in scores.items()
-    )
-    return _table(SCORE_COLUMNS, rows)
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        cells = [_plain(cell) for cell in row]
-        writer.writerow(
-            ["" if c is None else json.dumps(c) if isinstance(c, (dict, list)) else c for c in cells]
-        )
-    return out.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    """The same without NumPy types, and None for what is not finite."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def annotation(task: Task, name: str, prediction: Prediction, duration_s: float, tools: str) -> dict[str, Any]:
+    """One answer as a JAMS annotation."""
+    data = [
+        {"time": row.start_s, "duration": row.duration_s, "value": task.namespace_value(row.value),
+         "confidence": row.confidence}
+        for row in task.observations(prediction, duration_s)
+    ]  # fmt: skip
+    return {
+        "annotation_metadata": {"annotation_tools": tools, "data_source": "program"},
+        "namespace": task.namespace,
+        "data": data,
+        "sandbox": {"task": name, "details": prediction.details},
+        "time": 0.0,
+        "duration": duration_s,
+    }

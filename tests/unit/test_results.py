@@ -3,31 +3,42 @@ import io
 import json
 
 import jams
+import numpy as np
 import pytest
 
 from sordino import registry
-from sordino.contracts import Evaluation, Prediction
-from sordino.results import Answer, answer_jams, answers_csv, answers_json, scores_csv, scores_plain
+from sordino.contracts import Prediction
+from sordino.results import (
+    ANSWER_COLUMNS,
+    SCORE_COLUMNS,
+    FileAnswer,
+    answer_rows,
+    finite,
+    score_rows,
+    scored_answers,
+    to_csv,
+    write_jams,
+)
 from sordino.tasks import make_task
 
 
 def all_answers():
-    tasks, predictions = {}, {}
+    """One recording, answered by every task there is."""
+    tasks, answers = {}, {}
     for name in registry.names("task"):
         task = tasks[name] = make_task(name)
         labels = [task.parse(example) for example in task.examples]
         task.fit(labels)
-        target = task.encode(labels[0], 500, 25.0).clamp_min(0)
-        predictions[name] = task.decode(target.numpy(), 25.0)
-    return tasks, Answer("a folder/song, one.wav", 20.0, predictions)
+        target = task.encode(labels[0], 500, 25.0)
+        answers[name] = task.decode((target.clamp_min(0) if task.level == "frame" else target).numpy(), 25.0)
+    return tasks, FileAnswer("a folder/song, one.wav", answers, 20.0)
 
 
 @pytest.mark.filterwarnings("ignore")  # of the jams package itself
 def test_jams_files_are_valid_for_the_jams_package(tmp_path):
     tasks, answer = all_answers()
-    path = tmp_path / "song.jams"
-    path.write_text(answer_jams(answer, tasks, "mini + lora"))
-    read = jams.load(str(path), strict=True, validate=True)
+    write_jams(answer, tasks, tmp_path / "new")
+    read = jams.load(str(tmp_path / "new" / "song, one.jams"), strict=True, validate=True)
     assert read.validate()
     assert len(read.annotations) == len(tasks)
     assert read.search(namespace="key_mode")[0].data[0].value == "A:minor"
@@ -40,34 +51,33 @@ def test_jams_files_are_valid_for_the_jams_package(tmp_path):
 
 def test_json_and_csv_hold_every_answer():
     tasks, answer = all_answers()
-    [told] = json.loads(answers_json([answer]))
-    assert told["file"] == answer.file and told["key"]["value"] == "A minor"
-    rows = list(csv.DictReader(io.StringIO(answers_csv([answer], tasks))))
-    assert {row["task"] for row in rows} == set(tasks) and {row["file"] for row in rows} == {answer.file}
+    told = json.loads(json.dumps(answer.plain(), allow_nan=False))
+    assert told["path"] == answer.path and told["key"]["value"] == "A minor"
+    rows = list(csv.DictReader(io.StringIO(to_csv([ANSWER_COLUMNS, *answer_rows(answer, tasks)]))))
+    assert {row["task"] for row in rows} == set(tasks) and {row["path"] for row in rows} == {answer.path}
     assert sum(row["task"] == "beat" for row in rows) == 39
     assert [row["value"] for row in rows if row["task"] == "tagging"] == ["drums", "guitar"]
+    numbers = json.loads(next(row["value"] for row in rows if row["task"] == "regression"))
+    assert numbers["arousal"] == pytest.approx(0.3, abs=1e-6)
 
 
 def test_a_tempo_of_two_tempi_has_two_rows_the_stronger_first():
     task = make_task("tempo")
     told = Prediction(120.0, 0.9, {"tempi": [60.0, 120.0], "salience": 0.3})
-    assert [(row.value, row.confidence) for row in task.observations(told, 5.0)] == [
-        (120.0, 0.7),
-        (60.0, 0.3),
-    ]
+    assert [(row.value, row.confidence) for row in task.observations(told, 5.0)] == [(120.0, 0.7), (60.0, 0.3)]
 
 
 def test_scores_keep_every_track_and_what_is_undefined():
-    evaluations = {
-        "beat": Evaluation({"f": 0.5}, [{"f": 0.5, "d": float("nan")}, {"f": 0.25, "d": 1.0}], ["note"])
-    }
-    plain = scores_plain(evaluations, ["a", "b"])
-    assert json.loads(json.dumps(plain, allow_nan=False))["beat"]["per_track"][0] == {
-        "id": "a",
-        "f": 0.5,
-        "d": None,
-    }
-    assert plain["beat"]["notes"] == ["note"]
-    rows = list(csv.reader(io.StringIO(scores_csv(evaluations, ["a", "b"]))))
-    assert rows == [["id", "task", "metric", "value"], ["a", "beat", "f", "0.5"], ["a", "beat", "d", ""],
-                    ["b", "beat", "f", "0.25"], ["b", "beat", "d", "1.0"]]  # fmt: skip
+    track = {"reference": "C major", "estimated": "A minor", "length_s": 9.0}
+    scored = {"key": {"per_track": [{"id": "a", **track, "f": 0.5}, {"id": "b", **track, "f": float("nan")}]},
+              "tempo": {"per_track": [{"id": "b", "reference": 90.0, "estimated": 91.0, "length_s": 9.0, "f": 1.0}]}}  # fmt: skip
+    rows = list(csv.reader(io.StringIO(to_csv([SCORE_COLUMNS, *score_rows(scored)]))))
+    assert rows[1:] == [["a", "key", "f", "0.5"], ["b", "key", "f", ""], ["b", "tempo", "f", "1.0"]]
+    answers = scored_answers(scored)
+    assert [answer.path for answer in answers] == ["a", "b"] and answers[1].duration_s == 9.0
+    assert {name: p.value for name, p in answers[1].answers.items()} == {"key": "A minor", "tempo": 91.0}
+
+
+def test_plain_data_has_neither_numpy_nor_nan():
+    given = {"a": np.float32(0.5), 1: [np.int64(2), float("inf")], "b": (np.bool_(True), np.nan)}
+    assert json.dumps(finite(given), allow_nan=False) == '{"a": 0.5, "1": [2, null], "b": [true, null]}'

@@ -10,21 +10,30 @@ import click
 @click.option("--data", default="demo", show_default=True, help="A named dataset, a folder, or a table.")
 @click.option("--root", type=click.Path(), help="Where a named dataset lies.")
 @click.option("--split", default="test", show_default=True, type=click.Choice(["train", "validation", "test", "all"]))
-@click.option("--json", "as_json", is_flag=True, help="Print scores, intervals and per-track scores as JSON.")
-def command(adapter, data, root, split, as_json):
+@click.option("--json", "form", flag_value="json", help="Print scores, intervals and per-track scores as JSON.")
+@click.option("--csv", "form", flag_value="csv", help="Print every track's scores as a table.")
+@click.option("--jams", metavar="FOLDER", type=click.Path(file_okay=False), help="Also write FOLDER/<id>.jams.")
+def command(adapter, data, root, split, form, jams):
     """Score ADAPTER on the labelled tracks of a dataset.
 
     Example: sordino evaluate runs/my-run/model.adapter --data demo
     """
     import json
 
+    from sordino.adapter_file import read_tasks
     from sordino.cli._progress import bars
+    from sordino.results import SCORE_COLUMNS, finite, score_rows, scored_answers, to_csv, write_jams
     from sordino.training.run import evaluate_adapter
 
     with bars() as advance:
         scored = evaluate_adapter(adapter, data, root, split, advance)
-    if as_json:
-        click.echo(json.dumps(scored))
+    for answer in scored_answers(scored) if jams else ():
+        write_jams(answer, read_tasks(adapter), jams)
+    if form == "json":
+        click.echo(json.dumps(finite(scored), allow_nan=False))
+        return
+    if form == "csv":
+        click.echo(to_csv([SCORE_COLUMNS, *score_rows(scored)]), nl=False)
         return
     for name, row in scored.items():
         low, high = row["interval"]

@@ -10,10 +10,12 @@ import click
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path())
 @click.option("--adapter", "-a", "adapters", multiple=True, required=True, type=click.Path(), help="An adapter folder.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per file and line.")
+@click.option("--json", "form", flag_value="json", help="One JSON object per file and line.")
+@click.option("--csv", "form", flag_value="csv", help="A table with a row per beat, chord, tag, key or tempo.")
+@click.option("--jams", metavar="FOLDER", type=click.Path(file_okay=False), help="Also write FOLDER/<name>.jams.")
 @click.option("--device", help="cpu, cuda, cuda:1, mps; by default a GPU if there is one.")
 @click.option("--batch-size", default=8, show_default=True, help="Segments computed at once.")
-def command(files, adapters, as_json, device, batch_size):
+def command(files, adapters, form, jams, device, batch_size):
     """Answer FILES with one or several adapters; a file that cannot be read is named, and the others are answered.
 
     Example: sordino predict song.mp3 other.flac --adapter runs/my-run/model.adapter --json
@@ -21,13 +23,20 @@ def command(files, adapters, as_json, device, batch_size):
     import json
 
     from sordino.predict import Predictor
+    from sordino.results import ANSWER_COLUMNS, answer_rows, to_csv, write_jams
 
     predictor = Predictor(adapters, device=device, batch_size=batch_size)
+    if form == "csv":
+        click.echo(to_csv([ANSWER_COLUMNS]), nl=False)
     n_failed = 0
     for answer in predictor.files(files):
         n_failed += answer.error is not None
-        if as_json:
+        if jams and answer.error is None:
+            write_jams(answer, predictor.tasks, jams)
+        if form == "json":
             click.echo(json.dumps(answer.plain(), ensure_ascii=False))
+        elif form == "csv":
+            click.echo(to_csv(answer_rows(answer, predictor.tasks)), nl=False)
         elif answer.error is None:
             told = ", ".join(f"{task} {_short(p.value)}" for task, p in answer.answers.items())
             click.echo(f"{answer.path}: {told}")

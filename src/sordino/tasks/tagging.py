@@ -121,9 +121,10 @@ class Tagging(Task):
         known = prediction.details.get("probabilities", {})
         return [Observation(0.0, duration_s, tag, known.get(tag)) for tag in prediction.value]
 
-    def tune(self, probabilities: Float[np.ndarray, "track label"], labels: Sequence[list[str]]) -> None:
+    def tune(self, probabilities: Sequence[np.ndarray], labels: Sequence[list[str]]) -> None:
         """Set each tag's threshold to the one with the best F1 on (validation) tracks."""
-        self.thresholds = best_thresholds(self._matrix(labels), np.asarray(probabilities)).tolist()
+        if len(labels):
+            self.thresholds = best_thresholds(self._matrix(labels), np.stack(probabilities)).tolist()
 
     def score(self, reference: list[str], estimated: list[str]) -> dict[str, float]:
         """Precision, recall and F1 of one track's tags; 1 where there are none and none is given."""

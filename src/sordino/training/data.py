@@ -103,6 +103,10 @@ class Examples:
             raise audio.AudioError(f"{track.path}: nothing left behind {track.start_s:g} s")
         return max(1, round(duration_s * self.rate_hz))
 
+    def duration_s(self, track: int) -> float:
+        """Length of a track in seconds."""
+        return self._length(self.tracks[track]) / self.rate_hz
+
     def __len__(self) -> int:
         """How many segments there are."""
         return len(self.segments)

@@ -33,6 +33,7 @@ from sordino.contracts import Backbone, Dataset, Task, Track
 from sordino.datasets import load_dataset
 from sordino.model import Model
 from sordino.petl import make_method
+from sordino.results import finite
 from sordino.segments import FRAME_OVERLAP, Grid
 from sordino.tasks import make_task
 from sordino.training.data import Examples, check_splits, parse_label
@@ -122,6 +123,7 @@ def train(
         lambda step, steps, loss: advance(f"train (loss {loss:.3f})", step, steps),
     )  # fmt: skip
     fitted = loop.run()
+    tune(model, splits["validation"], sources["validation"])
     evaluation = evaluate(model, splits["test"], sources["test"])
     result = {
         "config": plain,
@@ -194,6 +196,15 @@ def make_source(
     return Cached(model, examples, fingerprint, cache, lambda done, total: advance(f"features of {name}", done, total))
 
 
+def tune(model: Model, examples: Examples, source: Source) -> None:
+    """Let tasks that decide something after training (thresholds) see the validation tracks."""
+    tasks = {name: task for name, task in model.tasks.items() if type(task).tune is not Task.tune}
+    rows = joined_probabilities(model, examples, source) if tasks and len(examples) else {}
+    for name, task in tasks.items() if rows else ():
+        labelled = [i for i, labels in enumerate(examples.labels) if labels[name] is not None]
+        task.tune([rows[name][i] for i in labelled], [examples.labels[i][name] for i in labelled])
+
+
 def evaluate(model: Model, examples: Examples, source: Source) -> dict[str, Any]:
     """Scores, intervals and per-track scores of every task, as plain data."""
     rows = joined_probabilities(model, examples, source) if len(examples) else {name: [] for name in model.tasks}
@@ -204,6 +215,8 @@ def evaluate(model: Model, examples: Examples, source: Source) -> dict[str, Any]
         predictions = [task.decode(rows[name][i], examples.frame_rate_hz) for i in labelled]
         ids = [examples.tracks[i].id for i in labelled]
         plain[name] = report(task, ids, references, predictions)
+        for i, row in zip(labelled, plain[name]["per_track"], strict=True):
+            row["length_s"] = round(examples.duration_s(i), 3)
     return plain
 
 
@@ -220,6 +233,7 @@ def report(task: Task, ids: Sequence[str], references: Sequence[Any], prediction
         "interval": bootstrap_interval(task, references, predictions),
         "n_tracks": len(references),
         "notes": scored.notes,
+        "tables": scored.tables,
         "per_track": per_track,
     }
 
@@ -250,9 +264,9 @@ def versions() -> dict[str, str]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write plain data under another name, then rename."""
+    """Write plain data (null for what is undefined) under another name, then rename."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     part.replace(path)
 
 

@@ -42,7 +42,7 @@ def test_tuned_thresholds_decide():
     task = make_task("tagging", tags=["a", "b"])
     probabilities = np.array([[0.2, 0.9], [0.15, 0.8], [0.05, 0.6], [0.01, 0.55]])
     labels = [["a", "b"], ["a", "b"], [], []]
-    task.tune(probabilities, labels)
+    task.tune(list(probabilities), labels)
     assert [task.decode(row).value for row in probabilities] == labels
     assert task.restore(task.config()).thresholds == pytest.approx([0.1, 0.7])
 
