@@ -92,7 +92,8 @@ def _method(row: _table.Row) -> dict[str, Any]:
 
 
 def _task(cls: Any) -> dict[str, Any]:
-    return {"name": cls.name, "title": cls.title, "level": cls.level, "metric": cls.metric, "label": cls.label}
+    task = cls()
+    return {"name": cls.name, "title": cls.title, "level": cls.level, "metric": task.metric, "label": task.label}
 
 
 def _dataset(cls: Any) -> dict[str, Any]:

@@ -1,0 +1,95 @@
+"""The command line as a user meets it."""
+
+import json
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from sordino.cli import group, main
+from tests.conftest import TINY
+
+SETTINGS = ["training.steps=3", "training.batch_size=4", "training.precision=float32", "head.hidden=0"]
+BACKBONE = [f"backbone.{key}={value}" for key, value in TINY.items()]
+
+
+def call(*words: str):
+    return CliRunner().invoke(group, [str(word) for word in words], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def trained(triads, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs")
+    words = ["train", triads, "--task", "key+tempo", "--method", "lora", "--out", out, *SETTINGS, *BACKBONE]
+    return words, call(*words), out
+
+
+def test_train_prints_scores_and_names_the_adapter(trained):
+    words, first, out = trained
+    assert first.exit_code == 0, first.output
+    assert "key: weighted_score" in first.stdout and "backbone weights: random (seed 0)" in first.stdout
+    assert "training = " in first.stderr
+    again = call(*words, "--json")
+    assert set(json.loads(again.stdout)["tasks"]) == {"key", "tempo"}
+
+
+def test_predict_and_evaluate_use_the_adapter(trained, triads):
+    adapter = next(trained[2].glob("*/model.adapter"))
+    good, bad = triads.parent / "clip 0.wav", triads.parent / "nothing.wav"
+    told = call("predict", good, bad, "--adapter", adapter, "--json")
+    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    assert told.exit_code == 1
+    assert "value" in lines[0]["key"] and "no such file" in lines[1]["error"]
+    scored = json.loads(call("evaluate", adapter, "--data", triads, "--json").stdout)
+    result = json.loads((adapter.parent / "result.json").read_text())
+    assert scored["key"]["metrics"] == result["tasks"]["key"]["metrics"]
+
+
+@pytest.mark.parametrize("kind", ["backbones", "methods", "tasks", "datasets"])
+def test_list_names_every_file(kind):
+    from sordino.cli.list import KINDS
+    from sordino.registry import names
+
+    listed = json.loads(call("list", kind, "--json").stdout)
+    assert sorted(row["name"] for row in listed) == names(KINDS[kind])
+    assert all(name in call("list", kind).stdout for name in names(KINDS[kind]))
+
+
+@pytest.mark.parametrize("name", ["mini", "musicfm", "lora", "key", "demo", "folder"])
+def test_show_tells_what_a_name_is(name):
+    shown = call("show", name)
+    assert shown.exit_code == 0
+    assert "options:" in shown.stdout
+    assert json.loads(call("show", name, "--json").stdout)["name"] == name
+
+
+def test_show_of_a_backbone_has_sites_and_weights():
+    shown = json.loads(call("show", "musicfm", "--json").stdout)
+    assert shown["parameters"] > 3e8
+    assert "attn.q" in shown["sites"] and "pretrained_msd.pt" in shown["weights"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["show", "lorra"], 'did you mean "lora"'),
+        (["train", "demoo"], 'did you mean "demo"'),
+        (["train", "demo", "--task", "kay"], 'did you mean "key"'),
+        (["evaluate", "nowhere.adapter"], "is not an adapter"),
+        (["predict", "a.wav", "-a", "nowhere.adapter"], "is not an adapter"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(words, message, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["sordino", *words])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert stopped.value.code == 1
+    assert message in told and told.startswith("sordino: ")
+
+
+def test_every_verb_ends_its_help_in_an_example():
+    for verb in group.list_commands(click.Context(group)):
+        told = call(verb, "--help").stdout
+        assert "Example: sordino" in told, verb
