@@ -6,10 +6,11 @@ key moves with the pitch, beats with the time, all else stays. Pitch and time ar
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -19,29 +20,20 @@ from sordino.vocoder import pitch_shift, time_stretch
 Waveform = Float32[np.ndarray, " time"]
 
 
-class Change(Protocol):
+class Change(ABC):
     """One change of a waveform."""
 
+    @abstractmethod
     def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
         """The changed waveform."""
-        ...
 
     def relabel(self, task: Any, label: Any) -> Any:
-        """The label that fits it."""
-        ...
-
-
-@dataclass(frozen=True)
-class Unlabelled:
-    """A change that leaves every label as it is."""
-
-    def relabel(self, task: Any, label: Any) -> Any:
-        """The same label."""
+        """The label that fits it; the same one, unless a change says otherwise."""
         return label
 
 
 @dataclass(frozen=True)
-class PitchShift:
+class PitchShift(Change):
     """Every tone moves, the length stays.
 
     Attributes:
@@ -60,7 +52,7 @@ class PitchShift:
 
 
 @dataclass(frozen=True)
-class TimeStretch:
+class TimeStretch(Change):
     """Faster or slower at the same pitch.
 
     Attributes:
@@ -79,7 +71,7 @@ class TimeStretch:
 
 
 @dataclass(frozen=True)
-class Gain(Unlabelled):
+class Gain(Change):
     """Another level, drawn evenly.
 
     Attributes:
@@ -94,7 +86,7 @@ class Gain(Unlabelled):
 
 
 @dataclass(frozen=True)
-class Noise(Unlabelled):
+class Noise(Change):
     """White noise added, at a level drawn evenly.
 
     Attributes:
@@ -110,7 +102,7 @@ class Noise(Unlabelled):
 
 
 @dataclass(frozen=True)
-class BandLimit(Unlabelled):
+class BandLimit(Change):
     """Only a band is left, as in a telephone or an old record; edges drawn evenly in octaves.
 
     Attributes:
@@ -134,7 +126,7 @@ class BandLimit(Unlabelled):
 
 
 @dataclass(frozen=True)
-class Mix:
+class Mix(Change):
     """Another recording laid under this one, for tagging: the tags of both.
 
     Attributes:
@@ -165,7 +157,7 @@ class Mix:
 
 
 @dataclass(frozen=True)
-class MixIn(Unlabelled):
+class MixIn(Change):
     """Stands for a `Mix` until the other recording is known.
 
     Attributes:

@@ -126,7 +126,9 @@ def same_recordings(scans: Sequence[Scan]) -> list[tuple[str, str, str]]:
         else:
             by_bytes[one.fingerprint] = one.path
     heard = [one for one in whole if one.sound and by_bytes[one.fingerprint] == one.path]
-    codes = np.array([_signs(one.sound) for one in heard], np.float32).reshape(len(heard), -1)
+    if len(heard) < 2:
+        return sorted(pairs)
+    codes = np.array([_signs(one.sound) for one in heard], np.float32)
     lengths = np.array([one.duration_s for one in heard])
     limit = (2 * N_EQUAL_BITS - 1) * codes.shape[1]  # of the product of signs
     for first in range(0, len(heard), 512):
