@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from sordino.training.data import Examples
 Constant = tuple[dict[int, Tensor], Tensor | None]
 
 
+@runtime_checkable
 class Source(Protocol):
     """Gives the constant states of some segments."""
 
