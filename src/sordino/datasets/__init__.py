@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from sordino import registry
+from sordino.datasets._together import Together
 
 
 def load_dataset(name: str | Path, root: str | Path | None = None):
     """Open a dataset: a named corpus, or a user's own folder or table.
 
     Args:
-        name: `demo`, `giantsteps_key`, ... (`sordino list datasets`), or a path.
+        name: `demo`, `giantsteps_key`, ... (`sordino list datasets`), several joined with `+`, or a path.
         root: where a named corpus lies; None for the usual place.
 
     Returns:
@@ -22,6 +23,11 @@ def load_dataset(name: str | Path, root: str | Path | None = None):
     """
     if str(name) in registry.names("dataset"):
         return registry.find("dataset", str(name))(root)
+    several = str(name).split("+")
+    if len(several) > 1 and set(several) <= set(registry.names("dataset")):
+        if root is not None:
+            raise ValueError(f"{name}: --root can name one corpus only; set SORDINO_DATA for several")
+        return Together([load_dataset(part) for part in several])
     if Path(name).exists():
         return registry.find("dataset", "folder")(name)
     raise ValueError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import MISSING, dataclass, fields
+from functools import cache
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ REFERENCES = {"MusicFM-6": "musicfm", "MERT-6": "mert"}
 HEAD = """# Methods
 
 Every method is one file in `src/sordino/petl/`, written against the roles of a backbone's sites, so that it
-runs on every backbone. This page is generated: `python tools/build_methods_page.py`.
+runs on every backbone. This page is generated: `python tools/build_docs.py`.
 
 Choose one by its name (`method = "lora"`), with options (`method = {name = "lora", r = 4, layers = "4-6"}`),
 or several for one model (`method = "lora+prefix"`, or a list of tables). Most numbers can be given for each
@@ -68,13 +69,11 @@ class Row:
 def reference_backbones() -> dict[str, Backbone]:
     """MusicFM and MERT with six layers on the meta device: shapes without numbers."""
     with torch.device("meta"):
-        return {
-            title: registry.find("backbone", name).load("random", depth=6)
-            for title, name in REFERENCES.items()
-        }
+        return {title: registry.find("backbone", name).load("random", depth=6) for title, name in REFERENCES.items()}
 
 
-def rows() -> list[Row]:
+@cache
+def rows() -> tuple[Row, ...]:
     """All methods, by year and name; `peft` counts as its default, LoRA, and only where it is installed."""
     backbones = reference_backbones()
     found = []
@@ -88,7 +87,7 @@ def rows() -> list[Row]:
                 continue
         flags = (method.mergeable, method.identity, method.through_backbone)
         found.append(Row(name, method.title, method.year, method.paper, trained, stored, *flags))
-    return sorted(found, key=lambda row: (row.year, row.name))
+    return tuple(sorted(found, key=lambda row: (row.year, row.name)))
 
 
 def _count(method: Method, backbone: Backbone) -> tuple[int, int]:
@@ -111,9 +110,7 @@ def table() -> str:
     ]
     for row in rows():
         numbers = " | ".join(_number(row, title) for title in REFERENCES)
-        flags = " | ".join(
-            "yes" if flag else "no" for flag in (row.mergeable, row.identity, row.through_backbone)
-        )
+        flags = " | ".join("yes" if flag else "no" for flag in (row.mergeable, row.identity, row.through_backbone))
         lines.append(f"| `{row.name}` | [{row.title}, {row.year}]({row.paper}) | {numbers} | {flags} |")
     return "\n".join(lines) + "\n"
 

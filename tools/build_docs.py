@@ -1,0 +1,112 @@
+"""Write the generated pages and the generated parts of the README; with --check, say which are out of date.
+
+A generated part of the README stands between `<!-- name -->` and `<!-- /name -->`.
+"""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from sordino.cli import group
+from sordino.petl import _table
+from sordino.study.catalogue import catalogue
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "sordino"
+FOLDERS = ("backbones", "petl", "tasks", "datasets", "training", "study", "pretrain", "render", "baselines", "cli")
+
+
+def first_line(path: Path) -> str:
+    """What a file or folder says of itself in one sentence."""
+    source = path / "__init__.py" if path.is_dir() else path
+    said = (ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or "").split("\n\n")[0]
+    return re.sub(r"\s+", " ", said).rstrip(".").replace("``", "`")
+
+
+def tree() -> str:
+    """The package, a line for each file and folder."""
+    entries = sorted(PACKAGE.glob("*.py")) + [PACKAGE / name for name in FOLDERS]
+    entries = [path for path in entries if path.name != "__init__.py"]
+    order = {"contracts.py": 0}
+    entries.sort(key=lambda path: (order.get(path.name, 1), path.is_dir()))
+    names = {path: path.name + ("/" if path.is_dir() else "") for path in entries}
+    width = max(map(len, names.values()))
+    lines = [f"  {names[path]:<{width}}  {first_line(path)}" for path in entries]
+    for kind in ("backbones", "petl", "tasks", "datasets"):
+        at = next(i for i, line in enumerate(lines) if line.strip().startswith(f"{kind}/"))
+        files = sorted(path.stem for path in (PACKAGE / kind).glob("*.py") if not path.stem.startswith("_"))
+        lines.insert(at + 1, wrapped(files, width + 4))
+    return "```\nsrc/sordino/\n" + "\n".join(lines) + "\n```"
+
+
+def wrapped(words: list[str], indent: int, width: int = 118) -> str:
+    """Words in lines of `width`, indented."""
+    lines, line = [], " " * indent
+    for word in words:
+        if len(line) + len(word) + 2 > width:
+            lines.append(line.rstrip())
+            line = " " * indent
+        line += f"{word}  "
+    return "\n".join([*lines, line.rstrip()])
+
+
+def datasets_table() -> str:
+    """All datasets as Markdown."""
+    lines = ["| dataset | labels | tracks | hours | splits | licence |", "|---|---|---:|---:|---|---|"]
+    for row in catalogue("dataset"):
+        tracks = f"{row['tracks']:,}" if row["tracks"] else ""
+        cells = [f"`{row['name']}` {row['title']}", ", ".join(row["labels"]), tracks, row["hours"] or "",
+                 row["splits"], row["licence"]]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def cli_page() -> str:
+    """docs/cli.md: every verb's help."""
+    parts = ["# Command line\n\nThis page is generated: `python tools/build_docs.py`.\n"]
+    context = click.Context(group, info_name="sordino")
+    for verb in group.list_commands(context):
+        command = group.get_command(context, verb)
+        told = command.get_help(click.Context(command, info_name=verb, parent=context, max_content_width=100))
+        told = re.sub(r"\[default: \d+;", "[default: number of cores;", told)
+        parts.append(f"\n## sordino {verb}\n\n```\n{told}\n```\n")
+    return "".join(parts)
+
+
+def replaced(text: str, name: str, content: str) -> str:
+    """Text with the part between the marks `name` replaced."""
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+    if not pattern.search(text):
+        raise SystemExit(f"no marks <!-- {name} --> in this page")
+    return pattern.sub(lambda found: found[1] + content + found[2], text)
+
+
+def pages() -> dict[Path, str]:
+    """What every generated page should be."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, content in (("methods", _table.table().strip()), ("tree", tree())):
+        readme = replaced(readme, name, content)
+    datasets = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
+    return {
+        ROOT / "README.md": readme,
+        ROOT / "docs" / "methods.md": _table.page(),
+        ROOT / "docs" / "datasets.md": replaced(datasets, "datasets", datasets_table()),
+        ROOT / "docs" / "cli.md": cli_page(),
+    }
+
+
+def main() -> None:
+    stale = [p for p, text in pages().items() if not p.exists() or p.read_text(encoding="utf-8") != text]
+    if "--check" in sys.argv:
+        if stale:
+            raise SystemExit("out of date, run tools/build_docs.py: " + ", ".join(p.name for p in stale))
+        return
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
