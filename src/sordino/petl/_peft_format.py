@@ -128,9 +128,7 @@ def from_peft(folder: str | Path, backbone: Backbone) -> tuple[Method, Attachmen
         config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
         tensors = load_file(folder / "adapter_model.safetensors")
     except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{folder} holds no adapter_config.json and adapter_model.safetensors"
-        ) from error
+        raise FileNotFoundError(f"{folder} holds no adapter_config.json and adapter_model.safetensors") from error
     used = [name for name in UNSUPPORTED if config.get(name)]
     if used or config.get("bias", "none") != "none" or config.get("peft_type") not in ("LORA", "IA3"):
         what = used or [f"peft_type {config.get('peft_type')}, bias {config.get('bias')}"]
@@ -141,12 +139,8 @@ def from_peft(folder: str | Path, backbone: Backbone) -> tuple[Method, Attachmen
     attachment = method.attach(backbone)
     if set(attachment.sites) != {site.key for site in sites}:
         attachment.detach()
-        raise ValueError(
-            f"{folder}: its modules are not the same in every layer, which no choice of roles gives"
-        )
-    attachment.load_tensors(
-        {f"{path.replace('.', '/')}:{name}": value for (path, name), value in ours.items()}
-    )
+        raise ValueError(f"{folder}: its modules are not the same in every layer, which no choice of roles gives")
+    attachment.load_tensors({f"{path.replace('.', '/')}:{name}": value for (path, name), value in ours.items()})
     return method, attachment
 
 
@@ -171,16 +165,13 @@ def _method(config: dict[str, Any], sites: list[Site], ranks: dict[str, int]) ->
     layers = ",".join(str(layer) for layer in sorted({site.layer for site in sites}))
     if config["peft_type"] == "IA3":
         return IA3(roles=roles, layers=layers)
-    alphas = {
-        site.path: _pattern(config.get("alpha_pattern"), site.path, config["lora_alpha"]) for site in sites
-    }
+    patterns, usual = config.get("alpha_pattern"), config["lora_alpha"]
+    alphas = {site.path: float(_pattern(patterns, site.path, usual)) for site in sites}
     r, alpha = {}, {}
     for site in sites:
         for table, values in ((r, ranks), (alpha, alphas)):
             if table.setdefault(site.role, values[site.path]) != values[site.path]:
-                raise ValueError(
-                    f"{site.path}: rank or alpha differs between modules of the role {site.role}"
-                )
+                raise ValueError(f"{site.path}: rank or alpha differs between modules of the role {site.role}")
     cls = DoRA if config.get("use_dora") else LoRA
     return cls(
         roles=roles,

@@ -103,9 +103,7 @@ class ConvAdapter(RoleMethod):
         ]
         for site in sites:
             inner, kernel_size = self.at("bottleneck", site.role), self.at("kernel_size", site.role)
-            found.append(
-                (site, ConvBottleneck(site.dim_out, inner, kernel_size, readers[site.layer], device))
-            )
+            found.append((site, ConvBottleneck(site.dim_out, inner, kernel_size, readers[site.layer], device)))
         return found
 
     def n_parameters(self, backbone: Backbone) -> int:

@@ -141,9 +141,7 @@ class Peft(Method):
                         plain = Site(path, "", number, module.weight.shape[1], module.weight.shape[0])
                         found[path] = known.get(path, plain)
             if len(found) == before:
-                raise ValueError(
-                    f"peft: {name} is neither a role nor the end of a module's name on {backbone.name}"
-                )
+                raise ValueError(f"peft: {name} is neither a role nor the end of a module's name on {backbone.name}")
         return list(found.values())
 
     def targets(self, backbone: Backbone) -> list[Site]:
@@ -165,12 +163,13 @@ class Peft(Method):
         try:
             import peft
         except ImportError as error:
-            raise ImportError(
-                'method "peft" needs peft; install it with: pip install "sordino[peft]"'
-            ) from error
-        known = sorted(kind.value for kind in peft.PEFT_TYPE_TO_CONFIG_MAPPING)
-        if self.config.get("peft_type") not in known:
-            raise ValueError(registry.unknown("peft_type", str(self.config.get("peft_type")), known))
+            raise ImportError('method "peft" needs peft; install it with: pip install "sordino[peft]"') from error
+        kinds = {kind.value: cls for kind, cls in peft.PEFT_TYPE_TO_CONFIG_MAPPING.items()}
+        kind = self.config.get("peft_type")
+        if kind not in kinds:
+            raise ValueError(registry.unknown("peft_type", str(kind), sorted(kinds)))
+        if issubclass(kinds[kind], peft.PromptLearningConfig):
+            raise ValueError(f"peft: {kind} makes no layers; use our prompt or prefix")
         sites = self.targets(backbone)
         config = dict(self.config)
         for entry in MODULE_LISTS:
@@ -180,9 +179,7 @@ class Peft(Method):
         for entry in MODULE_TABLES:
             if isinstance(config.get(entry), Mapping):
                 table = config[entry]
-                config[entry] = {
-                    site.key: table[name] for name in table for site in self.sites(backbone, [name])
-                }
+                config[entry] = {site.key: table[name] for name in table for site in self.sites(backbone, [name])}
         holder = nn.Module()
         holder.place = nn.Parameter(next(backbone.parameters()).detach()[:0])  # tells peft the device
         for site in sites:
@@ -190,10 +187,7 @@ class Peft(Method):
             if module.weight[0].numel() != module.weight.shape[1] or n_groups(module) > 1:
                 raise TypeError(f"peft: {site.path} is a convolution over several frames; lora can do that")
             holder.add_module(site.key, Borrowed(module))
-        made = peft.get_peft_config(config)
-        if made.is_prompt_learning:
-            raise ValueError(f"peft: {config['peft_type']} makes no layers; use our prompt or prefix")
-        peft.get_peft_model(holder, made)  # pyright: ignore[reportArgumentType]
+        peft.get_peft_model(holder, peft.get_peft_config(config))  # pyright: ignore[reportArgumentType]
         return {site.path: holder.get_submodule(site.key) for site in sites}
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:

@@ -50,9 +50,7 @@ class Prefix(Part):
         """Put them in front; they are never masked."""
         keys, values, mask = inputs
         batch, n_heads = keys.shape[:2]
-        more = [
-            rearrange(x, "token (head dim) -> head token dim", head=n_heads) for x in self.keys_and_values()
-        ]
+        more = [rearrange(x, "token (head dim) -> head token dim", head=n_heads) for x in self.keys_and_values()]
         more_keys, more_values = (x.to(keys.dtype).expand(batch, -1, -1, -1) for x in more)
         if mask is not None:
             mask = torch.cat([mask.new_ones(batch, self.table.shape[0]), mask], dim=1)
@@ -71,9 +69,7 @@ class Prefix(Part):
         table = torch.cat([tensors["keys"], tensors["values"]], dim=1)
         wanted = tuple(x.shape for x in self.keys_and_values())
         if (tensors["keys"].shape, tensors["values"].shape) != wanted:
-            raise RuntimeError(
-                f"keys and values have the shape {tuple(tensors['keys'].shape)}, not {tuple(wanted[0])}"
-            )
+            raise RuntimeError(f"keys and values have the shape {tuple(tensors['keys'].shape)}, not {tuple(wanted[0])}")
         self.table = nn.Parameter(table.to(self.table), requires_grad=self.table.requires_grad)
         self.mlp = nn.Identity()
 
@@ -101,8 +97,7 @@ class PrefixTuning(Method):
         """Keys and values for each chosen layer."""
         device = next(backbone.parameters()).device
         return [
-            (site, Prefix(self.n_tokens, site.dim_in, self.mlp, device))
-            for site in self.choose(backbone, self.roles)
+            (site, Prefix(self.n_tokens, site.dim_in, self.mlp, device)) for site in self.choose(backbone, self.roles)
         ]
 
     def n_parameters(self, backbone: Backbone) -> int:

@@ -71,6 +71,5 @@ class SSF(RoleMethod):
     def n_parameters(self, backbone: Backbone) -> int:
         """2 out for each site, out where there is no bias."""
         return sum(
-            site.dim_out * (1 if backbone.get_submodule(site.path).bias is None else 2)
-            for site in self.sites(backbone)
+            site.dim_out * (1 if backbone.get_submodule(site.path).bias is None else 2) for site in self.sites(backbone)
         )

@@ -1,0 +1,174 @@
+"""Our LoRA, DoRA, IA3 and VeRA against Hugging Face peft: outputs, gradients, training, files."""
+
+import copy
+import json
+
+import pytest
+import torch
+
+from sordino.backbones.mini import Mini
+from sordino.petl import make_method
+from sordino.petl._peft_format import from_peft, to_peft
+
+peft = pytest.importorskip("peft")
+
+ROLES = ("attn.q", "attn.v", "ffn.in", "ffn.out", "conv.out")
+LINEARS = ("attn.q", "attn.k", "ffn.out")
+TRAINED = {
+    "lora": ("lora", {"roles": ROLES, "r": {"attn.q": 3, "default": 2}, "alpha": 5.0}),
+    "rslora": ("lora", {"roles": ROLES, "r": 4, "rslora": True, "layers": "2"}),
+    "dora": ("dora", {"roles": ROLES, "r": 2, "alpha": 3.0}),
+    "ia3": ("ia3", {}),
+}
+
+
+@pytest.fixture(scope="module")
+def mini():
+    return Mini.tiny().freeze()
+
+
+@pytest.fixture(scope="module")
+def frames(mini):
+    return mini.frontend(0.1 * torch.randn(2, 12_000, generator=torch.Generator().manual_seed(0)))
+
+
+def trained(method, backbone, seed=0):
+    torch.manual_seed(seed)
+    attachment = method.attach(backbone)
+    with torch.no_grad():
+        for value in attachment.parameters():
+            value.add_(0.1 * torch.randn_like(value))
+    return attachment
+
+
+def answer(attachment, frames):
+    with attachment.active():
+        return attachment.backbone.encode(frames)[-1]
+
+
+def close(a, b):
+    torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", TRAINED)
+def test_peft_reads_what_we_write_and_trains_alike(case, mini, frames, tmp_path):
+    name, options = TRAINED[case]
+    method, ours = make_method(name, **options), copy.deepcopy(mini)
+    attachment = trained(method, ours)
+    to_peft(method, attachment, tmp_path)
+    theirs = peft.PeftModel.from_pretrained(copy.deepcopy(mini), tmp_path, is_trainable=True)
+    encode = theirs.base_model.model.encode
+    close(encode(frames)[-1], answer(attachment, frames))
+    # the same three steps of the same optimiser move both to the same place
+    for module, output in ((attachment, lambda: answer(attachment, frames)), (theirs, lambda: encode(frames)[-1])):
+        optimiser = torch.optim.SGD([p for p in module.parameters() if p.requires_grad], lr=0.1, momentum=0.9)
+        for _ in range(3):
+            optimiser.zero_grad()
+            output().square().mean().backward()
+            optimiser.step()
+    close(encode(frames)[-1], answer(attachment, frames))
+    assert not torch.allclose(answer(attachment, frames), mini.encode(frames)[-1], atol=1e-3)
+
+
+@pytest.mark.parametrize("case", TRAINED)
+def test_we_read_what_peft_writes(case, mini, frames, tmp_path):
+    name, options = TRAINED[case]
+    method, ours = make_method(name, **options), copy.deepcopy(mini)
+    attachment = trained(method, ours)
+    expected = answer(attachment, frames)
+    to_peft(method, attachment, tmp_path / "ours")
+    theirs = peft.PeftModel.from_pretrained(copy.deepcopy(mini), tmp_path / "ours")
+    theirs.save_pretrained(tmp_path / "theirs")
+    read, again = from_peft(tmp_path / "theirs", copy.deepcopy(mini))
+    assert read.name == name
+    assert torch.equal(answer(again, frames), expected)
+    assert read.n_parameters(mini) == method.n_parameters(mini)
+
+
+def test_vera_equals_peft_with_the_same_seed(mini, frames):
+    sites = [site for site in mini.sites() if site.role in LINEARS]
+    ours = copy.deepcopy(mini)
+    attachment = trained(make_method("vera", roles=LINEARS, r=8, seed=3), ours)
+    config = peft.VeraConfig(r=8, projection_prng_key=3, target_modules=[site.path for site in sites])
+    theirs = peft.get_peft_model(copy.deepcopy(mini), config)
+    for site in sites:
+        layer, part = theirs.base_model.model.get_submodule(site.path), attachment.parts[site.key]
+        assert torch.equal(layer.vera_A["default"], part.projection.A)
+        assert torch.equal(layer.vera_B["default"], part.projection.B)
+        with torch.no_grad():
+            layer.vera_lambda_b["default"].copy_(part.b)
+            layer.vera_lambda_d["default"].copy_(part.d)
+    close(theirs.base_model.model.encode(frames)[-1], answer(attachment, frames))
+
+
+BRIDGED = [
+    {"peft_type": "LORA", "r": 4, "rank_pattern": {"attn.q": 3}, "target_modules": ["attn.q", "output_dense"]},
+    {"peft_type": "LORA", "r": 2, "use_dora": True},
+    {"peft_type": "IA3", "target_modules": ["attn.k", "ffn.out"], "feedforward_modules": ["ffn.out"]},
+    {"peft_type": "LOHA", "r": 2, "target_modules": ["ffn.in", "conv.in"]},
+    {"peft_type": "LOKR", "r": 2, "target_modules": ["ffn.in"]},
+    {"peft_type": "OFT", "oft_block_size": 4, "target_modules": ["attn.out"]},
+]
+
+
+@pytest.mark.parametrize("config", BRIDGED, ids=lambda config: config["peft_type"])
+def test_the_bridge_merges_any_linear_method(config, mini, frames):
+    ours = copy.deepcopy(mini)
+    before = ours.fingerprint()
+    attachment = make_method("peft", config=config).attach(ours)
+    with torch.no_grad():
+        assert torch.equal(answer(attachment, frames), mini.encode(frames)[-1])
+        for value in attachment.parameters():
+            value.add_(0.1 * torch.randn_like(value))
+        expected = answer(attachment, frames)
+        attachment.merge()
+        close(ours.encode(frames)[-1], expected)
+        attachment.unmerge()
+    assert ours.fingerprint() == before
+    assert not torch.allclose(expected, mini.encode(frames)[-1], atol=1e-3)
+
+
+def test_the_bridge_equals_our_lora(mini, frames):
+    ours = copy.deepcopy(mini)
+    lora, bridge = make_method("lora", r=2).attach(ours), make_method("peft").attach(ours)
+    with torch.no_grad():
+        for key, part in lora.parts.items():
+            part.B.normal_(generator=torch.Generator().manual_seed(1))
+            layer = bridge.parts[key].layer
+            layer.lora_A["default"].weight.copy_(part.A.flatten(1))
+            layer.lora_B["default"].weight.copy_(part.B)
+        close(answer(bridge, frames), answer(lora, frames))
+
+
+def test_what_the_bridge_refuses(mini):
+    with pytest.raises(ValueError, match='unknown peft_type "LORAA"; did you mean "LORA"'):
+        make_method("peft", config={"peft_type": "LORAA"}).attach(mini)
+    with pytest.raises(ValueError, match=r"nothing\.here is neither a role nor the end of a module's name"):
+        make_method("peft", config={"peft_type": "LORA", "target_modules": ["nothing.here"]}).attach(mini)
+    with pytest.raises(ValueError, match="use our prompt or prefix"):
+        make_method("peft", config={"peft_type": "PREFIX_TUNING", "num_virtual_tokens": 2}).attach(mini)
+    with pytest.raises(TypeError, match="over several frames"):
+        make_method("peft", config={"peft_type": "LORA", "target_modules": ["depthwise_conv"]}).attach(mini)
+
+
+def test_what_the_format_refuses(mini, tmp_path):
+    backbone = copy.deepcopy(mini)
+    adapter, ia3 = make_method("adapter"), make_method("ia3", roles=("conv.in",))
+    with pytest.raises(TypeError, match="adapter has no form in peft's format"):
+        to_peft(adapter, adapter.attach(backbone), tmp_path)
+    with pytest.raises(TypeError, match="is a convolution"):
+        to_peft(ia3, ia3.attach(backbone), tmp_path)
+    with pytest.raises(FileNotFoundError, match="holds no adapter_config"):
+        from_peft(tmp_path / "nothing", backbone)
+    lora = make_method("lora", roles=("attn.q",))
+    to_peft(lora, lora.attach(backbone), tmp_path)
+    path = tmp_path / "adapter_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "modules_to_save": ["head"]}))
+    with pytest.raises(ValueError, match="modules_to_save cannot be taken over"):
+        from_peft(tmp_path, backbone)
+    path.write_text(json.dumps(config))
+    short = copy.deepcopy(mini)
+    short.layers = short.layers[:1]
+    with pytest.raises(ValueError, match="belongs to no site of mini"):
+        from_peft(tmp_path, short)
