@@ -24,7 +24,7 @@ _HOMES = {
     "load_dataset": "datasets",
     "make_method": "petl",
     "make_task": "tasks",
-    "predict": "predict",
+    "predict": "inference",
 }
 __all__ = [*_HOMES]
 

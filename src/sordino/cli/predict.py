@@ -22,7 +22,7 @@ def command(files, adapters, form, jams, device, batch_size):
     """
     import json
 
-    from sordino.predict import Predictor
+    from sordino.inference import Predictor
     from sordino.results import ANSWER_COLUMNS, answer_rows, to_csv, write_jams
 
     predictor = Predictor(adapters, device=device, batch_size=batch_size)

@@ -10,7 +10,7 @@ from typing import Any
 from sordino.config import Config, Training
 from sordino.contracts import Prediction, Track
 from sordino.datasets import load_dataset
-from sordino.predict import predict
+from sordino.inference import predict
 from sordino.study.grid import Row, plain_row, rows_of, run_all
 from sordino.study.plain import plain_baseline
 from sordino.study.table import markdown, picture

@@ -11,7 +11,7 @@ from sordino.adapter_file import load_adapter, save_adapter
 from sordino.backbones import load_backbone
 from sordino.model import Model
 from sordino.petl import make_method
-from sordino.predict import Predictor, predict
+from sordino.inference import Predictor, predict
 from sordino.tasks import make_task
 from tests.conftest import RATE_HZ, TINY
 
