@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sordino.contracts import Track
-from sordino.datasets._annotations import read_beats, read_value
+from sordino.datasets._annotations import number, read_beats, read_value
 from sordino.datasets._corpus import Archive, write_text
 from sordino.datasets._gtzan import AUDIO, AUDIO_ARCHIVE, GTZAN
 
@@ -48,7 +48,7 @@ class GTZANRhythm(GTZAN):
             beat_file, tempo_file = beats / f"{stem}.beats", tempo / f"{stem}.bpm"
             labels = {
                 "beat": read_beats(beat_file) if beat_file.exists() else None,
-                "tempo": read_value(tempo_file) if tempo_file.exists() else None,
+                "tempo": number(tempo_file, 1, read_value(tempo_file)) if tempo_file.exists() else None,
                 "genre": name.split(".")[0],
             }
             found.append(Track(name, path, labels, split, info={"source": str(tempo_file)}))
