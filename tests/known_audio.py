@@ -25,9 +25,7 @@ def note(midi: float, duration_s: float, rate_hz: int = RATE_HZ, brightness: flo
     return partials * np.exp(-2 * time_s) * np.minimum(1, (time_s[::-1]) / 0.01)
 
 
-def chord(
-    root: int, quality: str, duration_s: float, octave: int = 4, detune: float = 0.0, **tone
-) -> np.ndarray:
+def chord(root: int, quality: str, duration_s: float, octave: int = 4, detune: float = 0.0, **tone) -> np.ndarray:
     """A chord on `root` (semitones above C) with its root doubled an octave below."""
     low = 12 * octave + 12 + root + detune
     return sum(note(low + step, duration_s, **tone) for step in (-12, *TRIADS[quality]))
