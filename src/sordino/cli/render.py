@@ -1,0 +1,31 @@
+"""`sordino render`: a labelled corpus made from public-domain scores, for the dataset `rendered`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(file_okay=False))
+@click.option(
+    "--hours", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="How much audio."
+)
+@click.option("--seed", default=1, show_default=True, help="Another seed gives other clips; 0 is the demo's.")
+@click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Processes.")
+@click.option("--include-demo-test", is_flag=True, help="Make the test split from the demo's test tunes and sounds.")
+def command(folder, hours, seed, workers, include_demo_test):
+    """Render clips of 10 s with key, tempo, beats, chords and instruments into FOLDER.
+
+    Without FOLDER they go where the dataset `rendered` is looked for. An interrupted run is continued by the same
+    command. Needs FluidSynth, two soundfonts and the scores of music21; what is missing is named.
+
+    Example: sordino render --hours 5
+    """
+    from sordino.datasets.rendered import Rendered
+    from sordino.render.corpus import render_corpus
+
+    folder = folder or Rendered.default_root()
+    rows = render_corpus(folder, hours, seed, workers, include_demo_test)
+    click.echo(f"{len(rows)} clips in {folder}")
