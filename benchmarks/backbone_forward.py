@@ -1,8 +1,9 @@
 """Forward time and peak memory of our backbones beside the transformers route, in one run.
 
 Both have random weights of full size (ours from a file in the published format) and take turns on the same
-clip, so that whatever else the machine does falls on both. Time is the median of the rounds; memory is the most
-that the whole process held during a forward, weights and libraries included.
+clip, so that whatever else the machine does falls on both. Times (elapsed, and spent by all cores together) are
+medians of the rounds; memory is the most that the whole process held during a forward, weights and libraries
+included.
 
     python benchmarks/backbone_forward.py                       # MusicFM and MERT, depth 6, 10 s, float32
     python benchmarks/backbone_forward.py --models musicfm --seconds 30 --depth 12
@@ -79,10 +80,10 @@ def serve(route, model, depth, seconds, folder):
     print("ready", flush=True)
     for _ in sys.stdin:
         Path("/proc/self/clear_refs").write_text("5")  # forget the highest level so far
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         forward(waveform)
-        seconds_used = time.perf_counter() - start
-        print(json.dumps({"s": seconds_used, "peak_mb": status_mb("VmHWM")}), flush=True)
+        result = {"s": time.perf_counter() - start, "cpu_s": time.process_time() - cpu_start}
+        print(json.dumps({**result, "peak_mb": status_mb("VmHWM")}), flush=True)
 
 
 def compare(model, depth, seconds, rounds, folder):
@@ -108,9 +109,13 @@ def compare(model, depth, seconds, rounds, folder):
     for route, process in routes.items():
         process.stdin.close()
         process.wait()
-        time_s = statistics.median(r["s"] for r in results[route])
+        time_s, cpu_s = (statistics.median(r[key] for r in results[route]) for key in ("s", "cpu_s"))
         peak_mb = max(r["peak_mb"] for r in results[route])
-        print(f"{model:8} depth {depth:2} {seconds:g} s  {route:12} {time_s:7.3f} s  peak {peak_mb:7.0f} MB")
+        print(
+            f"{model:8} depth {depth:2} {seconds:g} s  {route:12} {time_s:7.3f} s  "
+            f"processor {cpu_s:7.3f} s  peak {peak_mb:6.0f} MB",
+            flush=True,
+        )
 
 
 def main():

@@ -96,6 +96,17 @@ def test_the_other_clips_of_a_batch_change_nothing(name, tiny):
 
 
 @EVERY
+def test_half_precision_stays_close(name, tiny):
+    backbone = tiny(name)
+    waveform, _ = clips(backbone, [1.0])
+    full = backbone(waveform)[-1]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = backbone(waveform)[-1].float()
+    assert half.isfinite().all()
+    assert (half - full).abs().mean() < 0.05 * full.abs().mean()
+
+
+@EVERY
 def test_encoding_goes_on_from_any_hidden_state(name, tiny):
     backbone = tiny(name)
     frames = backbone.frontend(*clips(backbone, [1.0, 0.7]))
