@@ -86,7 +86,7 @@ class Folder(Dataset):
             self.splits = f"made here: 80/10/10 by group{by}, seed {self.seed}"
             return split_tracks(tracks, label, self.seed)
         self.splits = "as given"
-        if "validation" not in given:
+        if "validation" not in given and not self.root.name.endswith(MANIFEST):
             train = [track for track in tracks if track.split == "train"]
             moved = split_tracks(
                 train, stratify_by(train, self.labels), self.seed, {"train": 0.9, "validation": 0.1}

@@ -1,0 +1,131 @@
+"""`sordino prepare`: what a look through a dataset finds."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from sordino import audio
+from sordino.cli.prepare import command
+from sordino.datasets._corpus import Archive
+from sordino.datasets._prepare import prepare
+from sordino.datasets.folder import Folder
+from sordino.tasks import make_task
+
+RATE_HZ = 16_000
+
+
+def song(seed, seconds=6.0):
+    """Notes and noises, different for every seed."""
+    rng = np.random.default_rng(seed)
+    x = np.zeros(round(seconds * RATE_HZ), np.float32)
+    for start in range(0, len(x) - RATE_HZ // 2, RATE_HZ // 8):
+        time_s = np.arange(RATE_HZ // 2) / RATE_HZ
+        hz = 110 * 2 ** (rng.integers(0, 36) / 12)
+        x[start : start + len(time_s)] += 0.2 * np.exp(-5 * time_s) * np.sin(2 * np.pi * hz * time_s)
+    return x + rng.normal(0, 0.003, len(x)).astype(np.float32)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Six songs; one twice in another format and softer, one copied, one label wrong, one file broken."""
+    root = tmp_path / "data"
+    for number in range(6):
+        audio.write(root / f"{number}.wav", song(number), RATE_HZ)
+    audio.write(root / "again.mp3", 0.4 * song(0), RATE_HZ)
+    (root / "copy.wav").write_bytes((root / "1.wav").read_bytes())
+    (root / "broken.wav").write_bytes((root / "2.wav").read_bytes()[:9_000])
+    keys = {"0": "C major", "1": "a", "2": "Am", "3": "H major extra", "4": "C", "5": ""}
+    rows = [f"{n}.wav,{key},train,{60 + int(n)}" for n, key in keys.items()]
+    rows += ["again.mp3,C,test,1", "copy.wav,a,train,2", "broken.wav,D,validation,3"]
+    (root / "labels.csv").write_text("path,key,split,loudness\n" + "\n".join(rows))
+    return root
+
+
+def test_everything_that_is_wrong_is_found(data):
+    found = prepare(Folder(data), [make_task("key")])
+    assert len(found.tracks) == 8 and not found.flawless
+    assert list(found.broken) == ["broken.wav"] and "cut off" in found.broken["broken.wav"]
+    assert len(found.bad_labels) == 1 and found.bad_labels[0].startswith("labels.csv line 5: key")
+    assert found.labels["key"]["train"] == {"C major": 2, "A minor": 3}
+    assert found.repeated == [("0.wav", "again.mp3", "same sound", True), ("1.wav", "copy.wav", "same bytes", False)]
+    assert found.torn == [("0.wav", "again.mp3", "same sound", True)]
+    assert found.lengths_s() == pytest.approx([6.0] * 8, abs=0.05)
+
+
+def test_the_manifest_is_data_and_spares_the_second_reading(data, monkeypatch):
+    first = prepare(Folder(data), [make_task("key")])
+    assert first.manifest == data / "sordino.jsonl"
+    again = Folder(first.manifest).tracks()
+    assert [(t.id, t.labels["key"], t.split) for t in again] == [(t.id, t.labels["key"], t.split) for t in first.tracks]
+    assert set(Folder(first.manifest).labels) == {"key", "loudness"}
+    read = []
+    monkeypatch.setattr("sordino.datasets._scan.scan_file", lambda path: read.append(path))
+    (data / "0.wav").touch()
+    with pytest.raises(AttributeError):
+        prepare(Folder(data))
+    assert read == [str(data / "0.wav")]
+
+
+def test_the_manifest_is_not_written_through_a_link(data, tmp_path):
+    (data / "sordino.jsonl").symlink_to(tmp_path / "mine.jsonl")
+    with pytest.raises(OSError, match="symbolic link and is left alone"):
+        prepare(Folder(data))
+    assert not (tmp_path / "mine.jsonl").exists()
+
+
+def test_two_processes_find_what_one_finds(data, tmp_path):
+    one = prepare(Folder(data), manifest=tmp_path / "one.jsonl")
+    two = prepare(Folder(data), n_workers=2, manifest=tmp_path / "two.jsonl")
+    assert one.scans == two.scans
+
+
+def test_the_report(data):
+    result = CliRunner().invoke(command, [str(data), "--task", "key", "--workers", "1"])
+    assert result.exit_code == 1, result.output
+    for line in (
+        "folder: 8 tracks, 0.01 h. Licence: yours",
+        "splits: train 7, test 1 (as given)",
+        "key: 2 values: A minor 3, C major 3",
+        "  0.wav = again.mp3 (same sound, IN TWO SPLITS)",
+        "broken, left out: 1",
+        "not a label: 1",
+    ):
+        assert line in result.stdout.splitlines()
+    result = CliRunner().invoke(command, [str(data), "--json", "--workers", "1"])
+    report = json.loads(result.stdout)
+    assert report["tracks"] == 8 and report["repeated"][0]["in_two_splits"]
+    assert report["labels"]["loudness"]["test"] == {"1": 1}
+
+
+def test_a_flawless_set_exits_with_zero(tmp_path):
+    for number, name in enumerate(("a/1.wav", "b/2.wav")):
+        audio.write(tmp_path / name, song(number), RATE_HZ)
+    options = ["--task", "classification", "--label", "label", "--workers", "1"]
+    result = CliRunner().invoke(command, [str(tmp_path), *options])
+    assert result.exit_code == 0, result.output
+    assert "same recording" not in result.stdout
+
+
+def test_nothing_to_download_is_said():
+    result = CliRunner().invoke(command, ["hainsworth", "--download"])
+    assert isinstance(result.exception, ValueError)
+    assert "nothing is published for download. It is not published: ask its users." in str(result.exception)
+
+
+def test_download_fetches_unpacks_and_reads(tmp_path, monkeypatch):
+    """The archives of a corpus are made here and fetched from a folder instead of the network."""
+    import zipfile
+
+    from sordino.datasets.gtzan_genre import GTZANGenre
+
+    GTZANGenre.miniature(tmp_path / "made")
+    with zipfile.ZipFile(tmp_path / "genres.zip", "w") as archive:
+        for path in sorted((tmp_path / "made").rglob("*.wav")):
+            archive.write(path, path.relative_to(tmp_path / "made"))
+    monkeypatch.setattr(GTZANGenre, "archives", (Archive((tmp_path / "genres.zip").as_uri(), ""),))
+    root = tmp_path / "root"
+    result = CliRunner().invoke(command, ["gtzan_genre", "--download", "--root", str(root), "--workers", "1"])
+    assert "6 files written, 0 were there; no checksum is published" in result.stderr
+    assert "gtzan_genre: 6 tracks" in result.stdout
