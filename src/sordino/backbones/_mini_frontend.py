@@ -1,14 +1,16 @@
 """Frozen frontend of `mini`: three views of the waveform, one vector per 40 ms.
 
 - **mel**: log mel energies at 50 Hz, two frames side by side (what sounds, and when).
-- **pitch**: whitened spectral peaks on a logarithmic frequency axis, three bins per semitone (which notes sound).
-- **tempogram**: local autocorrelation of the onset strength over eight seconds at logarithmic lags (how fast it goes).
+- **pitch**: whitened spectral peaks on a logarithmic frequency axis, three bins per semitone (which notes).
+- **tempogram**: local autocorrelation of the onset strength over eight seconds at logarithmic lags (how
+fast).
 
-Nothing here is learned. Every view of a frame depends on a bounded stretch of sound around it, and samples behind the
-end of a clip count as silence, so padding never changes a result.
+Nothing here is learned. Every view of a frame depends on a bounded stretch of sound around it, and what
+lies outside a clip counts as silence.
 
-Paper: Grosche, Mueller: Extracting predominant local pulse information from music recordings, 2011 (tempogram);
-    Gomez: Tonal description of polyphonic audio for music content processing, 2006 (spectral peaks to pitch classes).
+Paper: Grosche, Mueller: Extracting predominant local pulse information from music recordings, 2011
+(tempogram);
+    Gomez: Tonal description of polyphonic audio, 2006 (spectral peaks to pitch classes).
 """
 
 from __future__ import annotations
@@ -121,10 +123,8 @@ class MiniFrontend(nn.Module):
         stacked = rearrange(mel, "batch (frame stack) mel -> batch frame (stack mel)", stack=MEL_STACK)
         return torch.cat([stacked, self._pitch(audio), self._tempogram(mel)], dim=-1)
 
-    def _magnitude(
-        self, audio: Tensor, window: Tensor, fft_samples: int, hop_samples: int, n_bins: int
-    ) -> Tensor:
-        """Magnitudes [batch frame bin], frame k centred on sample (k + 1/2) * hop; silence outside the clip."""
+    def _magnitude(self, audio: Tensor, window: Tensor, fft_samples: int, hop_samples: int, n_bins: int) -> Tensor:
+        """Magnitudes [batch frame bin], frame k centred on sample (k + 1/2) * hop; silence outside."""
         side = (len(window) - hop_samples) // 2
         n_frames = audio.shape[1] // hop_samples
         blocks = F.pad(audio, (side, side)).unfold(1, len(window), hop_samples)[:, :n_frames]
@@ -139,13 +139,9 @@ class MiniFrontend(nn.Module):
 
     def _pitch(self, audio: Tensor) -> Float[Tensor, "batch frame pitch"]:
         taps = len(self.halving_filter)
-        halved = F.conv1d(
-            F.pad(audio, (taps // 2 - 1, taps // 2))[:, None], self.halving_filter[None, None], stride=2
-        )
+        halved = F.conv1d(F.pad(audio, (taps // 2 - 1, taps // 2))[:, None], self.halving_filter[None, None], stride=2)
         n_bins = len(self.pitch_filters)
-        magnitude = self._magnitude(
-            halved[:, 0], self.pitch_window, PITCH_FFT_SAMPLES, FRAME_SAMPLES // 2, n_bins + 1
-        )
+        magnitude = self._magnitude(halved[:, 0], self.pitch_window, PITCH_FFT_SAMPLES, FRAME_SAMPLES // 2, n_bins + 1)
         centre = magnitude[..., 1:-1]
         is_peak = (centre > magnitude[..., :-2]) & (centre >= magnitude[..., 2:])
         level = F.avg_pool1d(magnitude, LEVEL_BINS, ceil_mode=True)

@@ -1,12 +1,14 @@
 """mini: the built-in conformer, small enough for a laptop, pretrained on free music.
 
-A frozen frontend computes three views of the sound at 25 frames per second (mel, whitened pitch, tempogram; see
-`_mini_frontend.py`), a linear layer brings them to the model's width, conformer layers with rotary attention follow.
-The convolution modules norm over channels, so training and evaluation do the same. How the weights came about is told
-in `weights/mini.md` and docs/pretraining.md.
+A frozen frontend computes three views of the sound at 25 frames per second (mel, whitened pitch, tempogram;
+see `_mini_frontend.py`), a linear layer brings them to the model's width, conformer layers with rotary
+attention follow. The convolution modules norm over channels, so training and evaluation do the same. How
+the weights came about is told in `weights/mini.md` and docs/pretraining.md.
 
-Paper: Won et al., A Foundation Model for Music Informatics, 2023, section 3.1 https://arxiv.org/abs/2311.03318
-Differs: three fixed views for the convolutional frontend, ChannelNorm for BatchNorm, rotary positions on the heads.
+Paper: Won et al., A Foundation Model for Music Informatics, 2023, section 3.1
+https://arxiv.org/abs/2311.03318
+Differs: three fixed views for the convolutional frontend, ChannelNorm for BatchNorm, rotary positions on
+heads.
 """
 
 from __future__ import annotations
@@ -69,9 +71,7 @@ class Mini(Backbone):
             FileNotFoundError: there is no such file.
             ValueError: the file is damaged, or its tensors are not this network's.
         """
-        if str(weights).partition(":")[0] == "random" or (
-            weights is None and (options or not BUILTIN.is_file())
-        ):
+        if str(weights).partition(":")[0] == "random" or (weights is None and (options or not BUILTIN.is_file())):
             seed = str(weights).partition(":")[2] or "0"
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(int(seed))
@@ -86,9 +86,7 @@ class Mini(Backbone):
     @classmethod
     def _read(cls, path: Path) -> Mini:
         if not path.is_file():
-            raise FileNotFoundError(
-                f"{path}: no weights for mini here; give a file that `sordino pretrain` wrote"
-            )
+            raise FileNotFoundError(f"{path}: no weights for mini here; give a file that `sordino pretrain` wrote")
         try:
             with safe_open(path, framework="pt") as file:
                 note = file.metadata() or {}
@@ -98,9 +96,7 @@ class Mini(Backbone):
                 f"{path}: not a readable safetensors file ({error}); install or export it again"
             ) from error
         if note.get("sha256") != _digest(tensors):
-            raise ValueError(
-                f"{path}: the weights do not match their checksum; install or export the file again"
-            )
+            raise ValueError(f"{path}: the weights do not match their checksum; install or export the file again")
         model = cls(**json.loads(note["config"]))
         try:
             model.load_state_dict({name: value.float() for name, value in tensors.items()})
@@ -111,9 +107,7 @@ class Mini(Backbone):
 
     def save(self, path: str | Path) -> None:
         """Write the weights in float16, with the configuration and a checksum that `load` verifies."""
-        tensors = {
-            name: value.detach().cpu().half().contiguous() for name, value in self.state_dict().items()
-        }
+        tensors = {name: value.detach().cpu().half().contiguous() for name, value in self.state_dict().items()}
         note = {"sha256": _digest(tensors), "config": json.dumps(self.config)}
         temporary = Path(path).with_suffix(".part")
         save_file(tensors, temporary, metadata=note)
@@ -132,9 +126,7 @@ class Mini(Backbone):
         """The views, normed per feature, projected."""
         return self.embed_features(self.views(waveform))
 
-    def embed_features(
-        self, features: Float[Tensor, "batch frame feature"]
-    ) -> Float[Tensor, "batch frame dim"]:
+    def embed_features(self, features: Float[Tensor, "batch frame feature"]) -> Float[Tensor, "batch frame dim"]:
         """What enters the encoder, from the views as the frontend (or a store of them) gives them."""
         return self.project((features - self.feature_mean) / self.feature_std)
 

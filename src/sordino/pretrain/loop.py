@@ -1,0 +1,252 @@
+"""The pretraining loop: Fabric for devices and precision, atomic checkpoints, a log line now and then.
+
+A run is a folder: `config.json`, `log.jsonl`, `checkpoint.pt` (to go on from) and `mini.safetensors` (the
+network as `load_backbone("mini", weights=...)` takes it, written with every checkpoint).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from sordino.backbones.mini import Mini
+from sordino.pretrain.batches import CropSampler
+from sordino.pretrain.objectives import N_TIMBRE_COMPONENTS, Objectives, mel_statistics
+from sordino.pretrain.store import FRAME_RATE_HZ, Store
+
+LOG_EVERY_STEPS = 50
+
+
+@dataclass(kw_only=True)
+class PretrainConfig:
+    """How a run is made; what it is trained on is given beside it.
+
+    Attributes:
+        n_layers: conformer layers.
+        dim: width.
+        n_heads: attention heads.
+        steps: optimiser steps.
+        batch_size: crops in a step, on each device.
+        crop_s: length of a crop.
+        lr: highest learning rate.
+        warmup_steps: steps from zero to `lr`; a cosine then falls to a twentieth of it.
+        weight_decay: of AdamW, on matrices.
+        labelled_share: part of each batch that is rendered music with labels.
+        hidden_share: how much of an unlabelled crop is hidden.
+        start_from: weights to begin with, a file as a run writes it or `builtin`; empty for random ones.
+        skip: questions left out, names of `objectives.WEIGHTS` (for ablations).
+        seed: of everything.
+        precision: Fabric's name for it; `bf16-mixed` where the machine is good at it.
+        save_every_steps: between checkpoints.
+    """
+
+    n_layers: int = 4
+    dim: int = 192
+    n_heads: int = 3
+    steps: int = 5000
+    batch_size: int = 8
+    crop_s: float = 8.0
+    lr: float = 1e-3
+    warmup_steps: int = 100
+    weight_decay: float = 0.01
+    labelled_share: float = 0.5
+    hidden_share: float = 0.5
+    start_from: str = ""
+    skip: tuple[str, ...] = ()
+    seed: int = 0
+    precision: str = "bf16-mixed"
+    save_every_steps: int = 200
+
+
+def pretrain(
+    config: PretrainConfig,
+    music: Path,
+    run: Path,
+    rendered: Path | None = None,
+    labels_file: Path | None = None,
+    devices: int | str = "auto",
+    report: Callable[[dict[str, Any]], None] = lambda row: None,
+    stop_at_step: int | None = None,
+) -> Mini:
+    """Train, or go on training, in the folder `run`.
+
+    Args:
+        config: see there; a run that goes on must be given the same one.
+        music: store of unlabelled music.
+        run: folder of the run.
+        rendered: store of music with labels; None for none.
+        labels_file: `labels.jsonl` of `rendered`.
+        devices: as Fabric takes it.
+        report: called with each line of the log.
+        stop_at_step: stop there, to go on later; None: at the end.
+
+    Raises:
+        ValueError: the run was begun with another configuration.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    _keep_config(config, run / "config.json")
+    fabric = Fabric(devices=devices, precision=config.precision, strategy=_strategy(devices))  # type: ignore[arg-type]
+    fabric.launch()
+    torch.manual_seed(config.seed)
+    samplers = {split: _sampler(config, split, music, rendered, labels_file) for split in ("train", "validation")}
+    objectives = _build(config, samplers["train"].music)
+    optimiser = torch.optim.AdamW(_parameter_groups(objectives, config.weight_decay), lr=config.lr, betas=(0.9, 0.98))
+    objectives.train()
+    step, checkpoint = 0, run / "checkpoint.pt"
+    if checkpoint.is_file():
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        objectives.load_state_dict(state["objectives"])
+        optimiser.load_state_dict(state["optimiser"])
+        step = state["step"]
+    module, optimiser = fabric.setup(objectives, optimiser)
+    begun, begun_at, step_s = time.monotonic(), step, config.batch_size * fabric.world_size * config.crop_s
+    while step < (stop_at_step or config.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = config.lr * schedule(step, config.steps, config.warmup_steps)
+        crops, generator = samplers["train"].draw(step * fabric.world_size + fabric.global_rank)
+        losses = module(crops.to(fabric.device), generator)
+        losses = {"loss": objectives.total(losses), **losses}
+        fabric.backward(losses["loss"])
+        norm = fabric.clip_gradients(module, optimiser, max_norm=1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+        step += 1
+        saves = step % config.save_every_steps == 0 or step in (config.steps, stop_at_step)
+        if saves or step % LOG_EVERY_STEPS == 0:
+            row = {"step": step, "gradient_norm": float(norm)} | _perplexities(objectives)
+            row |= {name: value.item() for name, value in losses.items()}
+            row["audio_hours"] = step * step_s / 3600
+            row["times_real_time"] = (step - begun_at) * step_s / (time.monotonic() - begun)
+            if saves:
+                row |= _validate(module, samplers["validation"], fabric.device)
+                _save(fabric, objectives, optimiser, step, run)
+            if fabric.is_global_zero:
+                _log(row, run / "log.jsonl")
+                report(row)
+    return objectives.backbone.freeze()  # type: ignore[return-value]
+
+
+def _strategy(devices: int | str) -> str:
+    """Several processes need to know that a batch need not reach every head."""
+    several = torch.cuda.device_count() > 1 if devices == "auto" else int(devices) > 1
+    return "ddp_find_unused_parameters_true" if several else "auto"
+
+
+def usual_precision() -> str:
+    """`bf16-mixed` where the machine computes in bfloat16 faster than in float32, else `32-true`."""
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    flags = Path("/proc/cpuinfo")
+    return "bf16-mixed" if flags.is_file() and "avx512_bf16" in flags.read_text() else "32-true"
+
+
+def schedule(step: int, steps: int, warmup_steps: int) -> float:
+    """The learning rate as a share of the highest: linear rise, then a cosine down to a twentieth."""
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    progress = (step - warmup_steps) / max(1, steps - warmup_steps)
+    return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def measure_corpus(music: Store, n_frames: int, seed: int, n_crops: int = 512) -> tuple[Tensor, ...]:
+    """Mean and deviation of each feature, mean of the mel statistics, the matrix that makes those white."""
+    sampler = CropSampler(music, n_frames, 1, augment=False, seed=seed)
+    n_crops = min(n_crops, 2 + round(music.duration_s * FRAME_RATE_HZ / n_frames))  # all there is, on average
+    features = torch.stack([sampler.draw(step)[0].features[0] for step in range(n_crops)])
+    flat, statistics = features.flatten(0, 1), mel_statistics(features)
+    centred = (statistics - statistics.mean(0)).double()
+    variances, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
+    top = slice(-N_TIMBRE_COMPONENTS, None)
+    # The least of these components would otherwise be noise blown up to the size of a signal.
+    whitener = axes[:, top] / (variances[top] + 1e-3 * variances.max()).sqrt()
+    return flat.mean(0), flat.std(0).clamp_min(0.01), statistics.mean(0), whitener.float()
+
+
+def _build(config: PretrainConfig, music: Store) -> Objectives:
+    n_frames = round(config.crop_s * FRAME_RATE_HZ)
+    mean, std, statistics_mean, whitener = measure_corpus(music, n_frames, config.seed)
+    if config.start_from:
+        backbone = Mini.load(None if config.start_from == "builtin" else config.start_from).requires_grad_(True)
+    else:
+        backbone = Mini(config.n_layers, config.dim, config.n_heads)
+        backbone.feature_mean.copy_(mean)
+        backbone.feature_std.copy_(std)
+    return Objectives(backbone, statistics_mean, whitener, skip=config.skip)
+
+
+def _sampler(
+    config: PretrainConfig, split: str, music: Path, rendered: Path | None, labels_file: Path | None
+) -> CropSampler:
+    return CropSampler(
+        Store(music, split),
+        round(config.crop_s * FRAME_RATE_HZ),
+        config.batch_size,
+        config.hidden_share,
+        None if rendered is None else Store(rendered, split),
+        labels_file,
+        config.labelled_share,
+        augment=split == "train",
+        seed=config.seed if split == "train" else 1,
+    )
+
+
+def _parameter_groups(module: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    parameters = list(module.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+@torch.no_grad()
+def _validate(
+    module: torch.nn.Module, sampler: CropSampler, device: torch.device, n_batches: int = 8
+) -> dict[str, float]:
+    """Losses on held-out albums and tunes, always the same crops; none where no album is held out."""
+    if not sampler.music.items:
+        return {}
+    module.eval()
+    sums: dict[str, float] = {}
+    for step in range(n_batches):
+        crops, generator = sampler.draw(step)
+        for name, value in module(crops.to(device), generator).items():
+            sums[name] = sums.get(name, 0.0) + value.item() / n_batches
+    module.train()
+    return {f"validation_{name}": value for name, value in sums.items()}
+
+
+def _perplexities(objectives: Objectives) -> dict[str, float]:
+    return {
+        f"perplexity_{view}": quantiser.perplexity().mean().item() for view, quantiser in objectives.quantisers.items()
+    }
+
+
+def _save(fabric: Fabric, objectives: Objectives, optimiser: Any, step: int, run: Path) -> None:
+    if not fabric.is_global_zero:
+        return
+    state = {"objectives": objectives.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
+    part = run / "checkpoint.part"
+    torch.save(state, part)
+    part.replace(run / "checkpoint.pt")
+    objectives.backbone.save(run / "mini.safetensors")
+
+
+def _keep_config(config: PretrainConfig, path: Path) -> None:
+    written = json.loads(json.dumps(asdict(config)))
+    if path.is_file() and json.loads(path.read_text()) != written:
+        raise ValueError(f"{path}: this run was begun with another configuration; give that, or another folder")
+    path.write_text(json.dumps(written, indent=1))
+
+
+def _log(row: dict[str, Any], path: Path) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps({name: round(value, 5) for name, value in row.items()}) + "\n")

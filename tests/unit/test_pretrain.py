@@ -1,0 +1,213 @@
+"""Pretraining: tokens, masks, labels as targets, the store, and a run that is interrupted."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from click.testing import CliRunner
+
+from sordino.backbones._mini_frontend import N_FEATURES, VIEWS, MiniFrontend, lag_bpms
+from sordino.backbones.mini import Mini
+from sordino.pretrain.labels import (
+    beat_targets,
+    chord_class,
+    chord_targets,
+    key_class,
+    read_labels,
+    tempo_distribution,
+)
+from sordino.pretrain.loop import PretrainConfig, pretrain, schedule
+from sordino.pretrain.masking import SPAN_FRAMES, hide, span_mask
+from sordino.pretrain.objectives import Objectives
+from sordino.pretrain.quantiser import RandomQuantiser
+from sordino.pretrain.store import Store, build_store, choose_split
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_perplexity_of_known_counts():
+    quantiser = RandomQuantiser(8, n_codebooks=2, n_codes=16)
+    assert quantiser.perplexity().tolist() == pytest.approx([16, 16])
+    quantiser.counts.copy_(torch.eye(16)[:2] * 5)
+    assert quantiser.perplexity().tolist() == pytest.approx([1, 1])
+    quantiser.counts[0, :4] = 1.0
+    quantiser.counts[0, 4:] = 0.0
+    assert float(quantiser.entropy()[0]) == pytest.approx(math.log(4))
+
+
+def test_a_frame_that_projects_onto_a_code_gets_that_code():
+    quantiser = RandomQuantiser(40, n_codebooks=1, n_codes=32)
+    # A frame with mean zero whose projection is exactly code 7.
+    conditions = torch.cat([quantiser.projections[0].T, torch.ones(1, 40)])
+    wanted = torch.cat([quantiser.codes[0, 7], torch.zeros(1)])
+    frame = torch.linalg.lstsq(conditions, wanted[:, None]).solution[:, 0]
+    assert quantiser(frame[None, None]).item() == 7
+    assert quantiser(5 * frame[None, None] + 3).item() == 7  # neither loudness nor level matters
+
+
+def test_equal_seeds_give_equal_tokens():
+    x = torch.randn(2, 30, 40, generator=generator())
+    assert torch.equal(RandomQuantiser(40, seed=1)(x), RandomQuantiser(40, seed=1)(x))
+    assert not torch.equal(RandomQuantiser(40, seed=1)(x), RandomQuantiser(40, seed=2)(x))
+
+
+def test_the_share_of_hidden_frames_is_the_one_asked_for():
+    share = torch.tensor([0.2, 0.6]).repeat(300)
+    mask = span_mask(200, share, generator())
+    assert mask[0::2].float().mean().item() == pytest.approx(0.2, abs=0.01)
+    assert mask[1::2].float().mean().item() == pytest.approx(0.6, abs=0.01)
+
+
+def test_hidden_spans_are_whole():
+    mask = span_mask(200, torch.full((50,), 0.1), generator())
+    edges = torch.diff(mask.int(), dim=1, prepend=torch.zeros(50, 1, dtype=torch.int))
+    for row in edges:
+        starts, ends = (row == 1).nonzero()[:, 0], (row == -1).nonzero()[:, 0]
+        inner = [(int(a), int(b)) for a, b in zip(starts, ends, strict=False) if a > 0]
+        assert all((b - a) % SPAN_FRAMES == 0 for a, b in inner)
+
+
+def test_hiding_leaves_the_other_frames_alone():
+    x = torch.ones(2, 40, 5)
+    mask = span_mask(40, torch.full((2,), 0.5), generator())
+    hidden = hide(x, mask, generator())
+    assert torch.equal(hidden[~mask], x[~mask])
+    assert hidden[mask].abs().max() < 1
+
+
+def test_targets_of_labels():
+    assert [key_class(k) for k in ("C major", "B minor", "Eb minor", None)] == [0, 23, 15, -1]
+    assert [chord_class(c) for c in ("C:maj", "A:min7", "F#:7", "Db:hdim7", "N", "X", "G:sus4")] == [
+        0, 21, 6, 13, 24, -1, -1,
+    ]  # fmt: skip
+    assert chord_targets([[0.0, 0.4, "C:maj"], [0.4, 0.8, "A:min"]], 5, 20).tolist() == [0] * 5 + [21] * 10 + [-1] * 5
+    beats = beat_targets({"beats": [0.02, 0.5, 9.0], "downbeats": [0.5]}, 10, 10)
+    assert beats[:, 0].tolist() == [0, 0.5, 1, 0.5, 0, 0, 0, 0, 0, 0]
+    assert beats[:, 1].sum() == 2
+    for bpm in (50.0, 121.3, 210.0):
+        assert float(lag_bpms()[tempo_distribution(bpm).argmax()]) == pytest.approx(bpm, rel=0.02)
+
+
+def test_a_bad_label_is_named_with_its_line(tmp_path):
+    file = tmp_path / "labels.jsonl"
+    file.write_text('{"path": "a.wav"}\n{"path": "b.wav", "instruments": ["theremin"]}\n')
+    with pytest.raises(ValueError, match=r"labels\.jsonl line 2: .*theremin"):
+        read_labels(file)
+
+
+def test_the_schedule_rises_and_falls():
+    assert schedule(0, 100, 10) == pytest.approx(0.1)
+    assert schedule(9, 100, 10) == schedule(10, 100, 10) == pytest.approx(1.0)
+    assert schedule(100, 100, 10) == pytest.approx(0.05)
+
+
+def test_an_unknown_question_cannot_be_skipped():
+    with pytest.raises(ValueError, match="rhythm"):
+        Objectives(Mini.tiny(), torch.zeros(256), torch.zeros(256, 4), skip=["rhythm"])
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory):
+    """Two albums of noise with a pulse, one file that is no music, one too short."""
+    folder = tmp_path_factory.mktemp("music")
+    for number, album in enumerate(("one", "one", "two")):
+        rng = np.random.default_rng(number)
+        audio = rng.standard_normal(24_000 * 12) * (np.arange(24_000 * 12) % (12_000 + number) < 3000) * 0.1
+        (folder / album).mkdir(exist_ok=True)
+        soundfile.write(folder / album / f"{number}.wav", audio, 24_000)
+    soundfile.write(folder / "one" / "short.wav", np.zeros(24_000), 24_000)
+    (folder / "one" / "broken.mp3").write_bytes(b"no music")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(music, tmp_path_factory):
+    root = tmp_path_factory.mktemp("store")
+    left_out = build_store(music, root, validation_albums=["two"])
+    assert [line.split(":")[0] for line in left_out] == ["one/broken.mp3", "one/short.wav"]
+    return root
+
+
+def test_a_store_gives_back_what_the_frontend_computes(music, store):
+    tracks = Store(store)
+    assert [(item.source, item.split) for item in tracks.items] == [
+        ("one/0.wav", "train"), ("one/1.wav", "train"), ("two/2.wav", "validation"),
+    ]  # fmt: skip
+    audio, _ = soundfile.read(music / "one" / "0.wav", dtype="float32")
+    expected = MiniFrontend()(torch.from_numpy(audio)[None])[0]
+    assert tracks.duration_s == pytest.approx(36)
+    assert np.allclose(tracks.crop(0, 0, 300), expected, atol=0.01, rtol=1e-3)
+    assert np.array_equal(tracks.crop(0, 290, 20)[10:], tracks.crop(0, 0, 10))
+
+
+def test_no_track_is_decoded_twice(music, store):
+    times = {path: path.stat().st_mtime_ns for path in store.glob("*.npy")}
+    build_store(music, store, validation_albums=["two"])
+    assert {path: path.stat().st_mtime_ns for path in store.glob("*.npy")} == times
+
+
+def test_a_folder_without_a_store_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="sordino pretrain"):
+        Store(tmp_path)
+
+
+def test_albums_are_held_out_whole():
+    assert choose_split("a/music", ["a"]) == "validation"
+    assert choose_split("ab/music", ["a"]) == "train"
+    share = np.mean([choose_split(str(number), None) == "validation" for number in range(4000)])
+    assert share == pytest.approx(0.05, abs=0.01)
+
+
+def tiny_config(**changes):
+    return PretrainConfig(
+        n_layers=1, dim=64, n_heads=1, steps=4, batch_size=2, crop_s=2.0, warmup_steps=2, precision="32-true",
+        save_every_steps=2, **changes,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def labelled(music, store, tmp_path_factory):
+    """The same sounds as if they had been rendered: a store and its labels."""
+    labels = tmp_path_factory.mktemp("labels") / "labels.jsonl"
+    rows = [
+        {"path": item.source, "split": item.split, "group": item.group, "key": "D minor", "tempo": 120.0,
+         "beat": {"beats": [0.0, 0.5, 1.0], "downbeats": [0.0]}, "chord": [[0.0, 12.0, "D:min"]],
+         "instruments": ["drums"]}
+        for item in Store(store).items
+    ]  # fmt: skip
+    labels.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return labels
+
+
+def test_an_interrupted_run_ends_as_an_undisturbed_one(store, labelled, tmp_path):
+    for name, stop in (("whole", None), ("parts", 2), ("parts", None)):
+        pretrain(tiny_config(), store, tmp_path / name, store, labelled, devices=1, stop_at_step=stop)
+    whole, parts = (Mini.load(tmp_path / name / "mini.safetensors") for name in ("whole", "parts"))
+    assert whole.fingerprint() == parts.fingerprint()
+    rows = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [2, 4]
+    assert {"tokens", "key", "instruments", "validation_tokens", "perplexity_mel"} <= set(rows[0])
+
+
+def test_another_configuration_cannot_go_on(store, tmp_path):
+    pretrain(tiny_config(), store, tmp_path, devices=1, stop_at_step=1)
+    with pytest.raises(ValueError, match="another configuration"):
+        pretrain(tiny_config(seed=1), store, tmp_path, devices=1)
+
+
+def test_the_verb_trains_on_a_folder(music, tmp_path):
+    from sordino.cli.pretrain import command
+
+    options = ["--steps", "1", "--batch-size", "1", "--n-layers", "1", "--dim", "64", "--processes", "1"]
+    result = CliRunner().invoke(command, [str(music), "--out", str(tmp_path / "run"), *options, "--devices", "1"])
+    assert result.exit_code == 0, result.output
+    assert "one/broken.mp3" in result.stderr
+    weights = result.stdout.strip()
+    states = Mini.load(weights)(torch.zeros(1, 24_000))
+    assert states[-1].shape == (1, 25, 64)
+    assert VIEWS["tempogram"].stop == N_FEATURES
