@@ -65,7 +65,7 @@ def test_the_manifest_is_data_and_spares_the_second_reading(data, monkeypatch):
     (data / "0.wav").touch()
     with pytest.raises(AttributeError):
         prepare(Folder(data))
-    assert read == [str(data / "0.wav")]
+    assert read == [str(data / "0.wav"), str(data / "broken.wav")]
 
 
 def test_the_manifest_is_not_written_through_a_link(data, tmp_path):
