@@ -51,6 +51,8 @@ class Training:
         workers: threads that decode audio ahead; 0 for none beside the loop.
         accelerator: `auto`, `cpu`, `cuda`, `mps`.
         devices: how many devices.
+        head_first: settings (`steps`, `lr`, ...) of a probe that is trained first, on stored states, and whose head is
+            then trained on with the rest (Kumar et al., 2022, arXiv 2202.10054); empty for none.
         loss_weights: by task, when several are trained at once; 1 for those not named.
     """
 
@@ -71,6 +73,7 @@ class Training:
     workers: int = 0
     accelerator: str = "auto"
     devices: int = 1
+    head_first: dict[str, Any] = field(default_factory=dict)
     loss_weights: dict[str, float] = field(default_factory=dict)
 
 

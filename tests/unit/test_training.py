@@ -1,5 +1,6 @@
 """Training: learns what is there, resumes exactly, never runs twice, refuses leaks and wrong labels."""
 
+import json
 import math
 
 import pytest
@@ -91,6 +92,28 @@ def test_the_cache_changes_only_the_speed(cache, triads, tmp_path):
     other = train(config(triads, method="probe", training={"cache": cache}), tmp_path)
     for one, two in zip(*(run.result["tasks"]["key"]["per_track"] for run in (kept, other)), strict=True):
         assert one["estimated"] == two["estimated"]
+
+
+def test_a_head_can_be_trained_first(triads, tmp_path):
+    probe = {"steps": 40, "lr": 1e-2, "validate_every": 4}
+    shared = train(config(triads, method="probe", training=probe), tmp_path)
+    settings = {"steps": 1, "lr": 1e-12, "validate_every": 1, "head_first": probe}
+    run = train(config(triads, method="lora", training=settings), tmp_path)
+    assert run.result["tasks"]["key"]["metrics"] == shared.result["tasks"]["key"]["metrics"]
+    first = json.loads((run.folder / "log.jsonl").read_text().splitlines()[0])
+    assert first["step"] == 0 and first["validation"]["key"] == shared.result["best_validation"]
+    with pytest.raises(ValueError, match='did you mean "steps"'):
+        train(config(triads, method="lora", training={"head_first": {"step": 4}}), tmp_path)
+
+
+def test_new_labels_are_a_new_run(triads, tmp_path):
+    table = triads.with_name("grown.csv")
+    table.write_text(triads.read_text())
+    own = load_config(None, (), data=str(table), backbone=TINY)
+    before = run_folder(own, tmp_path)
+    assert before == run_folder(own, tmp_path)
+    table.write_text(triads.read_text().replace("G major", "Eb major", 1))
+    assert run_folder(own, tmp_path) != before
 
 
 def test_a_wrong_label_names_its_line(triads, tmp_path):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sordino.config import Config, Training
+from sordino.config import Config, Training, build
 from sordino.contracts import Prediction, Track
 from sordino.datasets import load_dataset
 from sordino.inference import predict
@@ -19,11 +19,12 @@ from sordino.training.run import Run, make_tasks
 TASKS = ["key", "tempo"]
 METHODS = ("probe", "lora", "adapter", "finetune")
 PLAIN_NAMES = {"key": "chroma template", "tempo": "onset autocorrelation"}
-SETTINGS: dict[str, dict[str, Any]] = {  # the probe's steps cost next to nothing
-    "probe": {"steps": 1200, "lr": 1e-3},
-    "lora": {"steps": 150, "lr": 2e-3},
-    "adapter": {"steps": 150, "lr": 2e-3},
-    "finetune": {"steps": 150, "lr": 3e-4},
+PROBE = {"steps": 1200, "lr": 1e-3, "validate_every": 120, "batch_size": 16}
+SETTINGS: dict[str, dict[str, Any]] = {  # the probe's steps run on stored states and cost next to nothing
+    "probe": PROBE,
+    "lora": {"steps": 120, "lr": 1e-3, "validate_every": 30, "head_first": PROBE},
+    "adapter": {"steps": 120, "lr": 1e-3, "validate_every": 30, "head_first": PROBE},
+    "finetune": {"steps": 120, "lr": 1e-4, "validate_every": 30, "head_first": PROBE},
 }
 
 
@@ -52,11 +53,16 @@ def configs(seed: int = 0, steps_share: float = 1.0) -> dict[str, Config]:
     points = {"probe on random weights": ("probe", random), **{method: (method, "mini") for method in METHODS}}
     made = {}
     for name, (method, backbone) in points.items():
-        options = SETTINGS[method]
-        steps = max(2, round(options["steps"] * steps_share))
-        training = Training(steps=steps, lr=options["lr"], validate_every=max(1, steps // 5))
-        made[name] = Config(data="demo", task=TASKS, backbone=backbone, method=method, training=training, seed=seed)
+        settings = build(Training, _shortened(SETTINGS[method], steps_share), f"SETTINGS.{method}")
+        made[name] = Config(data="demo", task=TASKS, backbone=backbone, method=method, training=settings, seed=seed)
     return made
+
+
+def _shortened(settings: dict[str, Any], share: float) -> dict[str, Any]:
+    """The same with a part of the steps, in the probe behind `head_first` too."""
+    numbers = {name: max(2, round(settings[name] * share)) for name in ("steps", "validate_every")}
+    first = settings.get("head_first")
+    return {**settings, **numbers, **({"head_first": _shortened(first, share)} if first else {})}
 
 
 def run_demo(out: str | Path, advance: Callable[[str, int, int], None], steps_share: float = 1.0) -> Demo:

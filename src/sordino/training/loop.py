@@ -151,6 +151,8 @@ class Loop:
         wrapped, optimiser = self.fabric.setup(model, optimiser)
         progress = self._resume(optimiser)
         validate_every = settings.validate_every or max(1, settings.steps // 20)
+        if settings.head_first and progress.best is None:
+            self._validate(progress, math.nan)
         saved_at = time.monotonic()
         while progress.step < settings.steps:
             began = time.perf_counter()
@@ -212,7 +214,7 @@ class Loop:
         if progress.best is None or math.isnan(score) or not score <= progress.best_score:
             progress.best, progress.best_step = self.model.trained_state(), progress.step
             progress.best_score = score
-        line = {"step": progress.step, "loss": round(loss, 6), "validation": scores}
+        line = {"step": progress.step, "loss": None if math.isnan(loss) else round(loss, 6), "validation": scores}
         if self.fabric.is_global_zero:
             with self.log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")

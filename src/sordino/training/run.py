@@ -18,7 +18,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ import sordino
 from sordino.adapter_file import load_adapter, read_card, save_adapter
 from sordino.augment import Augmentation
 from sordino.backbones import load_backbone
-from sordino.config import Config, Training, specs
+from sordino.config import Config, Training, build, specs
 from sordino.contracts import Backbone, Dataset, Task, Track
 from sordino.datasets import load_dataset
 from sordino.model import Model
@@ -66,11 +66,23 @@ class Run:
 
 
 def run_folder(config: Config, out: str | Path) -> Path:
-    """Where a run lies: named by task, backbone, method, and the hash of its settings."""
+    """Where a run lies: named by task, backbone, method, and a hash of its settings and of the user's own files."""
     plain = config.resolved()
     words = ["+".join(spec["name"] for spec in plain["task"]), plain["backbone"]["name"]]
-    words += ["+".join(spec["name"] for spec in plain["method"]), config.run_id()]
-    return Path(out) / "-".join(words)
+    words += ["+".join(spec["name"] for spec in plain["method"])]
+    files = [_content(Path(place)) for place in (config.data, str(plain["backbone"].get("weights", "")))]
+    text = json.dumps([config.run_id(), sordino.__version__, files])
+    return Path(out) / "-".join([*words, hashlib.sha256(text.encode()).hexdigest()[:10]])
+
+
+def _content(path: Path) -> Any:
+    """What stands for a file or folder of the user's: bytes of a table, names and sizes of everything else."""
+    if not path.name or not path.exists():
+        return None
+    if path.is_file() and path.stat().st_size < 1e8:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    return [(str(file.relative_to(path)), file.stat().st_size) for file in files]
 
 
 def train(
@@ -108,6 +120,9 @@ def train(
     fingerprint = backbone.fingerprint()
     methods = [make_method(**spec) for spec in plain["method"]]
     model = Model(backbone, tasks, methods, config.head, seed=config.seed)
+    if settings.head_first:
+        probe = train(probe_config(config, model), out, advance, dataset, backbone)
+        model.heads.load_state_dict(probe.model().heads.state_dict())
     model.to(fabric.device)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", plain)
@@ -148,6 +163,12 @@ def train(
         shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     model.detach()
     return Run(folder, json.loads(json.dumps(result)))
+
+
+def probe_config(config: Config, model: Model) -> Config:
+    """The run whose head `head_first` takes over: the same but for the method and the settings it names."""
+    settings = build(Training, {**asdict(config.training), "head_first": {}, **config.training.head_first}, "head_first")
+    return replace(config, method="probe", head=vars(model.head_config), training=settings)
 
 
 def make_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list[Task]:
