@@ -30,6 +30,7 @@ _CODINGS = {
     ".mp3": ("MP3", "MPEG_LAYER_III"),
     ".au": ("AU", "PCM_16"),
 }
+WRITE_FRAMES = 1 << 16  # libsndfile's Vorbis encoder overflows its stack on minutes at once
 MARGIN_FRAMES = 512  # read beside a stretch, so that the resampler's filter finds its neighbours
 
 
@@ -140,7 +141,10 @@ def write(path: str | Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
     if container is None:
         raise AudioError(f"{path}: sound is written as {' '.join(_CODINGS)}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, waveform, sample_rate_hz, format=container, subtype=coding)
+    n_channels = 1 if waveform.ndim == 1 else waveform.shape[1]
+    with soundfile.SoundFile(path, "w", sample_rate_hz, n_channels, coding, format=container) as file:
+        for begin in range(0, len(waveform), WRITE_FRAMES):
+            file.write(waveform[begin : begin + WRITE_FRAMES])
 
 
 @contextmanager

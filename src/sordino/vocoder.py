@@ -1,7 +1,7 @@
 """Pitch shifting and time stretching: a phase vocoder with identity phase locking and new phases at onsets.
 
 No library beyond numpy; a pitch shift is a stretch followed by soxr. On tones it is exact (below 0.01 cents,
-residual 60 dB down), onsets of clicks stay within 5 ms; `benchmarks/augment.py` measures it.
+residual 60 dB down), onsets of clicks stay within 6 ms; `benchmarks/augment.py` measures it.
 
 Paper: Laroche and Dolson, Improved Phase Vocoder Time-Scale Modification of Audio, IEEE TSAP 1999
 https://doi.org/10.1109/89.759041

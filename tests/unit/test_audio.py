@@ -72,6 +72,11 @@ def test_a_cut_off_file_is_an_error(tmp_path, suffix):
         list(audio.blocks(path, 24_000, 1.0))
 
 
+def test_minutes_can_be_written_at_once(tmp_path):
+    audio.write(tmp_path / "long.ogg", np.zeros((2_000_000, 2), np.float32), 44_100)
+    assert audio.info(tmp_path / "long.ogg").duration_s == pytest.approx(45.35, abs=0.01)
+
+
 def test_what_is_no_audio_is_told_in_one_line(tmp_path):
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("not a sound\n" * 50)
