@@ -55,7 +55,7 @@ def test_labels_are_consistent(tracks):
 
 
 def test_audio_is_24_khz_mono_of_10_s(tracks):
-    for track in tracks[::20]:
+    for track in tracks[::40]:
         audio, rate_hz = soundfile.read(track.path)
         assert (rate_hz, audio.shape) == (24_000, (240_000,))
         assert np.abs(audio).max() > 0.01

@@ -25,7 +25,13 @@ def have_synth():
     return True
 
 
-needs_synth = pytest.mark.skipif(not have_synth(), reason="FluidSynth or its soundfont is not installed")
+@pytest.fixture(scope="module")
+def synth():
+    if not have_synth():
+        pytest.skip("FluidSynth or its soundfont is not installed")
+    synth = Synth(TRAIN.soundfont)
+    yield synth
+    synth.close()
 
 
 def wish(piece=REEL, tempo_bpm=90.0, tonic=4, seed=(1, 2)):
@@ -95,12 +101,9 @@ def test_missing_soundfont_says_how_to_get_it():
         find_soundfont("No_Such.sf3")
 
 
-@needs_synth
-def test_synth_plays_the_pitch_at_the_time():
-    synth = Synth(TRAIN.soundfont)
+def test_synth_plays_the_pitch_at_the_time(synth):
     events = [Event(0.5, "on", 0, 69, 100), Event(1.5, "off", 0, 69)]
     audio = synth.render([Voice(0, 0, 73, detune_cents=50.0)], events, 2.0).mean(axis=0)
-    synth.close()
     assert np.abs(audio[: round(0.499 * SAMPLE_RATE_HZ)]).max() < 1e-4
     tone = audio[round(0.7 * SAMPLE_RATE_HZ) : round(1.4 * SAMPLE_RATE_HZ)]
     spectrum = np.abs(np.fft.rfft(tone * np.hanning(len(tone)), 2**18))
@@ -108,20 +111,16 @@ def test_synth_plays_the_pitch_at_the_time():
     assert 1200 * np.log2(hz / 440) == pytest.approx(50, abs=12)
 
 
-@needs_synth
-def test_a_recorded_clip_is_reproducible_and_starts_in_full_sound():
-    synth = Synth(TRAIN.soundfont)
+def test_a_recorded_clip_is_reproducible_and_starts_in_full_sound(synth):
     audio, row = record_clip(wish(), synth)
     again, _ = record_clip(wish(), synth)
-    synth.close()
     assert np.array_equal(audio, again)
     assert len(audio) == round(CLIP_S * mix.CLIP_RATE_HZ)
     assert np.abs(audio[:2400]).max() > 0.05 * np.abs(audio).max()
     assert LEAD_S > 0 and row["duration_s"] == CLIP_S
 
 
-@needs_synth
-def test_render_continues_where_it_stopped(tmp_path, monkeypatch):
+def test_render_continues_where_it_stopped(tmp_path, monkeypatch, synth):
     calls = []
 
     def request(job):
@@ -129,6 +128,7 @@ def test_render_continues_where_it_stopped(tmp_path, monkeypatch):
         return Request(job.id, job.split, "g", JIG, TRAIN, 120.0, 0, True, (0, job.index))
 
     monkeypatch.setattr("sordino.render.corpus.request", request)
+    monkeypatch.setattr("sordino.render.corpus._synth", lambda soundfont: synth)
     jobs = [Job(f"t-{i}", "train", i, 0, "train", "train") for i in range(2)]
     partial = tmp_path / ".partial"
     partial.mkdir()
