@@ -95,9 +95,7 @@ def test_a_few_steps_lower_the_loss_and_change_only_what_is_declared(method_name
         optimiser.step()
     assert all(math.isfinite(value) for value in losses)
     assert losses[-1] < losses[0]
-    changed = {
-        name for name, value in model.backbone.state_dict().items() if not torch.equal(value, before[name])
-    }
+    changed = {name for name, value in model.backbone.state_dict().items() if not torch.equal(value, before[name])}
     assert changed <= set(model.unfrozen)
     assert bool(changed) == method.trains_backbone
     n_trained = sum(p.numel() for p in model.attachment_parameters(method) if p.requires_grad)

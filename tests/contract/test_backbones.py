@@ -29,9 +29,7 @@ def clips(backbone, lengths_s, seed=0):
     generator = torch.Generator().manual_seed(seed)
     n_samples = torch.tensor([round(length * backbone.sample_rate_hz) for length in lengths_s])
     time = torch.arange(int(n_samples.max())) / backbone.sample_rate_hz
-    waveform = (
-        0.1 * torch.randn(len(lengths_s), len(time), generator=generator) * (1 + 4 * (time % 0.5 < 0.05))
-    )
+    waveform = 0.1 * torch.randn(len(lengths_s), len(time), generator=generator) * (1 + 4 * (time % 0.5 < 0.05))
     return waveform * (torch.arange(len(time)) < n_samples[:, None]), n_samples
 
 

@@ -45,9 +45,7 @@ class ConvModule(nn.Module):
         super().__init__()
         self.layer_norm = nn.LayerNorm(dim)
         self.pointwise_conv1 = nn.Conv1d(dim, 2 * dim, 1, bias=False)
-        self.depthwise_conv = nn.Conv1d(
-            dim, dim, kernel_size, padding=kernel_size // 2, groups=dim, bias=False
-        )
+        self.depthwise_conv = nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim, bias=False)
         self.batch_norm = nn.BatchNorm1d(dim) if batch_norm else ChannelNorm(dim)
         self.pointwise_conv2 = nn.Conv1d(dim, dim, 1, bias=False)
         self.dropout = nn.Dropout(dropout)

@@ -21,9 +21,7 @@ class FeedForward(nn.Module):
         activation: the non-linearity: `silu` (swish) in conformers, `gelu` in transformers.
     """
 
-    def __init__(
-        self, dim: int, dim_inner: int, dropout: float = 0.0, activation: Callable[[Tensor], Tensor] = F.silu
-    ):
+    def __init__(self, dim: int, dim_inner: int, dropout: float = 0.0, activation: Callable[[Tensor], Tensor] = F.silu):
         super().__init__()
         self.intermediate_dense = nn.Linear(dim, dim_inner)
         self.output_dense = nn.Linear(dim_inner, dim)

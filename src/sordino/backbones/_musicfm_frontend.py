@@ -46,9 +46,7 @@ class ResidualBlock(nn.Module):
         self.conv3 = nn.Conv2d(channels_in, channels, 3, stride=2, padding=1)
         self.bn3 = nn.BatchNorm2d(channels)
 
-    def forward(
-        self, x: Float[Tensor, "batch channel mel frame"]
-    ) -> Float[Tensor, "batch channel2 mel2 frame2"]:
+    def forward(self, x: Float[Tensor, "batch channel mel frame"]) -> Float[Tensor, "batch channel2 mel2 frame2"]:
         """Half as many bands and frames (rounded up)."""
         inner = normed_conv(x, self.conv1, self.bn1).relu_()
         inner = normed_conv(inner, self.conv2, self.bn2)

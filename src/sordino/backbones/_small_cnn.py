@@ -31,9 +31,7 @@ class FrameNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels, 1, 1))
         self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
 
-    def forward(
-        self, x: Float[Tensor, "batch channel mel frame"]
-    ) -> Float[Tensor, "batch channel mel frame"]:
+    def forward(self, x: Float[Tensor, "batch channel mel frame"]) -> Float[Tensor, "batch channel mel frame"]:
         """Norm each frame, in float32."""
         variance, mean = torch.var_mean(x.float(), dim=(1, 2), correction=0, keepdim=True)
         return ((x - mean) * torch.rsqrt(variance + 1e-5) * self.weight + self.bias).to(x.dtype)
@@ -63,9 +61,7 @@ class SmallNetwork(Backbone):
         self.layers = nn.ModuleList([network])
 
     @classmethod
-    def load(
-        cls, weights: str | Path | None = None, depth: int | None = None, **options: Any
-    ) -> SmallNetwork:
+    def load(cls, weights: str | Path | None = None, depth: int | None = None, **options: Any) -> SmallNetwork:
         """Build it with random weights.
 
         Args:
@@ -79,9 +75,7 @@ class SmallNetwork(Backbone):
         """
         model = build_random(lambda: cls(**options), weights or "random")
         if model is None:
-            raise ValueError(
-                f"{cls.name} has no weights of its own; it is trained from scratch with `finetune`"
-            )
+            raise ValueError(f"{cls.name} has no weights of its own; it is trained from scratch with `finetune`")
         if depth not in (None, 1):
             raise ValueError(f"{cls.name} has one layer, so depth = {depth} cannot be built")
         return model

@@ -25,17 +25,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sordino.backbones._hubert import FeatureProjection, PositionConv, TransformerLayer, WaveConvs
-from sordino.backbones._weights import (
-    Published,
-    build,
-    build_random,
-    choose,
-    fold_weight_norm,
-    locate,
-    n_to_build,
-    read_tensors,
-    where,
-)
+from sordino.backbones._published import Published, choose, locate, where
+from sordino.backbones._weights import build, build_random, fold_weight_norm, n_to_build, read_tensors
 from sordino.contracts import Backbone, Site
 
 VARIANTS = {

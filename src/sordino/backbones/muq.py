@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from sordino.backbones._musicfm_network import MelConformer, Size
-from sordino.backbones._weights import Published, build_random, choose, locate, where
+from sordino.backbones._published import Published, choose, locate, where
+from sordino.backbones._weights import build_random
 
 VARIANTS = {
     "large-msd-iter": Published(

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sordino.backbones._musicfm_network import MelConformer, Size
-from sordino.backbones._weights import Published, build_random, choose, locate, where
+from sordino.backbones._published import Published, choose, locate, where
+from sordino.backbones._weights import build_random
 
 REVISION = "4513b38bc25ad1d227b1980819b9691ba97f4d87"
 VARIANTS = {

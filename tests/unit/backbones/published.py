@@ -36,9 +36,7 @@ class Mel(nn.Module):
 class Block(nn.Module):
     def __init__(self, channels_in, channels):
         super().__init__()
-        for number, (before, stride) in enumerate(
-            [(channels_in, 2), (channels, 1), (channels_in, 2)], start=1
-        ):
+        for number, (before, stride) in enumerate([(channels_in, 2), (channels, 1), (channels_in, 2)], start=1):
             self.add_module(f"conv{number}", nn.Conv2d(before, channels, 3, stride, padding=1))
             self.add_module(f"bn{number}", nn.BatchNorm2d(channels))
 

@@ -59,9 +59,7 @@ def test_a_padded_clip_gives_what_the_published_model_gives_for_it_alone(kind, t
     theirs = published(kind)
     ours = load_backbone("mert", weights=write_mert(theirs, tmp_path))
     batch, lengths = music(30_000, n_clips=3), [30_000, 17_777, 9_600]
-    padded = torch.stack(
-        [torch.nn.functional.pad(x[:n], (0, 30_000 - n)) for x, n in zip(batch, lengths, strict=True)]
-    )
+    padded = torch.stack([torch.nn.functional.pad(x[:n], (0, 30_000 - n)) for x, n in zip(batch, lengths, strict=True)])
     states = ours(padded, torch.tensor(lengths))
     for row, n in enumerate(lengths):
         kept = [state[row : row + 1, : ours.n_frames(n)] for state in states]

@@ -44,9 +44,7 @@ def test_depth_ends_with_the_final_norm(published, tmp_path, music):
 def test_a_padded_clip_gives_what_the_published_model_gives_for_it_alone(published, tmp_path, music):
     ours = load_backbone("musicfm", weights=write_musicfm(published, tmp_path), size=SMALL)
     batch, lengths = music(30_000, n_clips=3), [30_000, 17_777, 9_600]
-    padded = torch.stack(
-        [torch.nn.functional.pad(x[:n], (0, 30_000 - n)) for x, n in zip(batch, lengths, strict=True)]
-    )
+    padded = torch.stack([torch.nn.functional.pad(x[:n], (0, 30_000 - n)) for x, n in zip(batch, lengths, strict=True)])
     states = ours(padded, torch.tensor(lengths))
     for row, n in enumerate(lengths):
         alone = published(batch[row : row + 1, :n])
@@ -85,9 +83,7 @@ def test_the_fma_variant_has_its_own_files(published, tmp_path):
 
 def test_the_published_names_and_shapes_fit(monkeypatch):
     lines = Path("tests/golden/checkpoints/musicfm.tsv").read_text().splitlines()
-    shapes = {
-        name: [int(n) for n in shape.split("x") if n != "scalar"] for name, shape in map(str.split, lines)
-    }
+    shapes = {name: [int(n) for n in shape.split("x") if n != "scalar"] for name, shape in map(str.split, lines)}
     published = {f"model.{name}": torch.empty(shape, device="meta") for name, shape in shapes.items()}
 
     def read(path, prefixes):

@@ -12,7 +12,7 @@ import torch
 from published import PublishedMusicFM, shake, write_musicfm
 from safetensors.torch import load_file
 
-from sordino.backbones import _weights, load_backbone, mert, musicfm
+from sordino.backbones import _published, load_backbone, mert, musicfm
 from sordino.backbones._musicfm_network import TINY
 
 
@@ -28,9 +28,7 @@ def folder(tmp_path):
 @pytest.fixture
 def pinned(folder, monkeypatch):
     """The files in `folder` as if they were the pinned ones."""
-    hashes = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())[::-1]
-    }
+    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())[::-1]}
     published = replace(musicfm.VARIANTS["msd"], files=hashes)
     monkeypatch.setitem(musicfm.VARIANTS, "msd", published)
     return published
@@ -83,9 +81,7 @@ def test_a_download_with_another_hash_is_an_error(folder, pinned, monkeypatch):
 def test_a_download_tells_the_licence(folder, pinned, monkeypatch, capsys):
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda repository, file, revision: folder / file)
     load()
-    assert capsys.readouterr().err.splitlines() == [
-        "MusicFM (msd): weights of minzwon/MusicFM@4513b38b, licence MIT"
-    ]
+    assert capsys.readouterr().err.splitlines() == ["MusicFM (msd): weights of minzwon/MusicFM@4513b38b, licence MIT"]
 
 
 def test_the_hubs_own_hash_is_checked_where_none_is_pinned(tmp_path):
@@ -97,7 +93,7 @@ def test_the_hubs_own_hash_is_checked_where_none_is_pinned(tmp_path):
     for blob, expected in {good: True, bad: False}.items():
         link.unlink(missing_ok=True)
         link.symlink_to(blob)
-        assert _weights._is_pinned(link, None) is expected
+        assert _published._is_pinned(link, None) is expected
 
 
 def test_the_copy_beside_the_file_is_used_from_then_on(folder):
@@ -171,8 +167,7 @@ def test_mistyped_options_are_errors(options, message):
 def test_random_weights_follow_their_seed_and_leave_the_global_generator_alone():
     state = torch.get_rng_state()
     prints = [
-        load_backbone("mert", weights=w, size=mert.TINY).fingerprint()
-        for w in ("random", "random:0", "random:1")
+        load_backbone("mert", weights=w, size=mert.TINY).fingerprint() for w in ("random", "random:0", "random:1")
     ]
     assert prints[0] == prints[1] != prints[2]
     assert torch.equal(state, torch.get_rng_state())
