@@ -168,7 +168,8 @@ def train(
 def probe_config(config: Config, model: Model) -> Config:
     """The run whose head `head_first` takes over: the same but for the method and the settings it names."""
     settings = build(Training, {**asdict(config.training), "head_first": {}, **config.training.head_first}, "head_first")
-    return replace(config, method="probe", head=vars(model.head_config), training=settings)
+    head = {name: value for method in model.methods for name, value in method.head.items()}
+    return replace(config, method="probe", head={**head, **config.head}, training=settings)
 
 
 def make_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list[Task]:
