@@ -130,6 +130,8 @@ def specs(value: Any, what: str) -> list[dict[str, Any]]:
         return [{**value, **first}, *others]
     if isinstance(value, Iterable) and not isinstance(value, Mapping):
         return [spec for item in value for spec in specs(item, what)]
+    if isinstance(value, Mapping):
+        raise ValueError(f'the {what} table {dict(value)} has no name; write {{name = "...", ...}}')
     raise ValueError(f'{what} = {value!r} is not understood; write a name, or a table like {{name = "..."}}')
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,20 @@ def find(kind: str, name: str) -> Any:
         if isinstance(value, type) and value.__module__ == module.__name__ and value.__dict__.get("name") == name:
             return value
     raise ValueError(f'{FOLDERS[kind]}/{name}.py holds no class with name = "{name}"')
+
+
+def make(kind: str, name: str, options: Mapping[str, Any]) -> Any:
+    """An object of the class of this name, with its options.
+
+    Raises:
+        ValueError: no file has the name, or the class no such option; the message offers the nearest.
+    """
+    cls = find(kind, name)
+    known = list(inspect.signature(cls).parameters)
+    for option in options:
+        if option not in known:
+            raise ValueError(unknown(f"option of {name}", option, known))
+    return cls(**options)
 
 
 def unknown(what: str, name: str, known: list[str]) -> str:

@@ -9,7 +9,7 @@ from sordino.study.demo import configs
 from sordino.study.grid import Row, describe, read_study, rows_of, run_all
 from sordino.study.plain import majority, plain_baseline
 from sordino.study.table import cells, markdown, picture
-from sordino.training.run import make_tasks
+from sordino.training.splits import make_tasks
 from tests.conftest import TINY
 
 ROWS = [

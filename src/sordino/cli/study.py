@@ -23,7 +23,7 @@ def command(path, settings, out, report, plain):
     from sordino.study.grid import plain_row, read_study, rows_of, run_all
     from sordino.study.plain import majority, plain_baseline
     from sordino.study.table import markdown, picture, print_table
-    from sordino.training.run import make_tasks
+    from sordino.training.splits import make_tasks
 
     configs = read_study(path, settings)
     with bars() as advance:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from sordino import registry
+from sordino.config import specs
 
 Spec = str | Mapping[str, Any] | Sequence[Any]  # one method or several, as configs and flags write them
 
@@ -24,12 +24,7 @@ def make_method(name: str, **options: Any):
     Raises:
         ValueError: no method has this name, or it has no such option; the message offers the nearest.
     """
-    cls = registry.find("method", name)
-    known = [item.name for item in fields(cls)]
-    for option in options:
-        if option not in known:
-            raise ValueError(registry.unknown(f"option of {name}", option, known))
-    return cls(**options)
+    return registry.make("method", name, options)
 
 
 def parse_methods(spec: Spec) -> list[Any]:
@@ -48,15 +43,7 @@ def parse_methods(spec: Spec) -> list[Any]:
         >>> [method.name for method in parse_methods(["lora+prefix", {"name": "adapter", "layers": "2"}])]
         ['lora', 'prefix', 'adapter']
     """
-    if isinstance(spec, str):
-        found = [make_method(name.strip()) for name in spec.split("+")]
-    elif isinstance(spec, Mapping):
-        options = dict(spec)
-        if "name" not in options:
-            raise ValueError(f'the method table {options} has no name; write name = "lora" or another method')
-        found = [make_method(options.pop("name"), **options)]
-    else:
-        found = [method for item in spec for method in parse_methods(item)]
+    found = [make_method(**options) for options in specs(spec, "method")]
     names = [method.name for method in found]
     twice = [name for name in names if names.count(name) > 1]
     if twice:

@@ -14,7 +14,8 @@ from sordino.inference import predict
 from sordino.study.grid import Row, plain_row, rows_of, run_all
 from sordino.study.plain import plain_baseline
 from sordino.study.table import markdown, picture
-from sordino.training.run import Run, make_tasks
+from sordino.training.run import Run
+from sordino.training.splits import make_tasks
 
 TASKS = ["key", "tempo"]
 METHODS = ("probe", "lora", "adapter", "finetune")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from sordino import registry
@@ -21,9 +20,4 @@ def make_task(name: str, **options: Any):
     Raises:
         ValueError: no task has this name, or it has no such option; the message offers the nearest.
     """
-    cls = registry.find("task", name)
-    known = list(inspect.signature(cls).parameters)
-    for option in options:
-        if option not in known:
-            raise ValueError(registry.unknown(f"option of {name}", option, known))
-    return cls(**options)
+    return registry.make("task", name, options)

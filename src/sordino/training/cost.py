@@ -11,8 +11,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 
-
-
 def peak_memory_bytes(model: nn.Module, loss_of: Callable[[], Tensor]) -> int:
     """Peak memory of tensors in a training step: weights, activations, gradients and Adam's two moments.
 

@@ -12,36 +12,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import platform
 import shutil
-import sys
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import sordino
 from sordino.adapter_file import load_adapter, read_card, save_adapter
-from sordino.augment import Augmentation
 from sordino.backbones import load_backbone
-from sordino.config import Config, Training, build, specs
-from sordino.contracts import Backbone, Dataset, Task, Track
+from sordino.config import Config, Training, build
+from sordino.contracts import Backbone, Dataset
 from sordino.datasets import load_dataset
 from sordino.model import Model
-from sordino.petl import make_method
-from sordino.results import finite
-from sordino.segments import FRAME_OVERLAP, Grid
-from sordino.tasks import make_task
-from sordino.training.data import Examples, check_splits, parse_label
+from sordino.petl import parse_methods
 from sordino.training.loop import Loop, make_fabric
-from sordino.training.sources import Cached, Computed, Source, joined_probabilities
-from sordino.training.statistics import bootstrap_interval
+from sordino.training.report import evaluate, protocol, tune, versions, write_json
+from sordino.training.splits import Advance, cut_splits, make_source, make_tasks
 
-Advance = Callable[[str, int, int], None]
 
 @dataclass
 class Run:
@@ -118,7 +106,7 @@ def train(
     tasks = make_tasks(plain["task"], tracks)
     backbone = backbone or load_backbone(**plain["backbone"])
     fingerprint = backbone.fingerprint()
-    methods = [make_method(**spec) for spec in plain["method"]]
+    methods = parse_methods(plain["method"])
     model = Model(backbone, tasks, methods, config.head, seed=config.seed)
     if settings.head_first:
         probe = train(probe_config(config, model), out, advance, dataset, backbone)
@@ -170,126 +158,6 @@ def probe_config(config: Config, model: Model) -> Config:
     settings = build(Training, {**asdict(config.training), "head_first": {}, **config.training.head_first}, "head_first")
     head = {name: value for method in model.methods for name, value in method.head.items()}
     return replace(config, method="probe", head={**head, **config.head}, training=settings)
-
-
-def make_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list[Task]:
-    """The tasks of a config, fitted to the labels of the train split.
-
-    Raises:
-        ValueError: no track carries a label for a task.
-    """
-    check_splits(tracks)
-    tasks = [make_task(**spec) for spec in named]
-    for task in tasks:
-        labels = [parse_label(task, track) for track in tracks if track.split == "train"]
-        labels = [label for label in labels if label is not None]
-        if not labels:
-            known = sorted({name for track in tracks for name, value in track.labels.items() if value is not None})
-            raise ValueError(f'no track of the train split has a label "{task.label}" (task {task.name}); known: {known}')
-        task.fit(labels)
-    return tasks
-
-
-def cut_splits(
-    tracks: Sequence[Track], tasks: Sequence[Task], model: Model, settings: Training
-) -> dict[str, Examples]:
-    """The three splits, cut into segments, train augmented; frame tasks are tested with overlapping ones."""
-    backbone = model.backbone
-    length_s = settings.segment_s or max(task.segment_s for task in tasks)
-    has_frames = any(task.level == "frame" for task in tasks)
-    splits = {}
-    for split in ("train", "validation", "test"):
-        overlap = FRAME_OVERLAP if has_frames and split != "train" else 0.0
-        grid = Grid.of(length_s, backbone.sample_rate_hz, backbone.hop_samples, overlap)
-        changes = Augmentation.named(settings.augment) if split == "train" else None
-        mine = [track for track in tracks if track.split == split]
-        keep = settings.cache == "waveform"
-        splits[split] = Examples(mine, tasks, backbone, grid, changes, settings.workers, keep)
-        splits[split].report_broken()
-    return splits
-
-
-def make_source(
-    model: Model, examples: Examples, fingerprint: str, cache: str, advance: Advance, name: str
-) -> Source:
-    """Where the constant part comes from: the cache, or computed anew where it is off."""
-    if cache in ("off", "waveform") or not len(examples):
-        return Computed(model, examples)
-    return Cached(model, examples, fingerprint, cache, lambda done, total: advance(f"features of {name}", done, total))
-
-
-def tune(model: Model, examples: Examples, source: Source) -> None:
-    """Let tasks that decide something after training (thresholds) see the validation tracks."""
-    tasks = {name: task for name, task in model.tasks.items() if type(task).tune is not Task.tune}
-    rows = joined_probabilities(model, examples, source) if tasks and len(examples) else {}
-    for name, task in tasks.items() if rows else ():
-        labelled = [i for i, labels in enumerate(examples.labels) if labels[name] is not None]
-        task.tune([rows[name][i] for i in labelled], [examples.labels[i][name] for i in labelled])
-
-
-def evaluate(model: Model, examples: Examples, source: Source) -> dict[str, Any]:
-    """Scores, intervals and per-track scores of every task, as plain data."""
-    rows = joined_probabilities(model, examples, source) if len(examples) else {name: [] for name in model.tasks}
-    plain = {}
-    for name, task in model.tasks.items():
-        labelled = [i for i, labels in enumerate(examples.labels) if labels[name] is not None]
-        references = [examples.labels[i][name] for i in labelled]
-        predictions = [task.decode(rows[name][i], examples.frame_rate_hz) for i in labelled]
-        ids = [examples.tracks[i].id for i in labelled]
-        plain[name] = report(task, ids, references, predictions)
-        for i, row in zip(labelled, plain[name]["per_track"], strict=True):
-            row["length_s"] = round(examples.duration_s(i), 3)
-    return plain
-
-
-def report(task: Task, ids: Sequence[str], references: Sequence[Any], predictions: Sequence[Any]) -> dict[str, Any]:
-    """One task's scores as plain data: metrics, interval of the main one, per-track scores and answers."""
-    scored = task.evaluate(references, predictions)
-    per_track = [
-        {"id": name, "reference": reference, "estimated": prediction.value, **scores}
-        for name, reference, prediction, scores in zip(ids, references, predictions, scored.per_track, strict=True)
-    ]
-    return {
-        "metric": task.metric,
-        "metrics": scored.metrics,
-        "interval": bootstrap_interval(task, references, predictions),
-        "n_tracks": len(references),
-        "notes": scored.notes,
-        "tables": scored.tables,
-        "per_track": per_track,
-    }
-
-
-def protocol(dataset: Dataset, splits: dict[str, Examples], model: Model) -> dict[str, Any]:
-    """What the numbers depend on: the exact tracks (by hash) and how they were cut."""
-    hashes = {
-        name: hashlib.sha256("\n".join(track.id for track in examples.tracks).encode()).hexdigest()[:12]
-        for name, examples in splits.items()
-    }
-    return {
-        "dataset": dataset.name,
-        "licence": dataset.licence,
-        "tracks": {name: len(examples.tracks) for name, examples in splits.items()},
-        "track_list_sha256": hashes,
-        "segment_s": splits["test"].grid.length_samples / model.backbone.sample_rate_hz,
-        "hop_s": splits["test"].grid.hop_samples / model.backbone.sample_rate_hz,
-        "joined_by": {name: "overlap-add" if task.level == "frame" else "mean of probabilities"
-                      for name, task in model.tasks.items()},
-        "interval": "95 %, percentile bootstrap over tracks",
-    }  # fmt: skip
-
-
-def versions() -> dict[str, str]:
-    """Of what computed the numbers."""
-    return {"sordino": sordino.__version__, "torch": torch.__version__, "python": platform.python_version(),
-            "threads": str(torch.get_num_threads()), "machine": platform.machine(), "system": sys.platform}  # fmt: skip
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write plain data (null for what is undefined) under another name, then rename."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    part.replace(path)
 
 
 def evaluate_adapter(

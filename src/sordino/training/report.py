@@ -1,0 +1,96 @@
+"""What a run says of itself: scores with intervals, the protocol they depend on, versions; as plain data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import sordino
+from sordino.contracts import Dataset, Task
+from sordino.model import Model
+from sordino.results import finite
+from sordino.training.data import Examples
+from sordino.training.sources import Source, joined_probabilities
+from sordino.training.statistics import bootstrap_interval
+
+
+def tune(model: Model, examples: Examples, source: Source) -> None:
+    """Let tasks that decide something after training (thresholds) see the validation tracks."""
+    tasks = {name: task for name, task in model.tasks.items() if type(task).tune is not Task.tune}
+    rows = joined_probabilities(model, examples, source) if tasks and len(examples) else {}
+    for name, task in tasks.items() if rows else ():
+        labelled = [i for i, labels in enumerate(examples.labels) if labels[name] is not None]
+        task.tune([rows[name][i] for i in labelled], [examples.labels[i][name] for i in labelled])
+
+
+def evaluate(model: Model, examples: Examples, source: Source) -> dict[str, Any]:
+    """Scores, intervals and per-track scores of every task, as plain data."""
+    rows = joined_probabilities(model, examples, source) if len(examples) else {name: [] for name in model.tasks}
+    plain = {}
+    for name, task in model.tasks.items():
+        labelled = [i for i, labels in enumerate(examples.labels) if labels[name] is not None]
+        references = [examples.labels[i][name] for i in labelled]
+        predictions = [task.decode(rows[name][i], examples.frame_rate_hz) for i in labelled]
+        ids = [examples.tracks[i].id for i in labelled]
+        plain[name] = report(task, ids, references, predictions)
+        for i, row in zip(labelled, plain[name]["per_track"], strict=True):
+            row["length_s"] = round(examples.duration_s(i), 3)
+    return plain
+
+
+def report(task: Task, ids: Sequence[str], references: Sequence[Any], predictions: Sequence[Any]) -> dict[str, Any]:
+    """One task's scores as plain data: metrics, interval of the main one, per-track scores and answers."""
+    scored = task.evaluate(references, predictions)
+    per_track = [
+        {"id": name, "reference": reference, "estimated": prediction.value, **scores}
+        for name, reference, prediction, scores in zip(ids, references, predictions, scored.per_track, strict=True)
+    ]
+    return {
+        "metric": task.metric,
+        "metrics": scored.metrics,
+        "interval": bootstrap_interval(task, references, predictions),
+        "n_tracks": len(references),
+        "notes": scored.notes,
+        "tables": scored.tables,
+        "per_track": per_track,
+    }
+
+
+def protocol(dataset: Dataset, splits: dict[str, Examples], model: Model) -> dict[str, Any]:
+    """What the numbers depend on: the exact tracks (by hash) and how they were cut."""
+    hashes = {
+        name: hashlib.sha256("\n".join(track.id for track in examples.tracks).encode()).hexdigest()[:12]
+        for name, examples in splits.items()
+    }
+    return {
+        "dataset": dataset.name,
+        "licence": dataset.licence,
+        "tracks": {name: len(examples.tracks) for name, examples in splits.items()},
+        "track_list_sha256": hashes,
+        "segment_s": splits["test"].grid.length_samples / model.backbone.sample_rate_hz,
+        "hop_s": splits["test"].grid.hop_samples / model.backbone.sample_rate_hz,
+        "joined_by": {name: "overlap-add" if task.level == "frame" else "mean of probabilities"
+                      for name, task in model.tasks.items()},
+        "interval": "95 %, percentile bootstrap over tracks",
+    }  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Of what computed the numbers."""
+    return {"sordino": sordino.__version__, "torch": torch.__version__, "python": platform.python_version(),
+            "threads": str(torch.get_num_threads()), "machine": platform.machine(), "system": sys.platform}  # fmt: skip
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain data (null for what is undefined) under another name, then rename."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    part.replace(path)
