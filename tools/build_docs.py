@@ -16,7 +16,7 @@ from sordino.study.catalogue import catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "sordino"
-FOLDERS = ("backbones", "petl", "tasks", "datasets", "training", "study", "pretrain", "render", "baselines", "cli")
+FOLDERS = ("contracts", "backbones", "petl", "tasks", "datasets", "training", "study", "pretrain", "render", "baselines", "cli")
 
 
 def first_line(path: Path) -> str:
@@ -30,7 +30,7 @@ def tree() -> str:
     """The package, a line for each file and folder."""
     entries = sorted(PACKAGE.glob("*.py")) + [PACKAGE / name for name in FOLDERS]
     entries = [path for path in entries if path.name != "__init__.py"]
-    order = {"contracts.py": 0}
+    order = {"contracts": 0}
     entries.sort(key=lambda path: (order.get(path.name, 1), path.is_dir()))
     names = {path: path.name + ("/" if path.is_dir() else "") for path in entries}
     width = max(map(len, names.values()))

@@ -1,0 +1,193 @@
+"""Backbone: a network from waveform to hidden states, with named sites."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from sordino.sites import Site, Tap
+
+States = list[Any]  # of Float[Tensor, "batch frame dim"]; None stands for one that was not computed
+
+
+class Frames(NamedTuple):
+    """A sequence of vectors and which of them are real.
+
+    Attributes:
+        x: the vectors, [batch frame dim].
+        mask: True where a frame is real, False where it is padding; None when all are real.
+    """
+
+    x: Tensor
+    mask: Tensor | None = None
+
+
+class Backbone(nn.Module, ABC):
+    """A network from waveform to hidden states. A subclass sets the attributes, `layers`, and three small functions.
+
+    Hidden state 0 is what enters layer 1, hidden state k what leaves layer k; the last one has passed the final norm.
+    The frontend stays frozen and runs clip by clip where lengths differ, so padding in a batch never reaches it.
+
+    Attributes:
+        name: the file's name, the name in every config and table.
+        sample_rate_hz: the rate of the waveforms it wants, mono, float, full scale +-1.
+        hop_samples: samples from one frame to the next.
+        dim: the width of a hidden state.
+        layers: the encoder's layers; each is called as `layer(x, mask)` and begins with its own tap `tokens`.
+        weights: where the weights come from, one line: `random (seed 0)`, a file, a published name.
+        licence: the weights' licence, as an SPDX identifier where there is one.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
+    licence: ClassVar[str] = ""
+    sample_rate_hz: int = 24_000
+    hop_samples: int
+    dim: int
+    weights: str = "random"
+    layers: nn.ModuleList
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = Tap()
+        self.states = Tap()
+
+    @classmethod
+    @abstractmethod
+    def load(cls, weights: str | Path | None = None, depth: int | None = None, **options: Any) -> Backbone:
+        """Build it with its weights.
+
+        Args:
+            weights: None for the published or built-in ones, `random` or `random:SEED` for none, or a path.
+            depth: how many layers to build; None for all.
+            **options: what this backbone offers beside.
+
+        Raises:
+            FileNotFoundError: the weights are not here; says which file to fetch and where to put it.
+            ValueError: a tensor is missing, unknown or of the wrong shape.
+        """
+
+    @classmethod
+    @abstractmethod
+    def tiny(cls, seed: int = 0) -> Backbone:
+        """A random miniature of the same kind (2 layers, a few thousand parameters) for tests."""
+
+    @classmethod
+    def where(cls) -> str:
+        """Where the weights are, or how to get them, one line for each set of weights."""
+        return "random or built in"
+
+    @abstractmethod
+    def n_frames(self, n_samples: int) -> int:
+        """How many frames a clip of `n_samples` gives (at least 1)."""
+
+    @abstractmethod
+    def extract(self, waveform: Float[Tensor, "batch time"]) -> Float[Tensor, "batch frame dim"]:
+        """The frozen frontend for clips of one length: what enters the encoder."""
+
+    def embed(self, x: Float[Tensor, "batch frame dim"], mask: Tensor | None) -> Tensor:
+        """Positions and whatever else comes before layer 1 and behind the prompts."""
+        return x
+
+    def finish(self, x: Float[Tensor, "batch frame dim"]) -> Tensor:
+        """The final norm behind the last built layer."""
+        return x
+
+    @abstractmethod
+    def layer_sites(self, layer: int) -> list[Site]:
+        """The sites inside layer `layer` (from 1)."""
+
+    @property
+    def n_layers(self) -> int:
+        """How many layers are built."""
+        return len(self.layers)
+
+    @property
+    def frame_rate_hz(self) -> float:
+        """Frames per second."""
+        return self.sample_rate_hz / self.hop_samples
+
+    def sites(self) -> list[Site]:
+        """Every site, from `tokens` to `states`."""
+        ends = [Site("tokens", "tokens", 0, self.dim, self.dim)]
+        for layer in range(1, self.n_layers + 1):
+            ends.append(Site(f"layers.{layer - 1}.tokens", "layer.tokens", layer, self.dim, self.dim))
+            ends += self.layer_sites(layer)
+        return [*ends, Site("states", "states", self.n_layers + 1, self.dim, self.dim)]
+
+    @torch.no_grad()
+    def frontend(self, waveform: Float[Tensor, "batch time"], n_samples: Int[Tensor, " batch"] | None = None) -> Frames:
+        """What enters the encoder, with the mask of unequal lengths.
+
+        Args:
+            waveform: mono at `sample_rate_hz`, padded at the end.
+            n_samples: the true length of each clip; None when none is padded.
+        """
+        if n_samples is None or bool((n_samples == waveform.shape[1]).all()):
+            return Frames(self.extract(waveform))
+        lengths = [int(n) for n in n_samples]
+        n_frames = [self.n_frames(n) for n in lengths]
+        x, mask = None, torch.zeros(len(lengths), max(n_frames), dtype=torch.bool, device=waveform.device)
+        for length in sorted(set(lengths)):
+            rows = [row for row, n in enumerate(lengths) if n == length]
+            part = self.extract(waveform[rows, :length])
+            if x is None:
+                x = part.new_zeros(len(lengths), max(n_frames), part.shape[2])
+            x[rows, : part.shape[1]] = part
+            mask[rows, : part.shape[1]] = True
+        return Frames(x, None if bool(mask.all()) else mask)
+
+    def encode(
+        self, frames: Frames, known: Mapping[int, Tensor] | None = None, stop: int | None = None
+    ) -> States:
+        """Hidden states from what the frontend gave, or from a hidden state on.
+
+        Args:
+            frames: the frontend's output; with `known`, only its mask is read.
+            known: hidden states computed before; the encoder goes on behind the highest of them.
+            stop: the last hidden state wanted (what is attached at `states` then waits); None for all.
+
+        Returns:
+            Hidden states 0 to n_layers (or `stop`), [batch frame dim]; those that are neither known nor computed are
+            None. Prompts are cut off.
+        """
+        x, mask = frames
+        states: list[Any] = [None] * (self.n_layers + 1)
+        n_prompt, start = 0, 0
+        if known:
+            start = max(known)
+            for number, state in known.items():
+                states[number] = state
+            x = known[start]
+        else:
+            x, mask, n_prompt = self.tokens(x, mask, n_prompt)
+            x = self.embed(x, mask)
+            states[0] = x[:, n_prompt:]
+        for number in range(start + 1, (self.n_layers if stop is None else stop) + 1):
+            x = self.layers[number - 1](x, mask, n_prompt)
+            states[number] = (self.finish(x) if number == self.n_layers else x)[:, n_prompt:]
+        return self.states(states, frames.mask)[0] if stop is None else states[: stop + 1]
+
+    def forward(self, waveform: Float[Tensor, "batch time"], n_samples: Tensor | None = None) -> States:
+        """All hidden states of a batch of waveforms."""
+        return self.encode(self.frontend(waveform, n_samples))
+
+    def freeze(self) -> Backbone:
+        """Evaluation mode, no gradients: how a backbone is used everywhere but in full fine-tuning."""
+        return self.eval().requires_grad_(False)
+
+    def fingerprint(self) -> str:
+        """A hash of all weights and buffers: two backbones with the same one give the same answers."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.state_dict().items()):
+            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]

@@ -1,0 +1,73 @@
+"""Method: what is attached at which sites, and what is trained."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from sordino.contracts.backbone import Backbone
+from sordino.sites import Attachment, Part, Site, parse_layers
+
+
+@dataclass(kw_only=True)
+class Method(ABC):
+    """What is attached at which sites and what is trained. A subclass is a dataclass: its fields are its options.
+
+    Attributes:
+        layers: the layers it is attached to: `all`, `4-6`, `1,3` (from 1).
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    paper: ClassVar[str]
+    year: ClassVar[int]
+    roles: ClassVar[tuple[str, ...]] = ()  # the roles it may be attached at; an instance may choose fewer
+    mergeable: ClassVar[bool] = False  # the trained part can be written into the backbone's weights
+    identity: ClassVar[bool] = True  # before training, the model answers as the bare backbone does
+    through_backbone: ClassVar[bool] = True  # training needs gradients through the backbone
+    trains_backbone: ClassVar[bool] = False  # trains the backbone's own weights; the model then works on a copy
+    head: ClassVar[Mapping[str, Any]] = {}  # defaults for the head, where the method wants other than the usual ones
+    learning_rate: ClassVar[float] = 1e-4  # the usual one, when a config names none
+
+    layers: str = "all"
+
+    def choose(self, backbone: Backbone, roles: Sequence[str]) -> list[Site]:
+        """The backbone's sites of these roles in the chosen layers (`tokens` and `states` belong to none).
+
+        Raises:
+            ValueError: a role matches nothing on this backbone.
+        """
+        chosen = {0, *parse_layers(self.layers, backbone.n_layers), backbone.n_layers + 1}
+        found = [site for site in backbone.sites() if site.layer in chosen and site.role in roles]
+        missing = [role for role in roles if role not in {site.role for site in found}]
+        if missing:
+            known = sorted({site.role for site in backbone.sites()})
+            raise ValueError(f"{self.name}: role {missing[0]} matches nothing on {backbone.name}; it has {known}")
+        return found
+
+    @abstractmethod
+    def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
+        """New parts for the sites it uses (random parts draw from torch's global generator)."""
+
+    @abstractmethod
+    def n_parameters(self, backbone: Backbone) -> int:
+        """How many parameters are trained, by the method's own formula (the head not counted)."""
+
+    def attach(self, backbone: Backbone) -> Attachment:
+        """Attach new parts to the backbone and give back the sidecar."""
+        return Attachment(backbone, self.parts(backbone))
+
+    def unfrozen(self, backbone: Backbone) -> list[str]:
+        """Names of the backbone's own parameters that are trained (only with `trains_backbone`)."""
+        return []
+
+    def parameter_groups(self, model: Any, lr: float) -> list[dict[str, Any]]:
+        """Groups for the optimiser of what this method trains in `model`; one group with rate `lr` by default."""
+        trained = [p for p in model.attachment_parameters(self) if p.requires_grad]
+        return [{"params": trained, "lr": lr}] if trained else []
+
+    def options(self) -> dict[str, Any]:
+        """The options as they are written into configs and adapter files."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}

@@ -1,0 +1,184 @@
+"""Task: labels to targets, loss, outputs to answers, metrics; with Batch, Prediction and Evaluation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Label = Any  # what a task's `parse` returns: plain, JSON-able data
+
+
+@dataclass
+class Batch:
+    """What a training or evaluation step sees.
+
+    Attributes:
+        waveform: [batch time], mono at the backbone's rate, padded at the end.
+        n_samples: [batch], the true lengths.
+        targets: by task, [batch label] (clip) or [batch frame label] (frame); rows without a label are zero.
+        present: by task, [batch], whether the track has a label for it.
+        ids: the tracks' ids.
+    """
+
+    waveform: Float[Tensor, "batch time"]
+    n_samples: Int[Tensor, " batch"]
+    targets: dict[str, Tensor]
+    present: dict[str, Bool[Tensor, " batch"]]
+    ids: list[str]
+
+
+@dataclass
+class Prediction:
+    """A task's answer for one recording.
+
+    Attributes:
+        value: in the form of a parsed label, JSON-able: "A minor", 120.5, {"beats": [...], "downbeats": [...]}.
+        confidence: 0 to 1, or None where the task has no single one.
+        details: what else is worth telling (alternatives, per-tag probabilities), JSON-able.
+    """
+
+    value: Label
+    confidence: float | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Observation(NamedTuple):
+    """One thing said about a stretch of a recording: a row of a CSV file, an observation of a JAMS file."""
+
+    start_s: float
+    duration_s: float
+    value: Any
+    confidence: float | None
+
+
+@dataclass
+class Evaluation:
+    """Scores of one task on a list of tracks.
+
+    Attributes:
+        metrics: name to value, the task's `metric` among them.
+        per_track: one dict per track, in the order of the tracks.
+        notes: what a reader must know of these numbers (undefined tags, conventions).
+        tables: what is no single number (a confusion matrix, scores by tag), JSON-able.
+    """
+
+    metrics: dict[str, float]
+    per_track: list[dict[str, float]]
+    notes: list[str] = field(default_factory=list)
+    tables: dict[str, Any] = field(default_factory=dict)
+
+
+class Task(ABC):
+    """Labels to targets, loss, outputs to answers, metrics. A subclass is a dataclass-like object with few options.
+
+    Attributes:
+        level: `clip` (one output per clip) or `frame` (one per frame).
+        label: the name of the label it reads from a track (`labels` of tracks and datasets).
+        metric: the metric that decides (higher is better), a key of `Evaluation.metrics`.
+        segment_s: the usual length of a training crop and of an evaluation segment.
+        examples: a few raw labels, all different, in forms that `parse` understands; shown to users and in tests.
+        namespace: the JAMS namespace of its observations.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    level: ClassVar[Literal["clip", "frame"]]
+    label: str
+    metric: str
+    segment_s: float = 10.0
+    examples: ClassVar[tuple[Any, ...]]
+    namespace: ClassVar[str] = "blob"
+
+    @abstractmethod
+    def parse(self, label: Any) -> Label:
+        """A raw label in the task's one form; every usual spelling is understood.
+
+        Raises:
+            ValueError: it is not a label of this task; says what it is and what would be.
+        """
+
+    @property
+    @abstractmethod
+    def n_outputs(self) -> int:
+        """Width of the head's output."""
+
+    @abstractmethod
+    def encode(self, label: Label, n_frames: int, frame_rate_hz: float, start_s: float = 0.0) -> Tensor:
+        """The target of a crop that begins at `start_s`: [label], or [frame label] for a frame task."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+        """Mean loss over the clips or the real frames of a batch (rows without a label are left out before)."""
+
+    @abstractmethod
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """What is averaged when segments are joined: [... label], same shape as the logits."""
+
+    @abstractmethod
+    def decode(self, probabilities: np.ndarray, frame_rate_hz: float) -> Prediction:
+        """The answer, from joined probabilities [label] or [frame label]."""
+
+    @abstractmethod
+    def score(self, reference: Label, estimated: Label) -> dict[str, float]:
+        """Scores of one track; what is undefined is nan."""
+
+    def score_prediction(self, reference: Label, prediction: Prediction) -> dict[str, float]:
+        """Scores of one track; by default of the prediction's value alone."""
+        return self.score(reference, prediction.value)
+
+    def summarise(self, rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """Metrics from the scores of tracks; by default their means, nan left out."""
+        names = list(rows[0]) if rows else [self.metric]
+        table = {name: np.array([row[name] for row in rows], dtype=float) for name in names}
+        return {name: float(np.nanmean(v)) if np.isfinite(v).any() else float("nan") for name, v in table.items()}
+
+    def evaluate(self, references: Sequence[Label], predictions: Sequence[Prediction]) -> Evaluation:
+        """Scores of a list of tracks; override it where a metric is no summary of the tracks' own scores."""
+        rows = [self.score_prediction(r, p) for r, p in zip(references, predictions, strict=True)]
+        metrics = self.summarise(rows)
+        undefined = {name: sum(bool(np.isnan(row.get(name, 0.0))) for row in rows) for name in metrics}
+        notes = [f"{name}: undefined for {n} of {len(rows)} tracks, left out" for name, n in undefined.items() if n]
+        return Evaluation(metrics, rows, notes)
+
+    def observations(self, prediction: Prediction, duration_s: float) -> list[Observation]:
+        """The answer as rows with a time; by default one row for the whole recording."""
+        return [Observation(0.0, duration_s, prediction.value, prediction.confidence)]
+
+    def namespace_value(self, value: Any) -> Any:
+        """An observation's value as the JAMS namespace spells it."""
+        return value
+
+    def fit(self, labels: Sequence[Label]) -> None:  # noqa: B027
+        """Learn from the training labels what the task needs to know (class names, ranges); most need nothing."""
+
+    def tune(self, probabilities: Sequence[np.ndarray], labels: Sequence[Label]) -> None:  # noqa: B027
+        """Set what is decided after training (thresholds) from joined probabilities of the validation tracks."""
+
+    def transpose(self, label: Label, semitones: int) -> Label:
+        """The label after a pitch shift of the audio; unchanged unless pitch matters."""
+        return label
+
+    def stretch(self, label: Label, rate: float) -> Label:
+        """The label after playing the audio `rate` times as fast; unchanged unless time matters."""
+        return label
+
+    def config(self) -> dict[str, Any]:
+        """What `restore` needs, JSON-able: options and whatever `fit` learned."""
+        return {}
+
+    @classmethod
+    def restore(cls, config: Mapping[str, Any]) -> Task:
+        """A task from its `config`."""
+        return cls(**config)
+
+    @cached_property
+    def plain_baseline(self) -> Any:
+        """A function (waveform [time], sample_rate_hz) -> label without any learning, or None where there is none."""
+        return None
