@@ -9,6 +9,7 @@ group, has the weight's shape.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -16,22 +17,24 @@ from torch import Tensor, nn
 
 from sordino.contracts import Site
 
-CONVOLUTIONS = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d}
+LinearMap = nn.Linear | nn.Conv1d | nn.Conv2d
+Affine = LinearMap | nn.LayerNorm
+CONVOLUTIONS: dict[type, Callable[..., Tensor]] = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d}
 
 
-def n_groups(module: nn.Module) -> int:
+def n_groups(module: LinearMap) -> int:
     """Groups of the map; 1 for a Linear."""
-    return getattr(module, "groups", 1)
+    return 1 if isinstance(module, nn.Linear) else module.groups
 
 
-def linear_module(backbone: nn.Module, site: Site) -> nn.Module:
+def linear_module(backbone: nn.Module, site: Site) -> LinearMap:
     """The Linear or convolution at a site.
 
     Raises:
         TypeError: something else stands there, or a convolution that does not pad with zeros.
     """
     module = backbone.get_submodule(site.path)
-    if not isinstance(module, (nn.Linear, *CONVOLUTIONS)):
+    if not isinstance(module, LinearMap):
         kind = type(module).__name__
         raise TypeError(f"{site.path} ({site.role}) is a {kind}; this method needs a Linear or a convolution")
     if getattr(module, "padding_mode", "zeros") != "zeros":
@@ -39,7 +42,17 @@ def linear_module(backbone: nn.Module, site: Site) -> nn.Module:
     return module
 
 
-def apply(module: nn.Module, x: Tensor, weight: Tensor) -> Tensor:
+def affine_module(backbone: nn.Module, site: Site) -> Affine:
+    """The Linear, convolution or LayerNorm at a site.
+
+    Raises:
+        TypeError: something else stands there.
+    """
+    module = backbone.get_submodule(site.path)
+    return module if isinstance(module, nn.LayerNorm) else linear_module(backbone, site)
+
+
+def apply(module: LinearMap, x: Tensor, weight: Tensor) -> Tensor:
     """The module's map of `x` with another weight of the same shape (or fewer outputs), without bias."""
     if isinstance(module, nn.Linear):
         return F.linear(x, weight)
@@ -47,29 +60,29 @@ def apply(module: nn.Module, x: Tensor, weight: Tensor) -> Tensor:
     return convolve(x, weight, None, module.stride, module.padding, module.dilation, module.groups)
 
 
-def along_output(module: nn.Module, values: Tensor) -> Tensor:
+def along_output(module: Affine, values: Tensor) -> Tensor:
     """Values by output feature, shaped to be multiplied with or added to the module's output."""
     inner = module.weight.dim() - 2 if type(module) in CONVOLUTIONS else 0
     return values.reshape(-1, *[1] * inner)
 
 
-def along_rows(module: nn.Module, values: Tensor) -> Tensor:
+def along_rows(module: Affine, values: Tensor) -> Tensor:
     """Values by output feature, shaped to be multiplied with the module's weight."""
     return values.reshape(-1, *[1] * (module.weight.dim() - 1))
 
 
-def low_rank_shapes(module: nn.Module, r: int) -> tuple[tuple[int, ...], tuple[int, int]]:
+def low_rank_shapes(module: LinearMap, r: int) -> tuple[tuple[int, ...], tuple[int, int]]:
     """Shapes of A and B for rank `r` (in each group)."""
     weight = module.weight
     return (n_groups(module) * r, *weight.shape[1:]), (weight.shape[0], r)
 
 
-def n_low_rank(module: nn.Module, r: int) -> int:
+def n_low_rank(module: LinearMap, r: int) -> int:
     """Parameters of A and B together: r (in * kernel + out)."""
     return sum(math.prod(shape) for shape in low_rank_shapes(module, r))
 
 
-def low_rank(module: nn.Module, x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+def low_rank(module: LinearMap, x: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """B A x, read with the module's stride, padding and groups."""
     inner = apply(module, x, a)
     if isinstance(module, nn.Linear):
@@ -78,7 +91,7 @@ def low_rank(module: nn.Module, x: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return CONVOLUTIONS[type(module)](inner, pointwise, groups=module.groups)
 
 
-def low_rank_weight(module: nn.Module, a: Tensor, b: Tensor) -> Tensor:
+def low_rank_weight(module: LinearMap, a: Tensor, b: Tensor) -> Tensor:
     """B A in the shape of the module's weight."""
     groups = n_groups(module)
     by_group = torch.bmm(b.reshape(groups, -1, b.shape[1]), a.reshape(groups, b.shape[1], -1))

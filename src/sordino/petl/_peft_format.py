@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from sordino.contracts import Attachment, Backbone, Method, Site
+from sordino.petl._maps import LinearMap, linear_module, n_groups
 from sordino.petl.dora import DoRA
 from sordino.petl.ia3 import IA3, INPUT_ROLE
 from sordino.petl.lora import LoRA
@@ -61,24 +62,24 @@ def to_peft(method: Method, attachment: Attachment, folder: str | Path) -> Path:
     for full, value in attachment.tensors().items():
         key, _, ours = full.partition(":")
         site = attachment.sites[key]
-        weight = attachment.backbone.get_submodule(site.path).weight
-        if isinstance(method, IA3) and weight.dim() > 2:
-            raise TypeError(f"{site.path} is a convolution, and peft's IA3 has none of its kind")
-        if getattr(attachment.backbone.get_submodule(site.path), "groups", 1) > 1:
-            raise TypeError(f"{site.path} has groups, whose ranks peft counts otherwise")
-        if isinstance(method, IA3):
-            theirs, shaped = (
-                "ia3_l",
-                value.reshape(1, -1) if site.role == INPUT_ROLE else value.reshape(-1, 1),
-            )
-        else:
-            theirs, forth, _ = LOW_RANK[ours]
-            shaped = forth(value, weight)
+        theirs, shaped = _their_tensor(site, linear_module(attachment.backbone, site), ours, value)
         tensors[f"{PREFIX}{site.path}.{theirs}"] = shaped.detach().cpu().contiguous().clone()
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     return folder
+
+
+def _their_tensor(site: Site, module: LinearMap, ours: str, value: Tensor) -> tuple[str, Tensor]:
+    """peft's name and shape for one of our tensors."""
+    if n_groups(module) > 1:
+        raise TypeError(f"{site.path} has groups, whose ranks peft counts otherwise")
+    if ours in LOW_RANK:
+        theirs, forth, _ = LOW_RANK[ours]
+        return theirs, forth(value, module.weight)
+    if not isinstance(module, nn.Linear):
+        raise TypeError(f"{site.path} is a convolution, and peft's IA3 has none of its kind")
+    return "ia3_l", value.reshape(1, -1) if site.role == INPUT_ROLE else value.reshape(-1, 1)
 
 
 def _plain_config(sites: list[Site]) -> dict[str, Any]:
@@ -146,17 +147,17 @@ def from_peft(folder: str | Path, backbone: Backbone) -> tuple[Method, Attachmen
 
 def _our_names(tensors: dict[str, Tensor], backbone: Backbone, where: str) -> dict[tuple[str, str], Tensor]:
     """The tensors by site path and our name, in our shapes."""
-    paths = {site.path for site in backbone.sites()}
+    sites = {site.path: site for site in backbone.sites()}
     theirs = {name: (ours, back) for ours, (name, _, back) in LOW_RANK.items()}
     theirs["lora_magnitude_vector.weight"] = theirs["lora_magnitude_vector"]
     theirs["ia3_l"] = ("scale", lambda x, w: x.flatten())
     found = {}
     for full, value in tensors.items():
         match = re.fullmatch(rf"{re.escape(PREFIX)}(.+?)\.({'|'.join(map(re.escape, theirs))})", full)
-        if match is None or match[1] not in paths:
+        if match is None or match[1] not in sites:
             raise ValueError(f"{where}: tensor {full} belongs to no site of {backbone.name}")
         ours, back = theirs[match[2]]
-        found[match[1], ours] = back(value, backbone.get_submodule(match[1]).weight)
+        found[match[1], ours] = back(value, linear_module(backbone, sites[match[1]]).weight)
     return found
 
 

@@ -18,24 +18,24 @@ import torch
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
-from sordino.petl._maps import along_output
+from sordino.petl._maps import Affine, affine_module, along_output
 from sordino.petl._roles import RoleMethod
 
 
 class BiasDelta(Part):
     """What is added to the bias of a module."""
 
-    def __init__(self, module: nn.Module):
+    def __init__(self, module: Affine):
         super().__init__()
-        self.bias = nn.Parameter(torch.zeros_like(module.bias, requires_grad=False))
+        self.bias = nn.Parameter(torch.zeros(module.weight.shape[0], device=module.weight.device))
 
-    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def after(self, module: Affine, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Add it."""
         return output + along_output(module, self.bias).to(output.dtype)
 
-    def merged(self, module: nn.Module) -> dict[str, Tensor]:
+    def merged(self, module: Affine) -> dict[str, Tensor]:
         """The changed bias."""
-        return {"bias": module.bias + self.bias}
+        return {"bias": module.bias + self.bias}  # pyright: ignore[reportOptionalOperand]
 
 
 @dataclass(kw_only=True)
@@ -62,8 +62,8 @@ class BitFit(RoleMethod):
         """
         found = []
         for site in self.sites(backbone):
-            module = backbone.get_submodule(site.path)
-            if getattr(module, "bias", None) is None:
+            module = affine_module(backbone, site)
+            if module.bias is None:
                 raise TypeError(f"bitfit: {site.path} ({site.role}) has no bias; leave this role out")
             found.append((site, BiasDelta(module)))
         return found

@@ -53,8 +53,9 @@ class ConvBottleneck(Part):
         )
         self.up = nn.Linear(bottleneck, dim, device=device)
         nn.init.dirac_(self.conv.weight, groups=bottleneck)
-        for zero in (self.conv.bias, self.up.weight, self.up.bias):
-            nn.init.zeros_(zero)
+        nn.init.zeros_(self.conv.bias)  # pyright: ignore[reportArgumentType]
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
         self._reader = [reader]  # in a list, so that it is no submodule of this part
 
     def after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sordino.contracts import Backbone, Part
-from sordino.petl._maps import along_output, along_rows, low_rank, low_rank_weight
+from sordino.petl._maps import LinearMap, along_output, along_rows, low_rank, low_rank_weight
 from sordino.petl.lora import LoRA, LowRank
 
 
@@ -30,17 +30,17 @@ def row_lengths(weight: Tensor) -> Tensor:
 class Decomposed(LowRank):
     """A, B and the lengths for one linear map."""
 
-    def __init__(self, module: nn.Module, r: int, scale: float, dropout: float = 0.0):
+    def __init__(self, module: LinearMap, r: int, scale: float, dropout: float = 0.0):
         super().__init__(module, r, scale, dropout)
         self.magnitude = nn.Parameter(row_lengths(module.weight.detach()))
 
-    def stretch(self, module: nn.Module) -> Tensor:
+    def stretch(self, module: LinearMap) -> Tensor:
         """Wanted length over present length of each row."""
         with torch.no_grad():
             length = row_lengths(module.weight + self.scale * low_rank_weight(module, self.A, self.B))
         return self.magnitude / length
 
-    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def after(self, module: LinearMap, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Change direction and length."""
         stretch = along_output(module, self.stretch(module))
         bias = 0.0 if module.bias is None else along_output(module, module.bias)
@@ -48,7 +48,7 @@ class Decomposed(LowRank):
         turned = self.scale * low_rank(module, x, self.A, self.B)
         return output + ((stretch - 1) * (output - bias) + stretch * turned).to(output.dtype)
 
-    def merged(self, module: nn.Module) -> dict[str, Tensor]:
+    def merged(self, module: LinearMap) -> dict[str, Tensor]:
         """The weight with its new direction and length."""
         turned = module.weight + self.scale * low_rank_weight(module, self.A, self.B)
         return {"weight": along_rows(module, self.stretch(module)) * turned}
@@ -63,7 +63,7 @@ class DoRA(LoRA):
     paper: ClassVar[str] = "https://arxiv.org/abs/2402.09353"
     year: ClassVar[int] = 2024
 
-    def part(self, module: nn.Module, role: str) -> Part:
+    def part(self, module: LinearMap, role: str) -> Part:
         """A new part for a module."""
         return Decomposed(module, self.at("r", role), self.scale(role), self.dropout)
 

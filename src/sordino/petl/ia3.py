@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
-from sordino.petl._maps import along_output, along_rows, linear_module
+from sordino.petl._maps import LinearMap, along_output, along_rows, linear_module
 from sordino.petl._roles import RoleMethod
 
 INPUT_ROLE = "ffn.out"  # its input is what the paper scales inside the feed-forward
@@ -26,15 +26,15 @@ INPUT_ROLE = "ffn.out"  # its input is what the paper scales inside the feed-for
 class OutputScale(Part):
     """Scale of a module's output."""
 
-    def __init__(self, module: nn.Module):
+    def __init__(self, module: LinearMap):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(module.weight.shape[0], device=module.weight.device))
 
-    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def after(self, module: LinearMap, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Scale."""
         return output * along_output(module, self.scale).to(output.dtype)
 
-    def merged(self, module: nn.Module) -> dict[str, Tensor]:
+    def merged(self, module: LinearMap) -> dict[str, Tensor]:
         """Scaled rows, and bias."""
         changed = {"weight": module.weight * along_rows(module, self.scale)}
         return changed if module.bias is None else {**changed, "bias": module.bias * self.scale}
@@ -43,15 +43,15 @@ class OutputScale(Part):
 class InputScale(Part):
     """Scale of a Linear's input."""
 
-    def __init__(self, module: nn.Linear):
+    def __init__(self, module: LinearMap):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(module.weight.shape[1], device=module.weight.device))
 
-    def before(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def before(self, module: LinearMap, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Scale."""
         return (inputs[0] * self.scale.to(inputs[0].dtype),)
 
-    def merged(self, module: nn.Module) -> dict[str, Tensor]:
+    def merged(self, module: LinearMap) -> dict[str, Tensor]:
         """Scaled columns."""
         return {"weight": module.weight * self.scale}
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
-from sordino.petl._maps import linear_module, low_rank, low_rank_shapes, low_rank_weight, n_low_rank
+from sordino.petl._maps import LinearMap, linear_module, low_rank, low_rank_shapes, low_rank_weight, n_low_rank
 from sordino.petl._roles import RoleMethod
 
 LINEARS = ("attn.q", "attn.k", "attn.v", "attn.out", "ffn.in", "ffn.out", "conv.in", "conv.out")
@@ -36,7 +36,7 @@ class LowRank(Part):
         dropout: on the input of A, while training.
     """
 
-    def __init__(self, module: nn.Module, r: int, scale: float, dropout: float = 0.0):
+    def __init__(self, module: LinearMap, r: int, scale: float, dropout: float = 0.0):
         super().__init__()
         shape_a, shape_b = low_rank_shapes(module, r)
         self.A = nn.Parameter(torch.empty(shape_a, device=module.weight.device))
@@ -44,12 +44,12 @@ class LowRank(Part):
         nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
         self.scale, self.dropout = scale, dropout
 
-    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def after(self, module: LinearMap, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Add the low-rank path."""
         x = F.dropout(inputs[0], self.dropout, self.training)
         return output + (self.scale * low_rank(module, x, self.A, self.B)).to(output.dtype)
 
-    def merged(self, module: nn.Module) -> dict[str, Tensor]:
+    def merged(self, module: LinearMap) -> dict[str, Tensor]:
         """The weight with the change added."""
         return {"weight": module.weight + self.scale * low_rank_weight(module, self.A, self.B)}
 
@@ -83,7 +83,7 @@ class LoRA(RoleMethod):
         r, alpha = self.at("r", role), self.at("alpha", role)
         return (r if alpha is None else alpha) / (math.sqrt(r) if self.rslora else r)
 
-    def part(self, module: nn.Module, role: str) -> Part:
+    def part(self, module: LinearMap, role: str) -> Part:
         """A new part for a module."""
         return LowRank(module, self.at("r", role), self.scale(role), self.dropout)
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from sordino.contracts import Backbone, Method, Part, Site, parse_layers
 from sordino.petl._states import pick
@@ -40,7 +41,8 @@ class Weights(Part):
         """Put the weighted mean in the place of the last state."""
         states, mask = inputs
         normed = [F.layer_norm(state, state.shape[-1:]) for state in pick(states, self.numbers)]
-        mixed: Tensor = sum(w * x for w, x in zip(self.weights.softmax(0), normed, strict=True))
+        weighted = [w * x for w, x in zip(self.weights.softmax(0), normed, strict=True)]
+        mixed = reduce(torch.add, weighted)
         return [*states[:-1], mixed.to(states[-1].dtype)], mask
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from sordino import registry
 from sordino.contracts import Backbone, Method, Part, Site, parse_layers
-from sordino.petl._maps import linear_module, n_groups
+from sordino.petl._maps import LinearMap, linear_module, n_groups
 from sordino.petl.lora import LINEARS
 
 DEFAULT = {"peft_type": "LORA", "r": 2, "lora_alpha": 2}
@@ -36,7 +36,7 @@ class Borrowed(nn.Linear):
         module: a Linear, or a convolution whose kernel is one frame long.
     """
 
-    def __init__(self, module: nn.Module):
+    def __init__(self, module: LinearMap):
         nn.Module.__init__(self)
         self._owner = [module]
         self.out_features, self.in_features = module.weight.shape[:2]
@@ -61,15 +61,15 @@ class PeftPart(Part):
 
     def __init__(self, layer: nn.Module):
         super().__init__()
-        self.layer = layer
+        self.layer: Any = layer
 
-    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def after(self, module: LinearMap, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Add what it changes."""
         x = inputs[0] if isinstance(module, nn.Linear) else inputs[0].transpose(1, 2)
         change = (self.layer(x) - self.layer.get_base_layer()(x)).to(output.dtype)
         return output + (change if isinstance(module, nn.Linear) else change.transpose(1, 2))
 
-    def merged(self, module: nn.Module) -> dict[str, Tensor]:
+    def merged(self, module: LinearMap) -> dict[str, Tensor]:
         """Weight and bias that do the same, read off the layer's answers to unit vectors.
 
         Raises:
@@ -141,7 +141,7 @@ class Peft(Method):
                         plain = Site(path, "", number, module.weight.shape[1], module.weight.shape[0])
                         found[path] = known.get(path, plain)
             if len(found) == before:
-                raise ValueError(f"peft: {name} is neither a role nor the end of a module's name on {backbone.name}")
+                raise ValueError(f"peft: {name}, as a role or the end of a name, matches nothing on {backbone.name}")
         return list(found.values())
 
     def targets(self, backbone: Backbone) -> list[Site]:
@@ -149,7 +149,7 @@ class Peft(Method):
         names = self.config.get("target_modules")
         if names is None:
             present = {site.role for site in backbone.sites()}
-            names = [role for role in self.roles if role in present]
+            names = [role for role in self.roles if role in present] or self.roles[:1]
         return self.sites(backbone, [names] if isinstance(names, str) else list(names))
 
     def layers_of_peft(self, backbone: Backbone) -> dict[str, nn.Module]:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
-from sordino.petl._maps import along_output, along_rows
+from sordino.petl._maps import Affine, affine_module, along_output, along_rows
 from sordino.petl._roles import RoleMethod
 from sordino.petl.lora import LINEARS
 
@@ -27,7 +27,7 @@ from sordino.petl.lora import LINEARS
 class ScaleShift(Part):
     """Scale and shift of a module's output."""
 
-    def __init__(self, module: nn.Module):
+    def __init__(self, module: Affine):
         super().__init__()
         weight = module.weight
         self.scale = nn.Parameter(torch.ones(weight.shape[0], device=weight.device))
@@ -35,16 +35,16 @@ class ScaleShift(Part):
         if module.bias is not None:
             self.shift = nn.Parameter(torch.zeros(weight.shape[0], device=weight.device))
 
-    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def after(self, module: Affine, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Scale, shift."""
         output = output * along_output(module, self.scale).to(output.dtype)
         return output if self.shift is None else output + along_output(module, self.shift).to(output.dtype)
 
-    def merged(self, module: nn.Module) -> dict[str, Tensor]:
+    def merged(self, module: Affine) -> dict[str, Tensor]:
         """The scaled weight, and the bias."""
         changed = {"weight": module.weight * along_rows(module, self.scale)}
         if self.shift is not None:
-            changed["bias"] = module.bias * self.scale + self.shift
+            changed["bias"] = module.bias * self.scale + self.shift  # pyright: ignore[reportOptionalOperand]
         return changed
 
 
@@ -66,10 +66,10 @@ class SSF(RoleMethod):
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """A scale, and a shift where there is a bias, for each site."""
-        return [(site, ScaleShift(backbone.get_submodule(site.path))) for site in self.sites(backbone)]
+        return [(site, ScaleShift(affine_module(backbone, site))) for site in self.sites(backbone)]
 
     def n_parameters(self, backbone: Backbone) -> int:
         """2 out for each site, out where there is no bias."""
         return sum(
-            site.dim_out * (1 if backbone.get_submodule(site.path).bias is None else 2) for site in self.sites(backbone)
+            site.dim_out * (1 if affine_module(backbone, site).bias is None else 2) for site in self.sites(backbone)
         )

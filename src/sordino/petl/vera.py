@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
-from sordino.petl._maps import linear_module, low_rank, low_rank_weight, n_groups
+from sordino.petl._maps import LinearMap, linear_module, low_rank, low_rank_weight, n_groups
 from sordino.petl._roles import RoleMethod
 from sordino.petl.lora import LINEARS
 
@@ -34,6 +34,9 @@ class Projection(nn.Module):
         seed: of the draw.
         device: where they are kept.
     """
+
+    A: Tensor
+    B: Tensor
 
     def __init__(self, r: int, dim_in: int, dim_out: int, seed: int, device: torch.device):
         super().__init__()
@@ -52,25 +55,25 @@ class Vectors(Part):
         d_initial: where d starts.
     """
 
-    def __init__(self, module: nn.Module, projection: Projection, d_initial: float):
+    def __init__(self, module: LinearMap, projection: Projection, d_initial: float):
         super().__init__()
-        self.projection = projection
+        self.projection: Projection = projection
         device = module.weight.device
         self.d = nn.Parameter(torch.full((projection.A.shape[0],), d_initial, device=device))
         self.b = nn.Parameter(torch.zeros(module.weight.shape[0], device=device))
 
-    def factors(self, module: nn.Module) -> tuple[Tensor, Tensor]:
+    def factors(self, module: LinearMap) -> tuple[Tensor, Tensor]:
         """The scaled matrices, cut to the module's size."""
         weight = module.weight
         a = self.projection.A[:, : weight[0].numel()] * self.d[:, None]
         b = self.projection.B[: weight.shape[0]] * self.b[:, None]
         return a.reshape(-1, *weight.shape[1:]), b
 
-    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def after(self, module: LinearMap, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Add the low-rank path."""
         return output + low_rank(module, inputs[0], *self.factors(module)).to(output.dtype)
 
-    def merged(self, module: nn.Module) -> dict[str, Tensor]:
+    def merged(self, module: LinearMap) -> dict[str, Tensor]:
         """The weight with the change added."""
         return {"weight": module.weight + low_rank_weight(module, *self.factors(module))}
 

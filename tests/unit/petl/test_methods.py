@@ -12,7 +12,7 @@ from sordino.petl import make_method, parse_methods
 from sordino.petl._table import page, rows, table
 from sordino.petl.finetune import encoder_layers
 from sordino.petl.prefix import Prefix
-from sordino.registry import names
+from sordino.registry import find, names
 from sordino.tasks import make_task
 
 
@@ -55,6 +55,12 @@ def test_wrong_specs(spec, message):
 def test_a_role_that_matches_nothing(mini, name):
     with pytest.raises(ValueError, match=f"{name}: role conv.middle matches nothing on mini"):
         make_method(name, roles=["conv.middle"]).attach(mini)
+
+
+@pytest.mark.parametrize("name", ["lora", "bitfit", "adapter", "prefix", "layernorm", "peft"])
+def test_a_backbone_with_none_of_the_usual_roles(name):
+    with pytest.raises(ValueError, match="matches nothing on short_cnn"):
+        make_method(name).attach(find("backbone", "short_cnn").tiny())
 
 
 def test_a_role_of_the_wrong_kind(mini):
@@ -178,4 +184,4 @@ def test_every_method_is_in_the_table():
 def test_the_page_of_methods_is_up_to_date(pytestconfig):
     pytest.importorskip("peft")
     written = (pytestconfig.rootpath / "docs" / "methods.md").read_text(encoding="utf-8")
-    assert written == page(), "run: python tools/build_methods_page.py"
+    assert written == page(), "run: python tools/build_docs.py"

@@ -143,7 +143,7 @@ def test_the_bridge_equals_our_lora(mini, frames):
 def test_what_the_bridge_refuses(mini):
     with pytest.raises(ValueError, match='unknown peft_type "LORAA"; did you mean "LORA"'):
         make_method("peft", config={"peft_type": "LORAA"}).attach(mini)
-    with pytest.raises(ValueError, match=r"nothing\.here is neither a role nor the end of a module's name"):
+    with pytest.raises(ValueError, match=r"nothing\.here, as a role or the end of a name, matches nothing on mini"):
         make_method("peft", config={"peft_type": "LORA", "target_modules": ["nothing.here"]}).attach(mini)
     with pytest.raises(ValueError, match="use our prompt or prefix"):
         make_method("peft", config={"peft_type": "PREFIX_TUNING", "num_virtual_tokens": 2}).attach(mini)
