@@ -45,6 +45,19 @@ def test_predict_and_evaluate_use_the_adapter(trained, triads):
     assert scored["key"]["metrics"] == result["tasks"]["key"]["metrics"]
 
 
+def test_predict_and_evaluate_write_tables_and_jams(trained, triads, tmp_path):
+    adapter = next(trained[2].glob("*/model.adapter"))
+    told = call("predict", triads.parent / "clip 0.wav", "--adapter", adapter, "--csv", "--jams", tmp_path / "jams")
+    header, *rows = told.stdout.splitlines()
+    assert header == "path,task,start_s,duration_s,value,confidence" and len(rows) >= 2
+    spaces = [a["namespace"] for a in json.loads((tmp_path / "jams" / "clip 0.jams").read_text())["annotations"]]
+    assert spaces == ["key_mode", "tempo"]
+    told = call("evaluate", adapter, "--data", triads, "--csv", "--jams", tmp_path / "scored")
+    header, *rows = told.stdout.splitlines()
+    assert header == "id,task,metric,value" and any(",key,weighted_score," in row for row in rows)
+    assert len(list((tmp_path / "scored").glob("*.jams"))) == 6
+
+
 @pytest.mark.parametrize("kind", ["backbones", "methods", "tasks", "datasets"])
 def test_list_names_every_file(kind):
     from sordino.cli.list import KINDS

@@ -41,8 +41,8 @@ def chroma(waveform: Float[np.ndarray, " time"], sample_rate_hz: int) -> Float[n
 
 
 def estimate_key(waveform: Float[np.ndarray, " time"], sample_rate_hz: int) -> str | None:
-    """The key whose profile correlates best with the mean chroma; None for silence."""
-    mean = chroma(waveform, sample_rate_hz).mean(0)
+    """The key whose profile correlates best with the mean squared chroma; None for silence."""
+    mean = np.square(chroma(waveform, sample_rate_hz)).mean(0)
     if not mean.any():
         return None
     profiles = [np.roll(p, tonic) for p in (MAJOR_PROFILE, MINOR_PROFILE) for tonic in range(12)]
