@@ -108,11 +108,21 @@ def report(found: Prepared, dataset: Any) -> list[str]:
 
 
 def counts(values: Counter[str]) -> str:
-    """The most frequent values with their numbers."""
+    """The most frequent values with how often they occur; of many numbers, their range."""
+    if len(values) > N_SHOWN and all(_is_number(value) for value in values):
+        numbers = sorted(float(value) for value in values.elements())
+        return f"{numbers[0]:g} to {numbers[-1]:g}, median {numbers[len(numbers) // 2]:g}"
     first = sorted(values.items(), key=lambda item: (-item[1], item[0]))[:N_SHOWN]
     shown = ", ".join(f"{value} {n:,}" for value, n in first)
     more = len(values) - N_SHOWN
     return shown + (f", and {more} more" if more > 0 else "")
+
+
+def _is_number(value: str) -> bool:
+    try:
+        return float(value) == float(value)
+    except ValueError:
+        return False
 
 
 def listed(head: str, items: list[str]) -> list[str]:

@@ -49,14 +49,14 @@ class Dataset(ABC):
         builtin: the audio ships with the package.
     """
 
-    name: ClassVar[str]
+    name: str
     title: ClassVar[str]
-    labels: ClassVar[tuple[str, ...]]
-    licence: ClassVar[str]
+    labels: tuple[str, ...]
+    licence: str
     citation: ClassVar[str] = ""
     url: ClassVar[str] = ""
     size: ClassVar[tuple[int, float]] = (0, 0.0)
-    splits: ClassVar[str] = ""  # where the split comes from, one line
+    splits: str = ""  # where the split comes from, one line
     builtin: ClassVar[bool] = False
 
     def __init__(self, root: str | Path | None = None):

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from sordino.datasets._corpus import Archive, Corpus, sounds, write_tone
+from sordino.datasets._splits import ALIASES, SplitName
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 AUDIO = ("genres", "genres_original", "gtzan_genre/genres", "Data/genres_original", "audio")
@@ -30,7 +31,7 @@ class GTZAN(Corpus):
         """All three share one folder `gtzan`."""
         return super().default_root().with_name("gtzan")
 
-    def recordings(self) -> dict[str, tuple[Path, str]]:
+    def recordings(self) -> dict[str, tuple[Path, SplitName]]:
         """For each id of the filtered list, its sound file and split."""
         here = sounds(self.place("audio"))
         absent = Path("absent")
@@ -43,12 +44,13 @@ class GTZAN(Corpus):
             write_tone(root / "genres" / name.split(".")[0] / f"{name}.wav", frequency_hz=110.0 + len(name))
 
 
-def filtered_split() -> dict[str, str]:
+def filtered_split() -> dict[str, SplitName]:
     """Split by id, from `tables/gtzan_filtered.tsv`."""
     table = files("sordino.datasets").joinpath("tables/gtzan_filtered.tsv").read_text(encoding="utf-8")
     rows = [line.split("\t") for line in table.splitlines() if not line.startswith("#")][1:]
-    split_of = {}
-    for genre, split, numbers in rows:
+    split_of: dict[str, SplitName] = {}
+    for genre, name, numbers in rows:
+        split = ALIASES[name]
         for stretch in numbers.split():
             first, _, last = stretch.partition("-")
             split_of.update({f"{genre}.{n:05d}": split for n in range(int(first), int(last or first) + 1)})

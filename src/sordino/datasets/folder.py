@@ -28,7 +28,7 @@ from sordino.datasets import _tables
 from sordino.datasets._annotations import read_beats, read_chords
 from sordino.datasets._corpus import write_tone
 from sordino.datasets._jams import read_jams
-from sordino.datasets._splits import ALIASES, split_tracks, stratify_by
+from sordino.datasets._splits import ALIASES, SplitName, split_tracks, stratify_by
 
 MANIFEST = "sordino.jsonl"  # what `sordino prepare` writes; never read as somebody's table
 COLUMNS = {
@@ -91,7 +91,7 @@ class Folder(Dataset):
             moved = split_tracks(
                 train, stratify_by(train, self.labels), self.seed, {"train": 0.9, "validation": 0.1}
             )
-            split_of = {track.id: track.split for track in moved}
+            split_of: dict[str, SplitName] = {track.id: track.split for track in moved}
             self.splits = f"as given; a tenth of train is validation, seed {self.seed}"
             return [track.with_split(split_of.get(track.id, track.split)) for track in tracks]
         return tracks
