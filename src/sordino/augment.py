@@ -18,13 +18,14 @@ from jaxtyping import Float32
 from sordino.vocoder import pitch_shift, time_stretch
 
 Waveform = Float32[np.ndarray, " time"]
+Changed = Float32[np.ndarray, " changed"]
 
 
 class Change(ABC):
     """One change of a waveform."""
 
     @abstractmethod
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Changed:
         """The changed waveform."""
 
     def relabel(self, task: Any, label: Any) -> Any:
@@ -61,7 +62,7 @@ class TimeStretch(Change):
 
     rate: float
 
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Changed:
         """The stretched waveform, `1 / rate` times as long."""
         return time_stretch(x, self.rate)
 
@@ -119,9 +120,7 @@ class BandLimit(Change):
         high = self.high_hz * (sample_rate_hz / 2 / self.high_hz) ** rng.uniform()
         spectrum = np.fft.rfft(x)
         octaves = np.log2(np.maximum(np.fft.rfftfreq(len(x), 1 / sample_rate_hz), 1e-3))
-        keep = np.clip(3 * (octaves - np.log2(low)) + 1, 0, 1) * np.clip(
-            3 * (np.log2(high) - octaves) + 1, 0, 1
-        )
+        keep = np.clip(3 * (octaves - np.log2(low)) + 1, 0, 1) * np.clip(3 * (np.log2(high) - octaves) + 1, 0, 1)
         return np.fft.irfft(spectrum * keep, len(x)).astype(np.float32)
 
 

@@ -29,7 +29,7 @@ def pitch_shift(x: Waveform, semitones: float) -> Waveform:
     return np.pad(shifted, (0, max(0, len(x) - len(shifted))))[: len(x)]
 
 
-def time_stretch(x: Waveform, rate: float) -> Waveform:
+def time_stretch(x: Waveform, rate: float) -> Float32[np.ndarray, " stretched"]:
     """The waveform played `rate` times as fast at the same pitch, `round(len(x) / rate)` samples long."""
     if rate == 1:
         return x
