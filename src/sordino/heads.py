@@ -9,7 +9,7 @@ padding is masked out of every pooling.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from einops import einsum
@@ -40,9 +40,7 @@ class HeadConfig:
         if self.pool not in ("mean", "attention", "mean_std"):
             raise ValueError(f'pool = "{self.pool}" is not known; use mean, attention or mean_std')
         if self.hidden < -1 or not 0 <= self.dropout < 1:
-            raise ValueError(
-                f"hidden = {self.hidden} must be -1 or more and dropout = {self.dropout} in [0, 1)"
-            )
+            raise ValueError(f"hidden = {self.hidden} must be -1 or more and dropout = {self.dropout} in [0, 1)")
 
     def needed_states(self, n_layers: int) -> list[int]:
         """The hidden states it reads on a backbone of `n_layers`; a cache need not keep others."""
@@ -139,6 +137,6 @@ class Head(nn.Module):
         Returns:
             [batch label] for a clip head, [batch frame label] for a frame head.
         """
-        chosen = [states[index] for index in self.chosen]
+        chosen: list[Any] = [states[index] for index in self.chosen]
         x = chosen[0] if self.mix is None else self.mix(torch.stack(chosen))
         return self.mlp(x if self.pool is None else self.pool(x, mask))

@@ -23,9 +23,7 @@ NAMES = {
     "chord": {name: name for name in ("root", "thirds", "majmin", "sevenths", "mirex", "seg")},
 }
 QUALITIES = [quality for quality in mir_eval.chord.QUALITIES if quality]
-KEYS = [
-    f"{tonic} {mode}" for tonic in mir_eval.key.KEY_TO_SEMITONE for mode in ("major", "minor") if tonic != "x"
-]
+KEYS = [f"{tonic} {mode}" for tonic in mir_eval.key.KEY_TO_SEMITONE for mode in ("major", "minor") if tonic != "x"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case['task']}{case['number']:02}" for case in CASES])

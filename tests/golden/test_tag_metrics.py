@@ -35,9 +35,7 @@ def test_they_equal_torchmetrics():
     rng = np.random.default_rng(0)
     targets, scores = rng.random((300, 5)) < 0.3, rng.random((300, 5))
     given = torch.as_tensor(scores), torch.as_tensor(targets).long(), 5
-    np.testing.assert_allclose(
-        average_precision(targets, scores), multilabel_average_precision(*given, average=None)
-    )
+    np.testing.assert_allclose(average_precision(targets, scores), multilabel_average_precision(*given, average=None))
     np.testing.assert_allclose(roc_auc(targets, scores), multilabel_auroc(*given, average=None), atol=1e-6)
 
 
@@ -47,9 +45,7 @@ def test_tagging_evaluates_to_the_macro_means():
     targets, scores = rng.random((80, 4)) < 0.4, rng.random((80, 4))
     references = [[tag for tag, given in zip("abcd", row, strict=True) if given] for row in targets]
     result = task.evaluate(references, [task.decode(row) for row in scores])
-    assert result.metrics["map"] == pytest.approx(
-        metrics.average_precision_score(targets, scores, average="macro")
-    )
+    assert result.metrics["map"] == pytest.approx(metrics.average_precision_score(targets, scores, average="macro"))
     assert result.metrics["roc_auc"] == pytest.approx(metrics.roc_auc_score(targets, scores, average="macro"))
     assert result.metrics["f1"] == pytest.approx(metrics.f1_score(targets, scores >= 0.5, average="macro"))
     by_track = metrics.f1_score(targets, scores >= 0.5, average="samples", zero_division=1.0)

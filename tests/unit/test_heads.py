@@ -35,9 +35,7 @@ def test_pooling_by_hand():
     mask = torch.tensor([[True, True, False]])
     torch.testing.assert_close(Pool("mean", 2)(x, mask), torch.tensor([[2.0, 2.0]]))
     torch.testing.assert_close(Pool("mean_std", 2)(x, mask), torch.tensor([[2.0, 2.0, 1.0, 2.0]]))
-    torch.testing.assert_close(
-        Pool("attention", 2)(x, mask), torch.tensor([[2.0, 2.0]])
-    )  # begins as the mean
+    torch.testing.assert_close(Pool("attention", 2)(x, mask), torch.tensor([[2.0, 2.0]]))  # begins as the mean
     attention = Pool("attention", 2)
     with torch.no_grad():
         attention.score.weight.copy_(torch.tensor([[100.0, 0.0]]))

@@ -69,8 +69,9 @@ def test_a_tempo_of_two_tempi_has_two_rows_the_stronger_first():
 
 def test_scores_keep_every_track_and_what_is_undefined():
     track = {"reference": "C major", "estimated": "A minor", "length_s": 9.0}
-    scored = {"key": {"per_track": [{"id": "a", **track, "f": 0.5}, {"id": "b", **track, "f": float("nan")}]},
-              "tempo": {"per_track": [{"id": "b", "reference": 90.0, "estimated": 91.0, "length_s": 9.0, "f": 1.0}]}}  # fmt: skip
+    keys = [{"id": "a", **track, "f": 0.5}, {"id": "b", **track, "f": float("nan")}]
+    tempi = [{"id": "b", "reference": 90.0, "estimated": 91.0, "length_s": 9.0, "f": 1.0}]
+    scored = {"key": {"per_track": keys}, "tempo": {"per_track": tempi}}
     rows = list(csv.reader(io.StringIO(to_csv([SCORE_COLUMNS, *score_rows(scored)]))))
     assert rows[1:] == [["a", "key", "f", "0.5"], ["b", "key", "f", ""], ["b", "tempo", "f", "1.0"]]
     answers = scored_answers(scored)

@@ -56,9 +56,7 @@ def template_fit(
     """The cosine of each smoothed chroma frame with each template (0 where the frame is silent)."""
     width = round(0.8 / HOP_S)
     kernel = np.hanning(width + 2)[1:-1] / np.hanning(width + 2).sum()
-    smooth = np.stack(
-        [np.convolve(column, kernel, "full")[width // 2 :][: len(column)] for column in features.T], 1
-    )
+    smooth = np.stack([np.convolve(column, kernel, "full")[width // 2 :][: len(column)] for column in features.T], 1)
     norm = np.linalg.norm(smooth, axis=1, keepdims=True)
     unit = smooth / np.where(norm > 1e-9, norm, 1.0)
     return unit @ (templates / np.linalg.norm(templates, axis=1, keepdims=True)).T

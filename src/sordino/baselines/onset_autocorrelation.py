@@ -23,9 +23,7 @@ MULTIPLES = (1.0, 0.7, 0.5, 0.4)
 GRID_BPM = 30.0 * 10.0 ** np.linspace(0, 1, 1200)
 
 
-def onset_envelope(
-    waveform: Float[np.ndarray, " time"], sample_rate_hz: int
-) -> Float[np.ndarray, " frame"]:
+def onset_envelope(waveform: Float[np.ndarray, " time"], sample_rate_hz: int) -> Float[np.ndarray, " frame"]:
     """How much louder the bands have become, 100 times a second; frame i is centred at i / 100 s."""
     x = torch.as_tensor(np.asarray(waveform), dtype=torch.float32)
     n_fft = 2 ** round(np.log2(WINDOW_S * sample_rate_hz))
@@ -57,9 +55,7 @@ def tempo_strength(
         return np.zeros(len(bpm))
     correlation = correlation / correlation[0] * n / np.maximum(n - np.arange(n), n / 4)
     lag = 60.0 * rate_hz / bpm
-    total = sum(
-        w * np.interp(k * lag, np.arange(n), correlation, right=0.0) for k, w in enumerate(MULTIPLES, 1)
-    )
+    total = sum(w * np.interp(k * lag, np.arange(n), correlation, right=0.0) for k, w in enumerate(MULTIPLES, 1))
     prior = np.exp(-0.5 * (np.log2(bpm / PREFERRED_BPM) / OCTAVES) ** 2)
     return np.maximum(total, 0.0) * prior
 

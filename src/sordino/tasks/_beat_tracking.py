@@ -69,9 +69,7 @@ def track_beats(
     n_frames = round(len(activation) / frame_rate_hz * GRID_HZ)
     if n_frames < 2:
         return np.zeros(0)
-    logit = np.interp(
-        np.arange(n_frames) / GRID_HZ, np.arange(len(activation)) / frame_rate_hz, to_logit(activation)
-    )
+    logit = np.interp(np.arange(n_frames) / GRID_HZ, np.arange(len(activation)) / frame_rate_hz, to_logit(activation))
     interval = np.arange(int(60 * GRID_HZ / high_bpm), int(np.ceil(60 * GRID_HZ / low_bpm)) + 1)
     end, last, pointer = _forward(logit, interval)
     beats = []
@@ -100,9 +98,7 @@ def _forward(logit: np.ndarray, interval: np.ndarray) -> tuple[int, int, np.ndar
     pointer = np.full((n, width), FIRST, dtype=np.uint8)
     best, best_end, best_last = 0.0, -1, FIRST
     columns = np.arange(width)
-    for first in range(
-        0, n, block
-    ):  # a block is the shortest interval: nothing in it depends on the rest of it
+    for first in range(0, n, block):  # a block is the shortest interval: nothing in it depends on the rest of it
         rows = np.arange(first, min(first + block, n))
         before = rows[:, None] - interval
         score = np.where(before >= 0, onward[before % reach, columns], -np.inf) + logit[rows, None]

@@ -51,9 +51,7 @@ def _split(rows: list[list[Any]]) -> tuple[np.ndarray, list[str]]:
 
 def _cut(rows: list[list[Any]], start_s: float, end_s: float) -> list[list[Any]]:
     """The rows from `start_s` to `end_s`, with N before the first and behind the last."""
-    inside = [
-        [max(a, start_s), min(b, end_s), chord] for a, b, chord in rows if min(b, end_s) > max(a, start_s)
-    ]
+    inside = [[max(a, start_s), min(b, end_s), chord] for a, b, chord in rows if min(b, end_s) > max(a, start_s)]
     first, last = (inside[0][0], inside[-1][1]) if inside else (end_s, end_s)
     before = [[start_s, first, NO_CHORD]] if first > start_s else []
     behind = [[last, end_s, NO_CHORD]] if last < end_s else []
@@ -66,9 +64,7 @@ def _accuracy(comparison: np.ndarray, durations: np.ndarray) -> float:
     return float(np.average(comparison[known], weights=durations[known])) if known.any() else float("nan")
 
 
-def _segmentation(
-    times: np.ndarray, labels: list[str], est_times: np.ndarray, est_labels: list[str]
-) -> float:
+def _segmentation(times: np.ndarray, labels: list[str], est_times: np.ndarray, est_labels: list[str]) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a single segment is no reason to warn
         merge = mir_eval.chord.merge_chord_intervals

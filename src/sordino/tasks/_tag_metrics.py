@@ -38,9 +38,7 @@ def roc_auc(
     negative = len(targets) - positive
     ranks = np.where(targets, rankdata(scores, axis=0), 0.0).sum(0)
     pairs = positive * negative
-    return np.where(
-        pairs > 0, (ranks - positive * (positive + 1) / 2) / np.where(pairs > 0, pairs, 1.0), np.nan
-    )
+    return np.where(pairs > 0, (ranks - positive * (positive + 1) / 2) / np.where(pairs > 0, pairs, 1.0), np.nan)
 
 
 def best_thresholds(

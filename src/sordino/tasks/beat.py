@@ -53,7 +53,6 @@ class Beat(Task):
     label = "beat"
     metric = "f_measure"
     segment_s = 20.0
-    n_outputs = 2
     namespace = "beat"
     examples = (
         {"beats": [0.5 * n for n in range(1, 40)], "downbeats": [0.5 * n for n in range(1, 40, 4)]},
@@ -94,6 +93,11 @@ class Beat(Task):
             raise ValueError(f"beat: the downbeat at {far[0]:.3f} s is more than 0.1 s from every beat")
         nearest = np.unique([beats[np.abs(beats - t).argmin()] for t in downbeats])
         return {"beats": beats.tolist(), "downbeats": nearest.tolist() if len(nearest) else None}
+
+    @property
+    def n_outputs(self) -> int:
+        """Beat and downbeat."""
+        return 2
 
     def encode(
         self, label: dict[str, Any], n_frames: int, frame_rate_hz: float, start_s: float = 0.0
@@ -146,7 +150,7 @@ class Beat(Task):
         """F-measure (70 ms), CMLt, AMLt of the beats and F-measure of downbeats, after 5 s and in full."""
         result = {}
         for suffix, skipped_s in (("", SKIPPED_S), ("_full", 0.0)):
-            beats = [_after(label["beats"], skipped_s) for label in (reference, estimated)]
+            beats: Any = [_after(label["beats"], skipped_s) for label in (reference, estimated)]
             downbeats = [_after(label["downbeats"], skipped_s) for label in (reference, estimated)]
             f_measure, cmlt, amlt = _beat_scores(*beats)
             result |= {f"f_measure{suffix}": f_measure, f"cmlt{suffix}": cmlt, f"amlt{suffix}": amlt}

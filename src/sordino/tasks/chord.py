@@ -94,9 +94,7 @@ class Chord(Task):
             except (TypeError, ValueError, IndexError):
                 raise ValueError(f"chord {number + 1}: {row!r} is not start, end, chord") from None
             if not 0 <= start_s <= end_s or (rows and start_s < rows[-1][1] - 0.01):
-                raise ValueError(
-                    f"chord {number + 1}: {start_s} to {end_s} s is reversed or overlaps the one before"
-                )
+                raise ValueError(f"chord {number + 1}: {start_s} to {end_s} s is reversed or overlaps the one before")
             start_s = max(start_s, rows[-1][1]) if rows else start_s
             if end_s > start_s:
                 rows.append([start_s, end_s, parse_chord(chord)])
@@ -159,9 +157,7 @@ class Chord(Task):
         for name in means.keys() - {"duration_s"}:
             value = np.array([row[name] for row in rows])
             known = np.isfinite(value)
-            result[name] = (
-                float(np.average(value[known], weights=weight[known])) if known.any() else float("nan")
-            )
+            result[name] = float(np.average(value[known], weights=weight[known])) if known.any() else float("nan")
         return {
             **{name: result[name] for name in means if name in result},
             f"{self.metric}_mean": means[self.metric],
@@ -169,10 +165,7 @@ class Chord(Task):
 
     def observations(self, prediction: Prediction, duration_s: float) -> list[Observation]:
         """A row for each chord."""
-        return [
-            Observation(start, end - start, chord, prediction.confidence)
-            for start, end, chord in prediction.value
-        ]
+        return [Observation(start, end - start, chord, prediction.confidence) for start, end, chord in prediction.value]
 
     def transpose(self, label: list[list[Any]], semitones: int) -> list[list[Any]]:
         """Every root so many semitones higher (a bass is an interval above its root)."""

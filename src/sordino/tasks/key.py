@@ -70,7 +70,6 @@ class Key(Task):
     label = "key"
     metric = "weighted_score"
     segment_s = 30.0
-    n_outputs = len(KEYS)
     namespace = "key_mode"
     examples = ("A minor", "Db", "f#m", "E-flat major", "H-Dur", "8B", "none")
 
@@ -89,6 +88,11 @@ class Key(Task):
         if key is None:
             raise ValueError(f'key "{text}" is not a key; use C..B with # or b, and major or minor, or none')
         return key
+
+    @property
+    def n_outputs(self) -> int:
+        """24 keys and none."""
+        return len(KEYS)
 
     def encode(
         self, label: str, n_frames: int = 1, frame_rate_hz: float = 1.0, start_s: float = 0.0

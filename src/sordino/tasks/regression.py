@@ -107,17 +107,13 @@ class Regression(Task):
         """The numbers in the label's unit."""
         return Prediction(self._label(np.asarray(probabilities, dtype=float) * self.deviation + self.mean))
 
-    def score(
-        self, reference: float | dict[str, float], estimated: float | dict[str, float]
-    ) -> dict[str, float]:
+    def score(self, reference: float | dict[str, float], estimated: float | dict[str, float]) -> dict[str, float]:
         """Absolute errors: the mean, and each name's own where there are several."""
         error = np.abs(self._row(reference) - self._row(estimated))
         several = {f"mae_{name}": float(e) for name, e in zip(self.names, error, strict=True)}
         return {"mae": float(error.mean()), **(several if len(self.names) > 1 else {})}
 
-    def evaluate(
-        self, references: Sequence[float | dict[str, float]], predictions: Sequence[Prediction]
-    ) -> Evaluation:
+    def evaluate(self, references: Sequence[float | dict[str, float]], predictions: Sequence[Prediction]) -> Evaluation:
         """R2 and MAE, the means over names; R2 of each name where there are several."""
         result = super().evaluate(references, predictions)
         if not result.per_track:
@@ -151,9 +147,7 @@ class Regression(Task):
         values = label if isinstance(label, Mapping) else {SINGLE: label}
         missing = [name for name in self.names if name not in values]
         if missing:
-            raise ValueError(
-                f"{self.label}: {missing[0]} is missing in {label!r}; expected {', '.join(self.names)}"
-            )
+            raise ValueError(f"{self.label}: {missing[0]} is missing in {label!r}; expected {', '.join(self.names)}")
         return np.array([values[name] for name in self.names], dtype=float)
 
     def _label(self, row: np.ndarray) -> float | dict[str, float]:

@@ -80,18 +80,14 @@ class Tagging(Task):
         if not self.tags:
             raise ValueError(f"{self.label}: no track of the training split has a tag")
         share = [(len(labels) - counts[tag]) / max(counts[tag], 1) for tag in self.tags]
-        self.weights = (
-            [float(np.clip(value, 1 / MAX_WEIGHT, MAX_WEIGHT)) for value in share] if self.balance else []
-        )
+        self.weights = [float(np.clip(value, 1 / MAX_WEIGHT, MAX_WEIGHT)) for value in share] if self.balance else []
         self.frequencies = [counts[tag] / max(len(labels), 1) for tag in self.tags]
 
     @property
     def n_outputs(self) -> int:
         """One output per tag."""
         if not self.tags:
-            raise ValueError(
-                "tagging has no tags yet: give tags = [...] or call fit with the training labels"
-            )
+            raise ValueError("tagging has no tags yet: give tags = [...] or call fit with the training labels")
         return len(self.tags)
 
     def encode(
@@ -150,13 +146,9 @@ class Tagging(Task):
         f1 = np.where(present, both / np.where(present, targets.sum(0) + hard.sum(0), 1), np.nan)
         tables = {"map": average_precision(targets, scores), "roc_auc": roc_auc(targets, scores), "f1": f1}
         undefined = [tag for tag, value in zip(self.tags, tables["map"], strict=True) if np.isnan(value)]
-        notes = [
-            f"undefined without a positive or a negative track, left out of the means: {', '.join(undefined)}"
-        ]
+        notes = [f"undefined without a positive or a negative track, left out of the means: {', '.join(undefined)}"]
         by_tag = {name: dict(zip(self.tags, values.tolist(), strict=True)) for name, values in tables.items()}
-        means = {
-            name: float(np.nanmean(v)) if np.isfinite(v).any() else float("nan") for name, v in tables.items()
-        }
+        means = {name: float(np.nanmean(v)) if np.isfinite(v).any() else float("nan") for name, v in tables.items()}
         return Evaluation(means, rows, notes if undefined else [], {"by_tag": by_tag})
 
     def config(self) -> dict[str, Any]:

@@ -54,7 +54,6 @@ class Tempo(Task):
     label = "tempo"
     metric = "accuracy1"
     segment_s = 30.0
-    n_outputs = N_CLASSES
     namespace = "tempo"
     examples = (120, "97.5 bpm", {"bpm": 203.31}, 61.8)
 
@@ -82,9 +81,7 @@ class Tempo(Task):
         if len(values) in (2, 3) and values[1] == 0 and values[0] > 0:
             values = values[:1]
         if len(values) not in (1, 2, 3) or not all(0 < v < 10_000 for v in values[:2]):
-            raise ValueError(
-                f"tempo {given!r} is not a tempo; use BPM above 0, or two and the salience of the first"
-            )
+            raise ValueError(f"tempo {given!r} is not a tempo; use BPM above 0, or two and the salience of the first")
         if len(values) == 1:
             return values[0]
         first, second, salience = *values[:2], (values[2] if len(values) == 3 else 0.5)
@@ -93,6 +90,11 @@ class Tempo(Task):
         if first > second:
             first, second, salience = second, first, 1 - salience
         return {"bpm": first if salience >= 0.5 else second, "tempi": [first, second], "salience": salience}
+
+    @property
+    def n_outputs(self) -> int:
+        """One class per BPM."""
+        return N_CLASSES
 
     def encode(
         self,
@@ -129,7 +131,7 @@ class Tempo(Task):
         if not np.any(rest > 0):
             return Prediction(bpm, confidence)
         other, weak = _peak(rest)
-        both = self.parse((bpm, other, strength / (strength + weak)))
+        both: Any = self.parse((bpm, other, strength / (strength + weak)))
         return Prediction(bpm, confidence, {"tempi": both["tempi"], "salience": both["salience"]})
 
     def score(self, reference: float | dict[str, Any], estimated: float | dict[str, Any]) -> dict[str, float]:
@@ -167,7 +169,7 @@ class Tempo(Task):
             Observation(0.0, duration_s, slow, salience),
             Observation(0.0, duration_s, fast, 1 - salience),
         ]
-        return sorted(rows, key=lambda row: -row.confidence)
+        return rows if salience >= 0.5 else rows[::-1]
 
     def stretch(self, label: float | dict[str, Any], rate: float) -> float | dict[str, Any]:
         """Every tempo times `rate`."""

@@ -41,10 +41,7 @@ def test_the_tracker_bridges_silent_beats_where_peaks_do_not():
     scores = {}
     for decoder in ("dp", "peaks"):
         task = make_task("beat", decoder=decoder)
-        found = [
-            task.score(label, task.decode(noisy(task, label, 25.0, seed, 0.2), 25.0).value)
-            for seed in range(5)
-        ]
+        found = [task.score(label, task.decode(noisy(task, label, 25.0, seed, 0.2), 25.0).value) for seed in range(5)]
         scores[decoder] = {name: np.mean([row[name] for row in found]) for name in found[0]}
     assert scores["dp"]["cmlt"] > 0.97 and scores["dp"]["downbeat_f_measure"] > 0.9
     assert scores["peaks"]["cmlt"] < 0.8
@@ -110,11 +107,7 @@ def test_peaks_keep_their_distance():
     activation[[10, 11, 30, 31, 32]] = 0.9
     activation[20] = 0.4
     times = pick_peaks(activation, 100.0, threshold=0.5, apart_s=0.07)
-    assert (
-        len(times) == 2
-        and times[0] == pytest.approx(0.105, abs=0.006)
-        and times[1] == pytest.approx(0.31, abs=0.02)
-    )
+    assert len(times) == 2 and times[0] == pytest.approx(0.105, abs=0.006) and times[1] == pytest.approx(0.31, abs=0.02)
 
 
 def test_a_crop_is_encoded_as_part_of_the_whole():

@@ -96,11 +96,7 @@ def test_frames_without_a_chord_are_left_out_of_the_loss():
     assert target.sum() == 25
     logits = torch.randn(1, 100, 25, requires_grad=True)
     task.loss(logits, target).backward()
-    assert (
-        (logits.grad[0, :25] == 0).all()
-        and (logits.grad[0, 25:50] != 0).any()
-        and (logits.grad[0, 50:] == 0).all()
-    )
+    assert (logits.grad[0, :25] == 0).all() and (logits.grad[0, 25:50] != 0).any() and (logits.grad[0, 50:] == 0).all()
     assert task.loss(logits, 0 * target) == 0
 
 
@@ -145,9 +141,7 @@ def test_long_tracks_weigh_more():
     task = make_task("chord")
     short, long = task.parse([[0, 10, "C"]]), task.parse([[0, 30, "D"]])
     result = task.evaluate([short, long], [Prediction(short), Prediction(short)])
-    assert result.metrics["majmin"] == pytest.approx(0.25) and result.metrics["majmin_mean"] == pytest.approx(
-        0.5
-    )
+    assert result.metrics["majmin"] == pytest.approx(0.25) and result.metrics["majmin_mean"] == pytest.approx(0.5)
 
 
 def test_labels_that_overlap_or_run_backwards_are_refused():

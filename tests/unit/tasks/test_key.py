@@ -35,9 +35,7 @@ def test_usual_spellings(key):
     assert [make_task("key").parse(text) for text in SPELLINGS[key]] == [key] * len(SPELLINGS[key])
 
 
-@pytest.mark.parametrize(
-    "text", ["H major", "A minor / C major", "13A", "0B", "major", "C#x minor", "X major", "7"]
-)
+@pytest.mark.parametrize("text", ["H major", "A minor / C major", "13A", "0B", "major", "C#x minor", "X major", "7"])
 def test_what_is_no_key(text):
     with pytest.raises(ValueError, match="is not a key; use"):
         make_task("key").parse(text)

@@ -60,9 +60,7 @@ def test_classes_and_their_confusion():
         _ = task.n_outputs
     task.fit(["rock", "jazz", "rock"])
     assert task.classes == ["jazz", "rock"] and task.plain_baseline(np.zeros(1), 8000) == "rock"
-    result = task.evaluate(
-        ["rock", "rock", "jazz", "folk"], [Prediction(x) for x in ("rock", "jazz", "jazz", "rock")]
-    )
+    result = task.evaluate(["rock", "rock", "jazz", "folk"], [Prediction(x) for x in ("rock", "jazz", "jazz", "rock")])
     assert result.metrics["accuracy"] == 0.5
     assert result.tables["confusion"] == {
         "classes": ["folk", "jazz", "rock"],

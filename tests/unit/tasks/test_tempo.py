@@ -45,9 +45,7 @@ def test_tempi_beyond_the_range_are_folded_and_never_crash():
 def test_accuracies_by_hand(reference, estimated, accuracy1, accuracy2, kind):
     scores = make_task("tempo").score(reference, estimated)
     assert (scores["accuracy1"], scores["accuracy2"]) == (accuracy1, accuracy2)
-    assert [name for name in ("double", "triple", "half", "third", "other") if scores[name]] == (
-        [kind] if kind else []
-    )
+    assert [name for name in ("double", "triple", "half", "third", "other") if scores[name]] == ([kind] if kind else [])
 
 
 def test_usual_forms_of_a_label():
@@ -61,9 +59,7 @@ def test_usual_forms_of_a_label():
     assert swapped["tempi"] == [60, 120] and swapped["salience"] == 0.7
 
 
-@pytest.mark.parametrize(
-    "raw", ["fast", 0, -3, None, float("nan"), (60, 120, 1.5), "60/120 x", [], {"tempo": 3}]
-)
+@pytest.mark.parametrize("raw", ["fast", 0, -3, None, float("nan"), (60, 120, 1.5), "60/120 x", [], {"tempo": 3}])
 def test_what_is_no_tempo(raw):
     with pytest.raises(ValueError, match="tempo"):
         make_task("tempo").parse(raw)
