@@ -46,8 +46,8 @@ def room(x, rng):
     n = round(1.2 * decay_s * CLIP_RATE_HZ)
     time_s = np.arange(n) / CLIP_RATE_HZ
     tail = rng.standard_normal(n) * np.exp(-6.9 * time_s / decay_s)
-    b, a = signal.butter(1, rng.uniform(1500, 7000), fs=CLIP_RATE_HZ)
-    tail = signal.lfilter(b, a, tail)
+    darker = signal.butter(1, rng.uniform(1500, 7000), fs=CLIP_RATE_HZ, output="sos")
+    tail = np.asarray(signal.sosfilt(darker, tail))
     tail[: round(rng.uniform(0.002, 0.02) * CLIP_RATE_HZ)] = 0
     wet = signal.fftconvolve(x, tail / np.sqrt((tail**2).sum()))[: len(x)]
     return x + wet * 10 ** (wet_db / 20)
