@@ -106,3 +106,27 @@ def test_every_verb_ends_its_help_in_an_example():
     for verb in group.list_commands(click.Context(group)):
         told = call(verb, "--help").stdout
         assert "Example" in told and f"sordino {verb}" in told, verb
+
+
+def test_own_data_are_looked_through_before_training(triads, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(triads.parent, tmp_path / "mine")
+    whole = (folder / "clip 0.wav").read_bytes()
+    (folder / "clip 0.wav").write_bytes(whole[: len(whole) // 2])
+    told = call("train", folder / "labels.csv", "-t", "key", "-m", "probe", "--out", tmp_path, *SETTINGS, *BACKBONE)
+    assert told.exit_code == 0, told.output
+    assert "clip 0" in told.stderr and "cut off" in told.stderr and "24 tracks" not in told.stderr
+
+
+def test_a_folder_for_each_class_needs_no_more_than_its_name(triads, tmp_path):
+    import shutil
+
+    for number in range(24):
+        place = tmp_path / "mine" / ["low", "high"][number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(triads.parent / f"clip {number}.wav", place / f"{number}.wav")
+    words = ["-t", "classification", "-m", "probe", "--out", tmp_path, *SETTINGS, *BACKBONE]
+    told = call("train", tmp_path / "mine", *words)
+    assert told.exit_code == 0, told.output
+    assert "classification: accuracy" in told.stdout or "classification: " in told.stdout

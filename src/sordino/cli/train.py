@@ -18,6 +18,7 @@ import click
 def command(data, settings, task, method, backbone, root, config_path, out, as_json):
     """Train an adapter on DATA (a named dataset, a folder, a table) and test it.
 
+    Your own data are looked through first, as `sordino prepare` does; files that cannot be decoded are left out.
     Stopped or killed, the same command goes on where it was; finished, it only prints the result.
 
     Example: sordino train demo --task key --method lora training.steps=200
@@ -36,7 +37,9 @@ def command(data, settings, task, method, backbone, root, config_path, out, as_j
     for name, value in plain.items():
         click.echo(f"  {name} = {json.dumps(value)}", err=True)
     with bars() as advance:
-        run = train(config, out, advance)
+        done = (run_folder(config, out) / "result.json").exists()
+        dataset = None if done else looked_through(config, advance)
+        run = train(config, out, advance, dataset)
     if as_json:
         click.echo(json.dumps(run.result))
         return
@@ -47,3 +50,32 @@ def command(data, settings, task, method, backbone, root, config_path, out, as_j
         for note in row["notes"]:
             click.echo(f"  {note}")
     click.echo(f"adapter: {run.adapter}")
+
+
+def looked_through(config, advance):
+    """The user's own data without what cannot be decoded, the report on stderr; None for a named dataset."""
+    import os
+    from functools import partial
+
+    from sordino.cli.prepare import report
+    from sordino.config import specs
+    from sordino.datasets import load_dataset
+    from sordino.datasets._prepare import prepare
+    from sordino.training.splits import choose_tasks
+
+    dataset = load_dataset(config.data, config.root)
+    if dataset.name != "folder":
+        return dataset
+    tasks = choose_tasks(specs(config.task, "task"), dataset.tracks())
+    try:
+        found = prepare(dataset, tasks, os.cpu_count() or 1, None, partial(advance, "read"))
+    except OSError as error:
+        click.echo(f"not looked through: {error}", err=True)
+        return dataset
+    click.echo("\n".join(f"  {line}" for line in report(found, dataset)), err=True)
+    if found.bad_labels:
+        raise ValueError(found.bad_labels[0])
+    if found.torn:
+        first, second, how, _ = found.torn[0]
+        raise ValueError(f"{first} and {second} are one recording ({how}) in two splits; give both one group")
+    return load_dataset(found.manifest)

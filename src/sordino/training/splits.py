@@ -21,18 +21,34 @@ def make_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list
     """The tasks of a config, fitted to the labels of the train split.
 
     Raises:
-        ValueError: no track carries a label for a task.
+        ValueError: no track carries a label for a task, or a group stands in two splits.
     """
     check_splits(tracks)
-    tasks = [make_task(**spec) for spec in named]
+    tasks = choose_tasks(named, tracks)
     for task in tasks:
         labels = [parse_label(task, track) for track in tracks if track.split == "train"]
         labels = [label for label in labels if label is not None]
         if not labels:
-            known = sorted({name for track in tracks for name, value in track.labels.items() if value is not None})
+            known = ", ".join(label_names(tracks))
             raise ValueError(f'no track of the train split has a label "{task.label}" (task {task.name}); known: {known}')
         task.fit(labels)
     return tasks
+
+
+def choose_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list[Task]:
+    """The tasks of a config; one that may read any label reads the only one there is, unless the config names one."""
+    tasks = []
+    for spec in named:
+        task, known = make_task(**spec), label_names(tracks)
+        if "label" not in spec and task.label not in known and len(known) == 1 and "label" in task.config():
+            task = make_task(**spec, label=known[0])
+        tasks.append(task)
+    return tasks
+
+
+def label_names(tracks: Sequence[Track]) -> list[str]:
+    """Names of the labels that any track carries."""
+    return sorted({name for track in tracks for name, value in track.labels.items() if value is not None})
 
 
 def cut_splits(

@@ -92,7 +92,7 @@ def test_two_methods_on_one_model_work_together(mini, frames):
             both = mini.encode(frames)[-1]
     with prefix.active():
         other = mini.encode(frames)[-1]
-    assert len({float(x.detach().sum()) for x in (one, both, other)}) == 3
+    assert not torch.equal(one, both) and not torch.equal(both, other) and not torch.equal(one, other)
     both.sum().backward()
     assert all(p.grad is not None for p in [*lora.parameters(), *prefix.parameters()])
 
