@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from sordino.backbones._mini_frontend import N_FEATURES, VIEWS, MiniFrontend, lag_bpms
 from sordino.backbones.mini import Mini
+from sordino.pretrain.batches import change_tempo, transpose
 from sordino.pretrain.labels import (
     beat_targets,
     chord_class,
@@ -91,6 +92,24 @@ def test_targets_of_labels():
     assert beats[:, 1].sum() == 2
     for bpm in (50.0, 121.3, 210.0):
         assert float(lag_bpms()[tempo_distribution(bpm).argmax()]) == pytest.approx(bpm, rel=0.02)
+
+
+def test_transposing_a_crop_moves_pitches_keys_and_chords_together():
+    features = np.zeros((2, N_FEATURES), dtype=np.float32)
+    features[:, VIEWS["pitch"].start + 30] = 1  # ten semitones above the lowest
+    classes = np.array([0, 11, 12, 23, 24, -1])
+    targets = (np.zeros((2, 2)), classes, np.array(14), tempo_distribution(100.0), np.zeros(12))
+    moved, (_, chord, key, _, _) = transpose(features, targets, 1)
+    assert np.flatnonzero(moved[0]).tolist() == [VIEWS["pitch"].start + 33]
+    assert (chord.tolist(), int(key)) == ([1, 0, 13, 12, 24, -1], 15)
+
+
+def test_a_change_of_tempo_moves_tempogram_and_tempo_together():
+    features = np.zeros((1, N_FEATURES), dtype=np.float32)
+    features[0, VIEWS["tempogram"].start + 50] = 1
+    targets = (np.zeros((1, 2)), np.zeros(1), np.array(0), np.eye(96, dtype=np.float32)[50], np.zeros(12))
+    moved, (_, _, _, tempo, _) = change_tempo(features, targets, -4)
+    assert (np.flatnonzero(moved[0]).tolist(), int(tempo.argmax())) == ([VIEWS["tempogram"].start + 46], 46)
 
 
 def test_a_bad_label_is_named_with_its_line(tmp_path):
@@ -191,7 +210,7 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(store, labelled, tmp_path
     assert whole.fingerprint() == parts.fingerprint()
     rows = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4]
-    assert {"tokens", "key", "instruments", "validation_tokens", "perplexity_mel"} <= set(rows[0])
+    assert {"mel_tokens", "key", "instruments", "validation_pitch_tokens", "perplexity_mel"} <= set(rows[0])
 
 
 def test_another_configuration_cannot_go_on(store, tmp_path):

@@ -43,7 +43,7 @@ def command(folder: Path, out: Path, store: Path | None, rendered: Path | None, 
 
     Each track is decoded once, into a store. Training can be stopped at any time; the same command goes on
     where it was. OUT/mini.safetensors is the network as far as it has come, OUT/log.jsonl says how well it
-    does on albums that it is not trained on: `tokens` below 1 is better than knowing how common each token
+    does on albums that it is not trained on: `mel_tokens` below 1 is better than knowing how common each token
     is.
     """
     from sordino.pretrain.loop import PretrainConfig, pretrain, usual_precision

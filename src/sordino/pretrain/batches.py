@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sordino.backbones._mini_frontend import MEL_STACK, N_MELS, VIEWS
+from sordino.backbones._mini_frontend import BINS_PER_SEMITONE, MEL_STACK, N_MELS, VIEWS
 from sordino.pretrain.labels import Targets, crop_targets, read_labels
 from sordino.pretrain.masking import span_mask
 from sordino.pretrain.objectives import Crops
 from sordino.pretrain.store import Store
+
+LabelTargets = tuple[np.ndarray, ...]  # beat, chord, key, tempo, instruments
 
 
 class CropSampler:
@@ -30,7 +32,8 @@ class CropSampler:
         labels_file: their `labels.jsonl`.
         labelled_share: how much of a batch is rendered music.
         labelled_hidden_share: how much of a labelled crop is hidden.
-        augment: play mel frames louder, softer and through a random equaliser.
+        augment: play mel frames louder, softer and through a random equaliser; transpose rendered crops and
+            change their tempo.
         seed: of everything drawn.
     """
 
@@ -79,19 +82,54 @@ class CropSampler:
         room = max(1, self.music.items[number].n_frames - self.n_frames)
         return self.music.crop(number, int(rng.integers(room)), self.n_frames)
 
-    def _labelled_crop(self, rng: np.random.Generator) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    def _labelled_crop(self, rng: np.random.Generator) -> tuple[np.ndarray, LabelTargets]:
         assert self.rendered is not None
         number = int(rng.integers(len(self.rendered.items)))
         item = self.rendered.items[number]
         start = int(rng.integers(max(1, item.n_frames - self.n_frames + 1)))
         targets = crop_targets(self.labels[item.source], start, self.n_frames)
-        return self.rendered.crop(number, start, self.n_frames), targets
+        features = self.rendered.crop(number, start, self.n_frames)
+        if self.augment:
+            features, targets = transpose(features, targets, int(rng.integers(-5, 7)))
+            features, targets = change_tempo(features, targets, int(rng.integers(-6, 7)))
+        return features, targets
 
-    def _collate(self, targets: list[tuple[np.ndarray, ...]]) -> Targets | None:
+    def _collate(self, targets: list[LabelTargets]) -> Targets | None:
         if not targets:
             return None
         rows = torch.arange(self.n_unlabelled, self.n_unlabelled + len(targets))
         return Targets(rows, *(torch.from_numpy(np.stack(column)) for column in zip(*targets, strict=True)))
+
+
+def transpose(features: np.ndarray, targets: LabelTargets, semitones: int) -> tuple[np.ndarray, LabelTargets]:
+    """Move the pitch view, key and chords; the mel view stays, so that the network looks for pitch where it is."""
+    beat, chord, key, tempo, instruments = targets
+    view = VIEWS["pitch"]
+    moved = features.copy()
+    moved[:, view] = shift(features[:, view], semitones * BINS_PER_SEMITONE)
+    return moved, (beat, move_class(chord, semitones), move_class(key, semitones), tempo, instruments)
+
+
+def change_tempo(features: np.ndarray, targets: LabelTargets, lags: int) -> tuple[np.ndarray, LabelTargets]:
+    """Move the tempogram and the tempo by some of its lags, 2.4 % each; beats stay where the mel view has them."""
+    beat, chord, key, tempo, instruments = targets
+    view = VIEWS["tempogram"]
+    moved = features.copy()
+    moved[:, view] = shift(features[:, view], lags)
+    return moved, (beat, chord, key, shift(tempo, lags), instruments)
+
+
+def shift(x: np.ndarray, by: int) -> np.ndarray:
+    """Move the last axis `by` places up; zeros come in."""
+    moved = np.roll(x, by, axis=-1)
+    moved[..., slice(0, by) if by >= 0 else slice(by, None)] = 0
+    return moved
+
+
+def move_class(classes: np.ndarray, semitones: int) -> np.ndarray:
+    """Transpose classes 0 to 11 and 12 to 23; others (unknown, no chord) stay."""
+    moved = classes // 12 * 12 + (classes + semitones) % 12
+    return np.where((classes >= 0) & (classes < 24), moved, classes)
 
 
 def recolour(features: Tensor, generator: torch.Generator) -> Tensor:

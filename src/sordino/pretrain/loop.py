@@ -42,6 +42,7 @@ class PretrainConfig:
         weight_decay: of AdamW, on matrices.
         labelled_share: part of each batch that is rendered music with labels.
         hidden_share: how much of an unlabelled crop is hidden.
+        dropout: in the backbone, while it is pretrained.
         start_from: weights to begin with, a file as a run writes it or `builtin`; empty for random ones.
         skip: questions left out, names of `objectives.WEIGHTS` (for ablations).
         seed: of everything.
@@ -60,6 +61,7 @@ class PretrainConfig:
     weight_decay: float = 0.01
     labelled_share: float = 0.5
     hidden_share: float = 0.5
+    dropout: float = 0.1
     start_from: str = ""
     skip: tuple[str, ...] = ()
     seed: int = 0
@@ -180,6 +182,9 @@ def _build(config: PretrainConfig, music: Store) -> Objectives:
         backbone = Mini(config.n_layers, config.dim, config.n_heads)
         backbone.feature_mean.copy_(mean)
         backbone.feature_std.copy_(std)
+    for module in backbone.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = config.dropout
     return Objectives(backbone, statistics_mean, whitener, skip=config.skip)
 
 

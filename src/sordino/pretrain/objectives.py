@@ -31,8 +31,9 @@ from sordino.pretrain.masking import hide
 from sordino.pretrain.quantiser import RandomQuantiser
 
 N_TIMBRE_COMPONENTS = 64
+TOKEN_VIEWS = ("mel", "pitch")
 WEIGHTS = {
-    "tokens": 1.0, "chroma": 1.0, "timbre": 1.0, "harmony": 1.0, "pulse": 1.0,
+    "mel_tokens": 0.5, "pitch_tokens": 0.5, "chroma": 1.0, "timbre": 1.0, "harmony": 1.0, "pulse": 1.0,
     "beat": 2.0, "chord": 0.5, "key": 0.5, "tempo": 0.5, "instruments": 2.0,
 }  # fmt: skip
 
@@ -89,15 +90,12 @@ class Objectives(nn.Module):
         self.backbone = backbone
         self.register_buffer("statistics_mean", statistics_mean)
         self.register_buffer("statistics_whitener", statistics_whitener)
-        widths = {view: VIEWS[view].stop - VIEWS[view].start for view in ("mel", "pitch", "tempogram")}
+        widths = {view: VIEWS[view].stop - VIEWS[view].start for view in VIEWS}
         self.quantisers = nn.ModuleDict(
-            {
-                view: RandomQuantiser(widths[view], n_codebooks, n_codes, seed)
-                for seed, view in enumerate(("mel", "pitch"))
-            }
+            {view: RandomQuantiser(widths[view], n_codebooks, n_codes, seed) for seed, view in enumerate(TOKEN_VIEWS)}
         )
         outputs = {
-            "tokens": 2 * n_codebooks * n_codes,
+            **{f"{view}_tokens": n_codebooks * n_codes for view in TOKEN_VIEWS},
             "chroma": 12,
             "timbre": statistics_whitener.shape[1],
             "harmony": 12,
@@ -141,22 +139,20 @@ class Objectives(nn.Module):
         if crops.hidden.any():
             seen = frames[crops.hidden]
             losses["chroma"] = 12 * F.mse_loss(self.heads["chroma"](seen).float(), chroma[crops.hidden])
-            losses["tokens"] = self._token_loss(seen, normed, crops.hidden)
+            for view in TOKEN_VIEWS:
+                losses[f"{view}_tokens"] = self._token_loss(view, seen, normed, crops.hidden)
         return losses
 
-    def _token_loss(self, seen: Tensor, normed: Tensor, hidden: Tensor) -> Float[Tensor, ""]:
+    def _token_loss(self, view: str, seen: Tensor, normed: Tensor, hidden: Tensor) -> Float[Tensor, ""]:
         """Mean cross-entropy, each codebook's divided by its unigram entropy: 1 is what counting gives."""
-        tokens, entropies = [], []
-        for view, quantiser in self.quantisers.items():
-            codes = quantiser(normed[..., VIEWS[view]])
-            if self.training:
-                quantiser.count(codes)
-            tokens.append(codes[:, hidden])
-            entropies.append(quantiser.entropy())
-        target = torch.cat(tokens)
-        logits = self.heads["tokens"](seen).float().unflatten(-1, (len(target), -1))
+        quantiser = self.quantisers[view]
+        tokens = quantiser(normed[..., VIEWS[view]])
+        if self.training:
+            quantiser.count(tokens)
+        target = tokens[:, hidden]
+        logits = self.heads[f"{view}_tokens"](seen).float().unflatten(-1, (len(target), -1))
         each = F.cross_entropy(logits.permute(0, 2, 1), target.T, reduction="none").mean(0)
-        return (each / torch.cat(entropies)).mean()
+        return (each / quantiser.entropy()).mean()
 
     def _timbre(self, features: Tensor) -> Float[Tensor, "batch component"]:
         return (mel_statistics(features) - self.statistics_mean) @ self.statistics_whitener

@@ -27,9 +27,10 @@ def report_training(steps: int) -> Iterator[Callable[[dict[str, Any]], None]]:
 
         def report(row: dict[str, Any]) -> None:
             move(int(row["step"]), steps)
-            tokens = f"{row['tokens']:.3f} of the unigram entropy" if "tokens" in row else "not asked"
+            asked = {name: row[name] for name in ("mel_tokens", "pitch_tokens") if name in row}
+            tokens = ", ".join(f"{name} {loss:.3f}" for name, loss in asked.items()) or "no tokens"
             console.print(
-                f"step {row['step']:.0f}  loss {row['loss']:.3f}  tokens {tokens}  perplexity of the codes "
+                f"step {row['step']:.0f}  loss {row['loss']:.3f}  {tokens} of the unigram entropy  perplexity "
                 f"{row['perplexity_mel']:.0f} mel, {row['perplexity_pitch']:.0f} pitch  "
                 f"{row['times_real_time']:.0f}x real time",
                 highlight=False,
