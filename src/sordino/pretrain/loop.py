@@ -115,6 +115,7 @@ def pretrain(
         for group in optimiser.param_groups:
             group["lr"] = config.lr * schedule(step, config.steps, config.warmup_steps)
         crops, generator = samplers["train"].draw(step * fabric.world_size + fabric.global_rank)
+        torch.manual_seed(generator.initial_seed())  # dropout, too, depends on nothing but seed and step
         losses = module(crops.to(fabric.device), generator)
         losses = {"loss": objectives.total(losses), **losses}
         fabric.backward(losses["loss"])
