@@ -68,6 +68,9 @@ def test_the_table_shows_ratios_to_finetuning_and_spread(tmp_path):
     assert body[1][6:] == ("0.50 x", "0.25 x")
     assert body[0][3:] == ("–", "–", "–", "–", "–")
     assert "backbone weights: w" in markdown(ROWS) and "100 test tracks" in markdown(ROWS)
+    kept = [*ROWS, Row("adapter", "key", "weighted_score", [0.7], (0.6, 0.8), 100, "w", 1, kept_start=True)]
+    assert cells(kept)[-1][0] == "adapter †" and markdown(kept).rstrip().endswith("validation tracks")
+    assert "†" not in markdown(ROWS)
     assert picture(ROWS, tmp_path / "t.png").stat().st_size > 5000
 
 

@@ -42,6 +42,7 @@ class Row:
         step_s: median seconds per training step.
         peak_memory_bytes: of a training step.
         metrics: all metrics, means over seeds.
+        kept_start: no step of any seed was better on the validation tracks than what it began with.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Row:
     step_s: float | None = None
     peak_memory_bytes: float | None = None
     metrics: Mapping[str, float] | None = None
+    kept_start: bool = False
 
     @property
     def score(self) -> float:
@@ -145,4 +147,5 @@ def _row(label: str, task: str, results: list[dict[str, Any]]) -> Row:
         scored[0]["n_tracks"], first["weights"], first["parameters"]["method"], first["parameters"]["share"],
         float(np.median([r["step_s"] for r in results])), float(np.mean([r["peak_memory_bytes"] for r in results])),
         {name: float(np.mean([row["metrics"][name] for row in scored])) for name in scored[0]["metrics"]},
+        all(result["best_step"] == 0 for result in results),
     )  # fmt: skip

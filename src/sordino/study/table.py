@@ -19,7 +19,7 @@ def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     full = next((row for row in rows if row.name.startswith("finetune") and row.step_s), None)
     return [
         (
-            row.name,
+            row.name + (" †" if row.kept_start else ""),
             f"{row.score:.3f}" + (f" ± {_deviation(row.scores):.3f}" if len(row.scores) > 1 else ""),
             f"{row.interval[0]:.3f} – {row.interval[1]:.3f}",
             "–" if row.parameters is None else f"{row.parameters:,}",
@@ -38,7 +38,16 @@ def caption(rows: Sequence[Row]) -> str:
     weights = sorted({row.weights for row in rows if row.weights})
     n_seeds = max(len(row.scores) for row in rows)
     seeds = f", mean ± standard deviation of {n_seeds} seeds" if n_seeds > 1 else ""
-    return f"{first.task}: {first.metric} on {first.n_tracks} test tracks{seeds}; backbone weights: {'; '.join(weights)}"
+    return (
+        f"{first.task}: {first.metric} on {first.n_tracks} test tracks{seeds}; "
+        f"backbone weights: {'; '.join(weights)}"
+    )
+
+
+def legend(rows: Sequence[Row]) -> str:
+    """What the marks in the table mean; empty where it has none."""
+    kept = any(row.kept_start for row in rows)
+    return "† kept the probe's head it began with: no later step was better on the validation tracks" if kept else ""
 
 
 def by_task(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -52,6 +61,7 @@ def markdown(rows: Sequence[Row]) -> str:
     for own in by_task(rows).values():
         lines = [f"**{caption(own)}**", "", "| " + " | ".join(HEADER) + " |", "|---" + "|---:" * (len(HEADER) - 1) + "|"]
         lines += ["| " + " | ".join(row) + " |" for row in cells(own)]
+        lines += ["", legend(own)] if legend(own) else []
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
@@ -63,7 +73,7 @@ def print_table(rows: Sequence[Row]) -> None:
 
     console = Console(width=None if Console().is_terminal else 140)
     for own in by_task(rows).values():
-        table = Table(title=caption(own), title_justify="left")
+        table = Table(title=caption(own), title_justify="left", caption=legend(own) or None, caption_justify="left")
         for number, title in enumerate(HEADER):
             table.add_column(title, justify="left" if number == 0 else "right")
         for row in cells(own):
@@ -96,7 +106,7 @@ def picture(rows: Sequence[Row], path: str | Path) -> Path:
             axis.plot(row.score, place, "o", color=color, markersize=7)
             told = f"{row.score:.3f}" + (f"   {row.share:.2%} trained" if trained else "")
             axis.text(1.02, place, told, va="center", fontsize=9, transform=axis.get_yaxis_transform())
-        axis.set_yticks(range(len(own)), [row.name for row in reversed(own)], fontsize=9)
+        axis.set_yticks(range(len(own)), [row[0] for row in reversed(cells(own))], fontsize=9)
         axis.set_ylim(-0.7, len(own) - 0.3)
         axis.set_xlim(*_limits(own))
         axis.set_title(f"{own[0].task}: {own[0].metric.replace('_', ' ')} (95 % interval, {own[0].n_tracks} test tracks)",
@@ -105,7 +115,9 @@ def picture(rows: Sequence[Row], path: str | Path) -> Path:
         axis.set_axisbelow(True)
         for side in ("top", "right", "left"):
             axis.spines[side].set_visible(False)
-    figure.savefig(path, dpi=160)
+    if legend(rows):
+        figure.text(0.01, -0.005, legend(rows), fontsize=8, va="top")
+    figure.savefig(path, dpi=160, bbox_inches="tight")
     plt.close(figure)
     return Path(path)
 
