@@ -16,7 +16,19 @@ from sordino.study.catalogue import catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "sordino"
-FOLDERS = ("contracts", "backbones", "petl", "tasks", "datasets", "training", "study", "pretrain", "render", "baselines", "cli")
+FOLDERS = (
+    "contracts",
+    "backbones",
+    "petl",
+    "tasks",
+    "datasets",
+    "training",
+    "study",
+    "pretrain",
+    "render",
+    "baselines",
+    "cli",
+)
 
 
 def first_line(path: Path) -> str:

@@ -28,7 +28,8 @@ class FeatureCache:
     """Constant states of a list of segments.
 
     Args:
-        key: everything that decides the content (backbone fingerprint, states, segments); hashed into the folder's name.
+        key: everything that decides the content (backbone fingerprint, states, segments); hashed into the name of
+            the folder.
         n_segments: how many segments.
         states: keys of the states.
         n_frames: frames of the longest segment.

@@ -1,7 +1,7 @@
 """From a sound file to answers: segments, hidden states, heads, joined and decoded; many adapters in one pass.
 
-Files of any length are decoded in blocks and answered segment by segment, so memory does not grow with the file (but for
-the answer itself). Adapters on the same backbone that want the same segments share its frontend.
+Files of any length are decoded in blocks and answered segment by segment, so memory does not grow with the file (but
+for the answer itself). Adapters on the same backbone that want the same segments share its frontend.
 
 Conventions: the answer of a recording does not depend on the blocks it was decoded in (tested to 1e-4 in the
 probabilities), nor on which other files or adapters are asked.
@@ -112,7 +112,9 @@ class Predictor:
         """Joined probabilities by task."""
         backbone = members[0][1].backbone
         overlap = (grid.length_samples - grid.hop_samples) // backbone.hop_samples
-        joiners = {prefix + name: Joiner(task.level, overlap) for prefix, m in members for name, task in m.tasks.items()}
+        joiners = {
+            prefix + name: Joiner(task.level, overlap) for prefix, m in members for name, task in m.tasks.items()
+        }
         segments = stream(blocks, grid)
         while batch := list(islice(segments, self.batch_size)):
             n_samples = torch.tensor([len(wave) for _, wave in batch])
@@ -137,7 +139,9 @@ class Predictor:
         }
 
 
-def predict(paths: Sequence[str | Path], adapters: Sequence[str | Path] | str | Path, **options: Any) -> list[FileAnswer]:
+def predict(
+    paths: Sequence[str | Path], adapters: Sequence[str | Path] | str | Path, **options: Any
+) -> list[FileAnswer]:
     """Answer some files with some adapters.
 
     Args:

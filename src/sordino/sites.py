@@ -1,9 +1,9 @@
 """Sites: the named places of a backbone where a method can attach something, and what attaching means.
 
 A backbone is never edited. Every site is a module that is already there (a Linear, a Conv1d, a LayerNorm) or a
-parameter-free tap that the backbone calls at a place worth naming. A method supplies *parts*; an `Attachment` holds the
-parts in a sidecar and connects each to its site through forward hooks, so the backbone's own parameter names, values and
-buffers stay what they were.
+parameter-free tap that the backbone calls at a place worth naming. A method supplies *parts*; an `Attachment` holds
+the parts in a sidecar and connects each to its site through forward hooks, so the backbone's own parameter names,
+values and buffers stay what they were.
 """
 
 from __future__ import annotations
@@ -192,11 +192,7 @@ class Attachment(nn.Module):
 
     def tensors(self) -> dict[str, Tensor]:
         """What the adapter file holds, as `site path/name`."""
-        return {
-            f"{key}:{name}": value
-            for key, part in self.parts.items()
-            for name, value in part.export().items()
-        }
+        return {f"{key}:{name}": value for key, part in self.parts.items() for name, value in part.export().items()}
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Take back what `tensors` gave.

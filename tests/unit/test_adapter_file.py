@@ -89,7 +89,7 @@ def test_the_folder_tells_what_it_is(tmp_path):
 
 
 def test_what_is_no_adapter_is_said_to_be_none(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no adapter.json"):
+    with pytest.raises(FileNotFoundError, match=r"holds no adapter\.json"):
         read_card(tmp_path)
     (tmp_path / "adapter.json").write_text("{")
     with pytest.raises(ValueError, match="not an adapter's description"):

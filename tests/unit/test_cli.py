@@ -25,7 +25,7 @@ def trained(triads, tmp_path_factory):
 
 
 def test_train_prints_scores_and_names_the_adapter(trained):
-    words, first, out = trained
+    words, first, _ = trained
     assert first.exit_code == 0, first.output
     assert "key: weighted_score" in first.stdout and "backbone weights: random (seed 0)" in first.stdout
     assert "training = " in first.stderr

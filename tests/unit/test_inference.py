@@ -9,9 +9,9 @@ import torch
 
 from sordino.adapter_file import load_adapter, save_adapter
 from sordino.backbones import load_backbone
+from sordino.inference import Predictor, predict
 from sordino.model import Model
 from sordino.petl import make_method
-from sordino.inference import Predictor, predict
 from sordino.tasks import make_task
 from tests.conftest import RATE_HZ, TINY
 

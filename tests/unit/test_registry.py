@@ -21,7 +21,9 @@ def test_an_unknown_name_gets_the_nearest():
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys, sordino.cli as c; c.group.main(['--help'], standalone_mode=False); print('torch' in sys.modules)"
+    code = (
+        "import sys, sordino.cli as c; c.group.main(['--help'], standalone_mode=False); print('torch' in sys.modules)"
+    )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told.endswith("False\n")
     assert "predict" in told

@@ -54,7 +54,14 @@ def test_a_study_without_a_grid_is_refused(tmp_path):
 def test_the_command_writes_table_and_picture(tmp_path, triads):
     from click.testing import CliRunner
 
-    words = [str(study_file(tmp_path, triads)), "--out", str(tmp_path / "runs"), "--report", str(tmp_path / "r"), "--plain"]
+    words = [
+        str(study_file(tmp_path, triads)),
+        "--out",
+        str(tmp_path / "runs"),
+        "--report",
+        str(tmp_path / "r"),
+        "--plain",
+    ]
     told = CliRunner().invoke(command, words, catch_exceptions=False)
     assert told.exit_code == 0, told.output
     text = (tmp_path / "r" / "table.md").read_text()

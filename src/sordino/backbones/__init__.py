@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from sordino import registry
+from sordino.contracts import Backbone
 
 
-def load_backbone(name: str, weights: str | Path | None = None, depth: int | None = None, **options: Any):
+def load_backbone(name: str, weights: str | Path | None = None, depth: int | None = None, **options: Any) -> Backbone:
     """Build a backbone with its weights, frozen and in evaluation mode.
 
     Args:

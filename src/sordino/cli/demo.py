@@ -22,7 +22,9 @@ def command(out, steps_share):
         demo = run_demo(out, advance, steps_share)
     print_table(demo.rows)
     told = ", ".join(f"{task} {_short(answer.value)}" for task, answer in demo.answers.items())
-    known = ", ".join(f"{name} {_short(value)}" for name, value in demo.excerpt.labels.items() if name in ("key", "tempo"))
+    known = ", ".join(
+        f"{name} {_short(value)}" for name, value in demo.excerpt.labels.items() if name in ("key", "tempo")
+    )
     click.echo(f"\n{demo.excerpt.info.get('title', demo.excerpt.id)} (a recording): {told}; known: {known}")
     click.echo(f"report: {demo.folder}/table.md, {demo.folder}/table.png")
     for name, run in demo.runs.items():

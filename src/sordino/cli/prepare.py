@@ -142,9 +142,7 @@ def as_dict(found: Prepared) -> dict[str, Any]:
         "splits": dict(Counter(track.split for track in found.tracks)),
         "labels": found.labels,
         "absent": list(found.absent),
-        "repeated": [
-            {"ids": [a, b], "how": how, "in_two_splits": torn} for a, b, how, torn in found.repeated
-        ],
+        "repeated": [{"ids": [a, b], "how": how, "in_two_splits": torn} for a, b, how, torn in found.repeated],
         "broken": found.broken,
         "bad_labels": found.bad_labels,
         "manifest": str(found.manifest) if found.manifest else None,

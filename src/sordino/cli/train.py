@@ -29,9 +29,7 @@ def command(data, settings, task, method, backbone, root, config_path, out, as_j
     from sordino.config import load_config
     from sordino.training.run import run_folder, train
 
-    config = load_config(
-        config_path, settings, data=data, task=task, method=method, backbone=backbone, root=root
-    )
+    config = load_config(config_path, settings, data=data, task=task, method=method, backbone=backbone, root=root)
     plain = config.resolved()
     click.echo(f"run {run_folder(config, out)}", err=True)
     for name, value in plain.items():

@@ -1,7 +1,8 @@
 """READ FIRST: the four nouns of sordino and what passes between them.
 
-A **backbone** turns a waveform into hidden states and names sites. A **method** attaches parts at sites. A **task** turns
-labels into targets and outputs into answers and scores. A **dataset** says where tracks, labels and splits come from.
+A **backbone** turns a waveform into hidden states and names sites. A **method** attaches parts at sites. A **task**
+turns labels into targets and outputs into answers and scores. A **dataset** says where tracks, labels and splits come
+from.
 A `Model` (model.py) is backbone + attachments + heads. Each noun has a folder; one file there is one backbone, method,
 task or dataset, found by its file name (registry.py) and held to the contract tests.
 

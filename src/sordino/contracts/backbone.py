@@ -145,9 +145,7 @@ class Backbone(nn.Module, ABC):
             mask[rows, : part.shape[1]] = True
         return Frames(x, None if bool(mask.all()) else mask)
 
-    def encode(
-        self, frames: Frames, known: Mapping[int, Tensor] | None = None, stop: int | None = None
-    ) -> States:
+    def encode(self, frames: Frames, known: Mapping[int, Tensor] | None = None, stop: int | None = None) -> States:
         """Hidden states from what the frontend gave, or from a hidden state on.
 
         Args:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from sordino import registry
+from sordino.contracts import Dataset
 from sordino.datasets._together import Together
 
 
-def load_dataset(name: str | Path, root: str | Path | None = None):
+def load_dataset(name: str | Path, root: str | Path | None = None) -> Dataset:
     """Open a dataset: a named corpus, or a user's own folder or table.
 
     Args:
@@ -30,6 +31,4 @@ def load_dataset(name: str | Path, root: str | Path | None = None):
         return Together([load_dataset(part) for part in several])
     if Path(name).exists():
         return registry.find("dataset", "folder")(name)
-    raise ValueError(
-        registry.unknown("dataset", str(name), registry.names("dataset")) + "; nor is it a path here"
-    )
+    raise ValueError(registry.unknown("dataset", str(name), registry.names("dataset")) + "; nor is it a path here")

@@ -78,9 +78,7 @@ class Corpus(Dataset):
 
     def _missing(self, what: str) -> FileNotFoundError:
         parts = "; ".join(f"{part}: {' or '.join(names)}" for part, names in self.places.items())
-        download = (
-            f" `sordino prepare {self.name} --download` fetches what is published." if self.archives else ""
-        )
+        download = f" `sordino prepare {self.name} --download` fetches what is published." if self.archives else ""
         return FileNotFoundError(
             f"{self.name}: {what} in {self.root}. Expected there are {parts}. {self.get}{download} "
             f"Say where it lies with --root, or set SORDINO_DATA."

@@ -39,9 +39,7 @@ class Unpacked(NamedTuple):
     refused: list[str]
 
 
-def download(
-    archive: Archive, root: Path, advance: Callable[[int, int], None] = lambda done, total: None
-) -> Path:
+def download(archive: Archive, root: Path, advance: Callable[[int, int], None] = lambda done, total: None) -> Path:
     """Fetch one archive, or go on with it.
 
     Args:
@@ -75,9 +73,7 @@ def download(
             md5 = hashlib.file_digest(file, "md5").hexdigest()
         if md5 != archive.md5:
             part.unlink()
-            raise ValueError(
-                f"{archive.url}: checksum {md5}, expected {archive.md5}; try again or fetch it yourself"
-            )
+            raise ValueError(f"{archive.url}: checksum {md5}, expected {archive.md5}; try again or fetch it yourself")
     part.rename(done)
     return done
 

@@ -35,9 +35,7 @@ def read_jams(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     labels: dict[str, Any] = {}
     for annotation in annotations:
         namespace = str(annotation.get("namespace", ""))
-        name, read = next(
-            (value for start, value in _NAMESPACES.items() if namespace.startswith(start)), ("", None)
-        )
+        name, read = next((value for start, value in _NAMESPACES.items() if namespace.startswith(start)), ("", None))
         observations = _observations(annotation.get("data") or [])
         if read is not None and name not in labels and observations:
             labels[name] = read(observations)

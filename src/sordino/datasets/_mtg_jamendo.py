@@ -64,9 +64,7 @@ class Jamendo(Corpus):
             rows = ""
             for name in names:
                 path = f"{name[-2:]}/{int(name)}.mp3"
-                rows += (
-                    f"track_{name}\tartist_{name[-6:]}\talbum_092222\t{path}\t1.0\t{tag}\t{tag}-{name[-1]}\n"
-                )
+                rows += f"track_{name}\tartist_{name[-6:]}\talbum_092222\t{path}\t1.0\t{tag}\t{tag}-{name[-1]}\n"
                 write_tone(root / "audio" / (path.replace(".mp3", ".low.mp3") if name == "0786434" else path))
             write_text(root / "data" / "splits" / "split-0" / f"{cls.subset}-{split}.tsv", HEAD + rows)
 

@@ -189,9 +189,7 @@ def _values(label: Any) -> list[str]:
     return [f"{label:g}" if isinstance(label, float) else str(label)]
 
 
-def _repeated(
-    tracks: Sequence[Track], pairs: Sequence[tuple[str, str, str]]
-) -> list[tuple[str, str, str, bool]]:
+def _repeated(tracks: Sequence[Track], pairs: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str, bool]]:
     """Pairs of files as pairs of tracks (a file's first track stands for all of it)."""
     splits: dict[str, set[str]] = {}
     first: dict[str, str] = {}

@@ -72,9 +72,7 @@ def scan_file(path: str) -> Scan:
     except (audio.AudioError, OSError) as error:
         return Scan(path, reason=str(error).removeprefix(f"{path}: "))
     size = (status.st_size, status.st_mtime_ns, "")
-    return Scan(
-        path, *size, about.duration_s, about.sample_rate_hz, about.n_channels, about.format, code, sound
-    )
+    return Scan(path, *size, about.duration_s, about.sample_rate_hz, about.n_channels, about.format, code, sound)
 
 
 def scan(

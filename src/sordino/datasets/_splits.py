@@ -81,13 +81,7 @@ def _stratum(members: Sequence[Track], label: str | None) -> str:
 
 
 def _text(value: object) -> str:
-    return (
-        ""
-        if value is None
-        else value
-        if isinstance(value, str)
-        else json.dumps(value, sort_keys=True, default=str)
-    )
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
 
 
 def _hash(seed: int, name: str) -> str:

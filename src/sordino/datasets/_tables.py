@@ -52,9 +52,7 @@ def _text_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         where = f"{path.name} line {reader.line_num}"
         if None in row:
             n_columns = len(reader.fieldnames)
-            raise ValueError(
-                f"{where}: more cells than the {n_columns} columns; quote cells that hold {separator!r}"
-            )
+            raise ValueError(f"{where}: more cells than the {n_columns} columns; quote cells that hold {separator!r}")
         cells = {(name or "").strip(): (cell or "").strip() or None for name, cell in row.items()}
         if separator == ";":
             cells = {name: cell and _DECIMAL_COMMA.sub(r"\1.\2", cell) for name, cell in cells.items()}

@@ -42,9 +42,7 @@ class Ballroom(Corpus):
     title = "Ballroom"
     labels = ("beat", "tempo", "genre")
     licence = "annotations CC-BY-NC-SA-4.0; audio: excerpts of a shop, research use only"
-    citation = (
-        "F. Gouyon et al.: An experimental comparison of audio tempo induction algorithms. IEEE TASLP, 2006"
-    )
+    citation = "F. Gouyon et al.: An experimental comparison of audio tempo induction algorithms. IEEE TASLP, 2006"
     url = "https://github.com/CPJKU/BallroomAnnotations"
     size = (685, 5.7)
     splits = "made here: 80/10/10 by album, stratified by dance, seed 0"
@@ -84,9 +82,7 @@ class Ballroom(Corpus):
             ("Albums-Secret_Garden-01", "Waltz"), ("Media-104701", "Waltz"),
         ):  # fmt: skip
             write_tone(root / "BallroomData" / dance / f"{name}.wav")
-            write_text(
-                root / "BallroomAnnotations-master" / f"{name}.beats", "0.45 1\n1.166 2\n1.886 3\n2.6 1\n"
-            )
+            write_text(root / "BallroomAnnotations-master" / f"{name}.beats", "0.45 1\n1.166 2\n1.886 3\n2.6 1\n")
             write_text(root / "BallroomAnnotations" / "ballroomGroundTruth" / f"{name}.bpm", "84\n")
 
 

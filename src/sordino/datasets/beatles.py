@@ -27,9 +27,7 @@ class Beatles(Corpus):
     name = "beatles"
     title = "Beatles (Isophonics)"
     labels = ("chord", "beat", "key")
-    licence = (
-        "annotations: none stated, free for research; audio: buy the albums (the 1987 CDs fit the times)"
-    )
+    licence = "annotations: none stated, free for research; audio: buy the albums (the 1987 CDs fit the times)"
     citation = "M. Mauch et al.: OMRAS2 metadata project 2009. ISMIR late-breaking, 2009"
     url = "http://isophonics.net/content/reference-annotations-beatles"
     size = (180, 8.2)
@@ -65,9 +63,7 @@ class Beatles(Corpus):
                 "key": main_key(key_file) if key_file.exists() else None,
             }
             sound = here.get((album, song), Path("absent"))
-            found.append(
-                Track(f"{album}/{song}", sound, labels, _split(album), album, info={"source": str(path)})
-            )
+            found.append(Track(f"{album}/{song}", sound, labels, _split(album), album, info={"source": str(path)}))
         return self.present(found)
 
     @classmethod

@@ -88,9 +88,7 @@ class Folder(Dataset):
         self.splits = "as given"
         if "validation" not in given and not self.root.name.endswith(MANIFEST):
             train = [track for track in tracks if track.split == "train"]
-            moved = split_tracks(
-                train, stratify_by(train, self.labels), self.seed, {"train": 0.9, "validation": 0.1}
-            )
+            moved = split_tracks(train, stratify_by(train, self.labels), self.seed, {"train": 0.9, "validation": 0.1})
             split_of: dict[str, SplitName] = {track.id: track.split for track in moved}
             self.splits = f"as given; a tenth of train is validation, seed {self.seed}"
             return [track.with_split(split_of.get(track.id, track.split)) for track in tracks]
@@ -111,9 +109,7 @@ class Folder(Dataset):
             tables = [
                 path
                 for path in sorted(self.root.iterdir())
-                if path.suffix.lower() in _tables.SUFFIXES
-                and not path.name.endswith(MANIFEST)
-                and _is_table(path)
+                if path.suffix.lower() in _tables.SUFFIXES and not path.name.endswith(MANIFEST) and _is_table(path)
             ]
             if len(tables) > 1:
                 names = ", ".join(path.name for path in tables)
@@ -155,9 +151,7 @@ def _class_tracks(files: list[Path], root: Path) -> list[Track]:
         split = ALIASES.get(parts[0].lower()) if len(parts) > 2 else None
         name = unicodedata.normalize("NFC", parts[1 if split else 0]) if len(parts) > 1 else None
         info = {"source": f"folder {Path(*parts[:-1])}", "split_given": split is not None}
-        found.append(
-            Track(_name(path, root), path, {"label": name} if name else {}, split or "train", info=info)
-        )
+        found.append(Track(_name(path, root), path, {"label": name} if name else {}, split or "train", info=info))
     if not found:
         raise FileNotFoundError(f"{root}: no sound files ({' '.join(FORMATS)}), no table, no JAMS files")
     return found
@@ -196,10 +190,7 @@ def _is_table(path: Path) -> bool:
 def _columns(row: Mapping[str, Any]) -> dict[str, str | None]:
     """For each thing a track needs, the column it stands in."""
     lower = {name.lower(): name for name in row}
-    return {
-        field: next((lower[name] for name in names if name in lower), None)
-        for field, names in COLUMNS.items()
-    }
+    return {field: next((lower[name] for name in names if name in lower), None) for field, names in COLUMNS.items()}
 
 
 def _table_tracks(table: Path) -> list[Track]:
@@ -242,9 +233,7 @@ def _table_tracks(table: Path) -> list[Track]:
 
 def _label_name(column: str) -> str:
     """A column's name as a label's name: the usual labels in any case, others as they stand."""
-    lower = {"bpm": "tempo", "beats": "beat", "chords": "chord", "tag": "tags"}.get(
-        column.lower(), column.lower()
-    )
+    lower = {"bpm": "tempo", "beats": "beat", "chords": "chord", "tag": "tags"}.get(column.lower(), column.lower())
     return lower if lower in USUAL_LABELS else column
 
 

@@ -34,9 +34,7 @@ class GiantStepsMTGKey(Corpus):
     splits = "80/20 train and validation by artist, stratified by key; test on giantsteps_key"
     places = {"audio": ("audio", "wav"), "annotations": ("annotations", "*/annotations")}
     get = "Audio: audio_dl.sh in the repository asks the shop for the previews."
-    archives = (
-        Archive("https://github.com/GiantSteps/giantsteps-mtg-key-dataset/archive/refs/heads/master.zip", ""),
-    )
+    archives = (Archive("https://github.com/GiantSteps/giantsteps-mtg-key-dataset/archive/refs/heads/master.zip", ""),)
 
     def tracks(self) -> list[Track]:
         """The tracks with one certain key."""

@@ -23,9 +23,7 @@ class Hainsworth(Corpus):
     title = "Hainsworth"
     labels = ("beat", "tempo")
     licence = "annotations CC-BY-NC-SA-4.0; audio: excerpts of records, not published"
-    citation = (
-        "S. Hainsworth, M. Macleod: Particle filtering applied to musical tempo tracking. EURASIP JASP, 2004"
-    )
+    citation = "S. Hainsworth, M. Macleod: Particle filtering applied to musical tempo tracking. EURASIP JASP, 2004"
     url = "https://doi.org/10.1155/S1110865704408099"
     size = (222, 3.3)
     splits = "made here: 80/10/10, seed 0"

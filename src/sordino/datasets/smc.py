@@ -39,9 +39,7 @@ class SMC(Corpus):
         for path in sorted(self.place("beats").glob("SMC_*.txt")):
             name = path.stem[:7]
             labels = {"beat": read_beats(path)}
-            found.append(
-                Track(name, here.get(name, Path("absent")), labels, "test", info={"source": str(path)})
-            )
+            found.append(Track(name, here.get(name, Path("absent")), labels, "test", info={"source": str(path)}))
         return self.present(found)
 
     @classmethod

@@ -7,11 +7,12 @@ from typing import Any
 
 from sordino import registry
 from sordino.config import specs
+from sordino.contracts import Method
 
 Spec = str | Mapping[str, Any] | Sequence[Any]  # one method or several, as configs and flags write them
 
 
-def make_method(name: str, **options: Any):
+def make_method(name: str, **options: Any) -> Method:
     """Build a method by its name.
 
     Args:

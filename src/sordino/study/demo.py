@@ -79,7 +79,7 @@ def run_demo(out: str | Path, advance: Callable[[str, int, int], None], steps_sh
         steps_share: a part of the usual steps, for a quick look.
     """
     folder = Path(out)
-    dataset = load_dataset("demo")
+    dataset: Any = load_dataset("demo")
     named = configs(steps_share=steps_share)
     runs = dict(zip(named, run_all(named.values(), folder, advance, dataset=dataset), strict=True))
     tasks = make_tasks([{"name": name} for name in TASKS], dataset.tracks())
@@ -98,5 +98,3 @@ def run_demo(out: str | Path, advance: Callable[[str, int, int], None], steps_sh
     best = max(METHODS, key=lambda method: runs[method].result["best_validation"])
     answers = predict([excerpt.path], runs[best].adapter)[0].answers
     return Demo(rows, runs, excerpt, answers, folder)
-
-

@@ -77,7 +77,7 @@ def read_study(path: str | Path, assignments: Iterable[str] = ()) -> list[Config
         raise ValueError(f"{path} is not valid TOML: {error}") from error
     grid = plain.pop("grid", None)
     if not grid:
-        raise ValueError(f"{path} has no [grid]; it names what varies, for example method = [\"probe\", \"lora\"]")
+        raise ValueError(f'{path} has no [grid]; it names what varies, for example method = ["probe", "lora"]')
     plain = override(plain, assignments)
     points = itertools.product(*grid.values())
     return [build(Config, {**plain, **dict(zip(grid, point, strict=True))}, str(path)) for point in points]

@@ -52,4 +52,6 @@ def majority(task: Task, dataset: Dataset) -> dict[str, Any] | None:
     else:
         keys = [repr(label) for label in known]
         answer = known[keys.index(max(set(keys), key=lambda key: (keys.count(key), key)))]
-    return report(task, [name for name, _ in tested], [label for _, label in tested], [Prediction(answer)] * len(tested))
+    return report(
+        task, [name for name, _ in tested], [label for _, label in tested], [Prediction(answer)] * len(tested)
+    )

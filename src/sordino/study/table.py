@@ -39,8 +39,7 @@ def caption(rows: Sequence[Row]) -> str:
     n_seeds = max(len(row.scores) for row in rows)
     seeds = f", mean ± standard deviation of {n_seeds} seeds" if n_seeds > 1 else ""
     return (
-        f"{first.task}: {first.metric} on {first.n_tracks} test tracks{seeds}; "
-        f"backbone weights: {'; '.join(weights)}"
+        f"{first.task}: {first.metric} on {first.n_tracks} test tracks{seeds}; backbone weights: {'; '.join(weights)}"
     )
 
 
@@ -59,7 +58,12 @@ def markdown(rows: Sequence[Row]) -> str:
     """One Markdown table for each task."""
     parts = []
     for own in by_task(rows).values():
-        lines = [f"**{caption(own)}**", "", "| " + " | ".join(HEADER) + " |", "|---" + "|---:" * (len(HEADER) - 1) + "|"]
+        lines = [
+            f"**{caption(own)}**",
+            "",
+            "| " + " | ".join(HEADER) + " |",
+            "|---" + "|---:" * (len(HEADER) - 1) + "|",
+        ]
         lines += ["| " + " | ".join(row) + " |" for row in cells(own)]
         lines += ["", legend(own)] if legend(own) else []
         parts.append("\n".join(lines))
@@ -109,8 +113,9 @@ def picture(rows: Sequence[Row], path: str | Path) -> Path:
         axis.set_yticks(range(len(own)), [row[0] for row in reversed(cells(own))], fontsize=9)
         axis.set_ylim(-0.7, len(own) - 0.3)
         axis.set_xlim(*_limits(own))
-        axis.set_title(f"{own[0].task}: {own[0].metric.replace('_', ' ')} (95 % interval, {own[0].n_tracks} test tracks)",
-                       fontsize=10, loc="left")  # fmt: skip
+        metric = own[0].metric.replace("_", " ")
+        title = f"{own[0].task}: {metric} (95 % interval, {own[0].n_tracks} test tracks)"
+        axis.set_title(title, fontsize=10, loc="left")
         axis.grid(axis="x", color="#dddddd")
         axis.set_axisbelow(True)
         for side in ("top", "right", "left"):

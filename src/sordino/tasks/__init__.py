@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sordino import registry
+from sordino.contracts import Task
 
 
-def make_task(name: str, **options: Any):
+def make_task(name: str, **options: Any) -> Task:
     """Build a task by its name.
 
     Args:

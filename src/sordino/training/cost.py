@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +37,7 @@ def peak_memory_bytes(model: nn.Module, loss_of: Callable[[], Tensor]) -> int:
     return seen.peak + weights + adam
 
 
-def _backward(parameters: list[Tensor], loss_of: Callable[[], Tensor]) -> None:
+def _backward(parameters: Sequence[Tensor], loss_of: Callable[[], Tensor]) -> None:
     loss = loss_of()
     loss.backward()
     for parameter in parameters:

@@ -259,6 +259,7 @@ def check_splits(tracks: Sequence[Track]) -> None:
             first = seen.setdefault(key, track)
             if first.split != track.split:
                 raise ValueError(
-                    f"{key[0]} {key[1]} stands in the splits {first.split} ({first.id}) and {track.split} ({track.id}); "
+                    f"{key[0]} {key[1]} stands in the splits {first.split} ({first.id}) and {track.split} "
+                    f"({track.id}); "
                     "what is learned from must not be tested on"
                 )

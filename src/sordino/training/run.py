@@ -1,11 +1,11 @@
 """A run: from a config to a folder with an adapter, a log and results. A finished run is never run twice.
 
-    runs/key-mini-lora-3f2a91c07b/
-        config.json     everything resolved, written first
-        log.jsonl       one line per validation
-        checkpoint/     what a restarted process goes on from
-        model.adapter/  the adapter file
-        result.json     metrics with intervals, per-track scores, parameters, time, memory, versions; written last
+runs/key-mini-lora-3f2a91c07b/
+    config.json     everything resolved, written first
+    log.jsonl       one line per validation
+    checkpoint/     what a restarted process goes on from
+    model.adapter/  the adapter file
+    result.json     metrics with intervals, per-track scores, parameters, time, memory, versions; written last
 """
 
 from __future__ import annotations
@@ -101,10 +101,10 @@ def train(
     settings = config.training
     fabric = make_fabric(settings)
     fabric.launch()
-    dataset = dataset or load_dataset(config.data, config.root)
+    dataset = load_dataset(config.data, config.root) if dataset is None else dataset
     tracks = dataset.tracks()
     tasks = make_tasks(plain["task"], tracks)
-    backbone = backbone or load_backbone(**plain["backbone"])
+    backbone = load_backbone(**plain["backbone"]) if backbone is None else backbone
     fingerprint = backbone.fingerprint()
     methods = parse_methods(plain["method"])
     model = Model(backbone, tasks, methods, config.head, seed=config.seed)
@@ -155,7 +155,9 @@ def train(
 
 def probe_config(config: Config, model: Model) -> Config:
     """The run whose head `head_first` takes over: the same but for the method and the settings it names."""
-    settings = build(Training, {**asdict(config.training), "head_first": {}, **config.training.head_first}, "head_first")
+    settings = build(
+        Training, {**asdict(config.training), "head_first": {}, **config.training.head_first}, "head_first"
+    )
     head = {name: value for method in model.methods for name, value in method.head.items()}
     return replace(config, method="probe", head={**head, **config.head}, training=settings)
 

@@ -13,9 +13,7 @@ from sordino.contracts import Label
 from sordino.training.data import Examples
 
 
-def order(
-    n_segments: int, batch_size: int, step: int, seed: int, weights: np.ndarray | None = None
-) -> list[int]:
+def order(n_segments: int, batch_size: int, step: int, seed: int, weights: np.ndarray | None = None) -> list[int]:
     """The rows of training step `step` (from 0): a new shuffle for every pass over the segments.
 
     Args:
@@ -51,6 +49,4 @@ def class_balance(examples: Examples) -> np.ndarray:
 def _values(label: Label | None) -> list[str]:
     if label is None:
         return []
-    return (
-        label or [""] if isinstance(label, list) and all(isinstance(v, str) for v in label) else [repr(label)]
-    )
+    return label or [""] if isinstance(label, list) and all(isinstance(v, str) for v in label) else [repr(label)]

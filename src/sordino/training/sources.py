@@ -93,7 +93,6 @@ class Cached:
         """Nothing: reading is quick."""
 
 
-
 @torch.inference_mode()
 def joined_probabilities(model: Model, examples: Examples, source: Source, batch_size: int = 8):
     """What the model says of every track, its segments joined.

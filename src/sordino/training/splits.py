@@ -30,7 +30,9 @@ def make_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list
         labels = [label for label in labels if label is not None]
         if not labels:
             known = ", ".join(label_names(tracks))
-            raise ValueError(f'no track of the train split has a label "{task.label}" (task {task.name}); known: {known}')
+            raise ValueError(
+                f'no track of the train split has a label "{task.label}" (task {task.name}); known: {known}'
+            )
         task.fit(labels)
     return tasks
 
@@ -51,9 +53,7 @@ def label_names(tracks: Sequence[Track]) -> list[str]:
     return sorted({name for track in tracks for name, value in track.labels.items() if value is not None})
 
 
-def cut_splits(
-    tracks: Sequence[Track], tasks: Sequence[Task], model: Model, settings: Training
-) -> dict[str, Examples]:
+def cut_splits(tracks: Sequence[Track], tasks: Sequence[Task], model: Model, settings: Training) -> dict[str, Examples]:
     """The three splits, cut into segments, train augmented; frame tasks are tested with overlapping ones."""
     backbone = model.backbone
     length_s = settings.segment_s or max(task.segment_s for task in tasks)
@@ -70,9 +70,7 @@ def cut_splits(
     return splits
 
 
-def make_source(
-    model: Model, examples: Examples, fingerprint: str, cache: str, advance: Advance, name: str
-) -> Source:
+def make_source(model: Model, examples: Examples, fingerprint: str, cache: str, advance: Advance, name: str) -> Source:
     """Where the constant part comes from: the cache, or computed anew where it is off."""
     if cache in ("off", "waveform") or not len(examples):
         return Computed(model, examples)
