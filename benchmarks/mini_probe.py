@@ -1,6 +1,7 @@
 """What frozen mini knows: a linear probe on the demo set, beside random weights and plain features.
 
     python benchmarks/mini_probe.py --out benchmarks/results/mini_probe.md
+    python benchmarks/mini_probe.py --silence mel pitch tempogram --no-baselines
     python benchmarks/mini_probe.py --weights runs/a/mini.safetensors runs/b/mini.safetensors --no-baselines
 
 Key, instruments and tempo: one linear layer on the mean over time; beats: one linear layer on each frame, then the
@@ -180,7 +181,16 @@ class Candidates:
 
     @cache  # noqa: B019
     def states(self, name):
-        return [hidden_states(model, self.views) for model in self.networks[name]]
+        return [hidden_states(model, self.heard(model, name)) for model in self.networks[name]]
+
+    def heard(self, model, name):
+        """The views, one of them at its mean where the name says `without`."""
+        _, _, view = name.partition(" without ")
+        if not view:
+            return self.views
+        views = self.views.clone()
+        views[..., VIEWS[view]] = model.feature_mean[VIEWS[view]]
+        return views
 
     def names(self, task):
         return [*self.networks, *(PLAIN[task] if self.with_plain else ())]
@@ -201,11 +211,14 @@ def main():
     parser.add_argument("--weights", nargs="*", default=["builtin"], help="files, or `builtin`")
     parser.add_argument("--no-baselines", action="store_true")
     parser.add_argument("--tasks", nargs="*", default=list(PLAIN))
+    parser.add_argument("--silence", nargs="*", default=[], choices=list(VIEWS), help="also without these views")
     parser.add_argument("--cache", type=Path, help="keep finished probes here")
     parser.add_argument("--out", type=Path, help="write the table here too")
     args = parser.parse_args()
     tracks = load_dataset("demo").tracks()
     networks = {w: [load_backbone("mini", weights=None if w == "builtin" else w)] for w in args.weights}
+    for view in args.silence:
+        networks |= {f"{w} without {view}": networks[w] for w in args.weights}
     if not args.no_baselines:
         networks["random weights"] = [load_backbone("mini", weights=f"random:{seed}") for seed in SEEDS]
     candidates = Candidates(tracks, networks, not args.no_baselines)
