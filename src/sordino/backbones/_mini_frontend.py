@@ -94,6 +94,14 @@ class MiniFrontend(nn.Module):
         torch.Size([1, 25, 568])
     """
 
+    mel_window: Tensor
+    mel_filters: Tensor
+    halving_filter: Tensor
+    pitch_window: Tensor
+    pitch_filters: Tensor
+    lags_frames: Tensor
+    tempogram_window: Tensor
+
     def __init__(self):
         super().__init__()
         lags_frames = 60.0 / lag_bpms() * SAMPLE_RATE_HZ / MEL_HOP_SAMPLES

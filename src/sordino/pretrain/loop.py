@@ -103,12 +103,13 @@ def pretrain(
     objectives = _build(config, samplers["train"].music)
     optimiser = torch.optim.AdamW(_parameter_groups(objectives, config.weight_decay), lr=config.lr, betas=(0.9, 0.98))
     objectives.train()
-    step, checkpoint = 0, run / "checkpoint.pt"
+    step: int = 0
+    checkpoint = run / "checkpoint.pt"
     if checkpoint.is_file():
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         objectives.load_state_dict(state["objectives"])
         optimiser.load_state_dict(state["optimiser"])
-        step = state["step"]
+        step = int(state["step"])
     module, optimiser = fabric.setup(objectives, optimiser)
     begun, begun_at, step_s = time.monotonic(), step, config.batch_size * fabric.world_size * config.crop_s
     while step < (stop_at_step or config.steps):
