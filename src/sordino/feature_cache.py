@@ -53,8 +53,10 @@ class FeatureCache:
         self.folder = (folder or default_folder()) / hashlib.sha256(text.encode()).hexdigest()[:20]
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "index.json").write_text(text)
-        self.arrays = {k: _open(self.folder / f"state_{k}.npy", (n_segments, n_frames, dim), dtype) for k in states}
-        self.lengths = _open(self.folder / "done.npy", (n_segments,), "int32")
+        self.arrays = {
+            k: mapped_array(self.folder / f"state_{k}.npy", (n_segments, n_frames, dim), dtype) for k in states
+        }
+        self.lengths = mapped_array(self.folder / "done.npy", (n_segments,), "int32")
 
     def missing(self) -> list[int]:
         """Segments that are not filled yet."""
@@ -81,8 +83,8 @@ class FeatureCache:
         return constant, torch.arange(longest)[None, :] < lengths[:, None]
 
 
-def _open(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap:
-    """A memory-mapped array of zeros, or the one that is there."""
+def mapped_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap:
+    """A memory-mapped array of zeros (sparse on disk), or the one that is there."""
     if not path.exists():
         part = path.with_suffix(f".{os.getpid()}.part")
         np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape).flush()

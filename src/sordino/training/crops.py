@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from sordino.feature_cache import default_folder
+from sordino.feature_cache import default_folder, mapped_array
 
 
 class Crops:
@@ -76,8 +76,8 @@ class KeptCrops:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "index.json").write_text(text, encoding="utf-8")
         self.decode = decode
-        self.waves = _mapped(self.folder / "waves.npy", (n_rows, longest), "float32")
-        self.lengths = _mapped(self.folder / "done.npy", (n_rows,), "int32")
+        self.waves = mapped_array(self.folder / "waves.npy", (n_rows, longest), "float32")
+        self.lengths = mapped_array(self.folder / "done.npy", (n_rows,), "int32")
 
     def __call__(self, row: int) -> np.ndarray:
         """The waveform of a row."""
@@ -88,12 +88,3 @@ class KeptCrops:
         self.waves[row, : len(wave)] = wave
         self.lengths[row] = len(wave)
         return wave
-
-
-def _mapped(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap:
-    """A memory-mapped array of zeros (sparse on disk), or the one that is there."""
-    if not path.exists():
-        part = path.with_suffix(".part")
-        np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape).flush()
-        part.replace(path)
-    return np.lib.format.open_memmap(path, mode="r+")

@@ -73,6 +73,7 @@ class Examples:
         self.versions: list[list[Change]] = list(augmentation.versions()) if augmentation else [[]]
         self.tracks: list[Track] = []
         self.labels: list[dict[str, Label]] = []
+        self.lengths_samples: list[int] = []
         self.segments: list[Segment] = []
         self.broken: list[str] = []
         for track in tracks:
@@ -87,6 +88,7 @@ class Examples:
             number = len(self.tracks)
             self.tracks.append(track)
             self.labels.append(labels)
+            self.lengths_samples.append(n_samples)
             for version, changes in enumerate(self.versions):
                 stretched = max(1, round(n_samples / rate_of(changes)))
                 self.segments += [Segment(number, start, n, version) for start, n in grid.cut(stretched)]
@@ -105,7 +107,11 @@ class Examples:
 
     def duration_s(self, track: int) -> float:
         """Length of a track in seconds."""
-        return self._length(self.tracks[track]) / self.rate_hz
+        return self.lengths_samples[track] / self.rate_hz
+
+    def labelled(self, name: str) -> list[int]:
+        """Numbers of the tracks that have a label for a task."""
+        return [number for number, labels in enumerate(self.labels) if labels[name] is not None]
 
     def __len__(self) -> int:
         """How many segments there are."""

@@ -99,7 +99,7 @@ def validation_score(model: Model, examples: Examples, source: Source) -> dict[s
     scores = {}
     for name, rows in joined_probabilities(model, examples, source).items():
         task = model.tasks[name]
-        labelled = [i for i, labels in enumerate(examples.labels) if labels[name] is not None]
+        labelled = examples.labelled(name)
         references = [examples.labels[i][name] for i in labelled]
         predictions = [task.decode(rows[i], examples.frame_rate_hz) for i in labelled]
         scores[name] = task.evaluate(references, predictions).metrics[task.metric] if labelled else float("nan")

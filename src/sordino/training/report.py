@@ -27,7 +27,7 @@ def tune(model: Model, examples: Examples, source: Source) -> None:
     tasks = {name: task for name, task in model.tasks.items() if type(task).tune is not Task.tune}
     rows = joined_probabilities(model, examples, source) if tasks and len(examples) else {}
     for name, task in tasks.items() if rows else ():
-        labelled = [i for i, labels in enumerate(examples.labels) if labels[name] is not None]
+        labelled = examples.labelled(name)
         task.tune([rows[name][i] for i in labelled], [examples.labels[i][name] for i in labelled])
 
 
@@ -36,7 +36,7 @@ def evaluate(model: Model, examples: Examples, source: Source) -> dict[str, Any]
     rows = joined_probabilities(model, examples, source) if len(examples) else {name: [] for name in model.tasks}
     plain = {}
     for name, task in model.tasks.items():
-        labelled = [i for i, labels in enumerate(examples.labels) if labels[name] is not None]
+        labelled = examples.labelled(name)
         references = [examples.labels[i][name] for i in labelled]
         predictions = [task.decode(rows[name][i], examples.frame_rate_hz) for i in labelled]
         ids = [examples.tracks[i].id for i in labelled]
