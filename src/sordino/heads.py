@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from sordino.sites import parse_layers
 
+POOLS = ("mean", "attention", "mean_std", "mean_max")
+
 
 @dataclass(frozen=True)
 class HeadConfig:
@@ -26,7 +28,8 @@ class HeadConfig:
     Attributes:
         layers: the hidden states it reads: `last`, one (`6`; `0`: what enters layer 1), several with learned
             weights (`all`, `4-9`), or their plain mean (`mean:4-9`).
-        pool: how frames become one vector: `mean`, `attention`, or `mean_std` (both, side by side).
+        pool: how frames become one vector: `mean`, `attention`, `mean_std` (mean and deviation, side by side), or
+            `mean_max` (mean and maximum, side by side).
         hidden: width of the hidden layer; -1: as wide as the backbone, 0: none, a linear head.
         dropout: share of the hidden layer that is dropped in training.
     """
@@ -37,8 +40,8 @@ class HeadConfig:
     dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.pool not in ("mean", "attention", "mean_std"):
-            raise ValueError(f'pool = "{self.pool}" is not known; use mean, attention or mean_std')
+        if self.pool not in POOLS:
+            raise ValueError(f'pool = "{self.pool}" is not known; use {", ".join(POOLS[:-1])} or {POOLS[-1]}')
         if self.hidden < -1 or not 0 <= self.dropout < 1:
             raise ValueError(f"hidden = {self.hidden} must be -1 or more and dropout = {self.dropout} in [0, 1)")
 
@@ -65,7 +68,7 @@ class Pool(nn.Module):
     def __init__(self, kind: str, dim: int):
         super().__init__()
         self.kind = kind
-        self.dim_out = 2 * dim if kind == "mean_std" else dim
+        self.dim_out = 2 * dim if kind in ("mean_std", "mean_max") else dim
         self.score = nn.Linear(dim, 1) if kind == "attention" else None
         if self.score is not None:
             nn.init.zeros_(self.score.weight)
@@ -82,6 +85,9 @@ class Pool(nn.Module):
             weight = score.softmax(1) * weight
         weight = weight / weight.sum(1, keepdim=True).clamp_min(1e-9)
         mean = einsum(x.float(), weight, "b f d, b f -> b d")
+        if self.kind == "mean_max":
+            real = x.masked_fill(~mask[..., None], -torch.inf).amax(1)
+            return torch.cat([mean.to(x.dtype), real.masked_fill(~mask.any(1, keepdim=True), 0.0)], dim=1)
         if self.kind != "mean_std":
             return mean.to(x.dtype)
         square = einsum((x.float() - mean[:, None]).square(), weight, "b f d, b f -> b d")

@@ -1,6 +1,6 @@
 """Sites: the named places of a backbone where a method can attach something, and what attaching means.
 
-A backbone is never edited. Every site is a module that is already there (a Linear, a Conv1d, a LayerNorm) or a
+A backbone is never edited. Every site is a module that is already there (a Linear, a convolution, a norm) or a
 parameter-free tap that the backbone calls at a place worth naming. A method supplies *parts*; an `Attachment` holds
 the parts in a sidecar and connects each to its site through forward hooks, so the backbone's own parameter names,
 values and buffers stay what they were.
@@ -25,11 +25,12 @@ ROLES = (
     "attn.kv",  # Tap(keys, values, mask): [batch head token dim] twice, and the mask over tokens or None
     "ffn.in",
     "ffn.out",
-    "conv.in",  # pointwise convolutions of a conformer's convolution module
-    "conv.out",
-    "norm",  # the LayerNorms of a block
+    "conv.in",  # pointwise convolutions of a conformer's convolution module; any that read a convolutional layer's input
+    "conv.out",  # and those behind them in the same layer
+    "norm",  # the LayerNorms of a block, the norms of a convolutional layer
     "after.attn",  # Join(residual, update, source): the residual stream behind a sublayer
     "after.ffn",
+    "after.conv",  # the same behind the convolutions of a convolutional layer
     "states",  # Tap(states, mask): all hidden states, behind the last layer
 )
 
