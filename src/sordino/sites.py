@@ -8,6 +8,7 @@ values and buffers stay what they were.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,6 +83,17 @@ class Join(nn.Module):
     def forward(self, residual: Tensor, update: Tensor, source: Tensor) -> Tensor:
         """Sum `residual` and the scaled `update`, all [batch frame dim]."""
         return residual + self.scale * update
+
+
+class Norm(nn.Module, ABC):
+    """A norm of a backbone's own kind: `weight * normed(x) + bias`, a weight and a bias for each channel (axis 1)."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+
+    @abstractmethod
+    def normed(self, x: Tensor) -> Tensor:
+        """What weight and bias are then applied to."""
 
 
 class Part(nn.Module):

@@ -8,7 +8,7 @@ import torch
 
 from sordino import registry
 from sordino.contracts import Backbone
-from sordino.sites import ROLES, Join, Tap
+from sordino.sites import ROLES, Join, Norm, Tap
 
 NAMES = registry.names("backbone")
 EVERY = pytest.mark.parametrize("name", NAMES)
@@ -128,10 +128,10 @@ def test_sites_exist_once_with_their_roles_and_widths(name, tiny):
         module = backbone.get_submodule(site.path)
         if isinstance(module, torch.nn.Linear):
             assert (site.dim_in, site.dim_out) == (module.in_features, module.out_features)
-        elif isinstance(module, torch.nn.Conv1d):
+        elif isinstance(module, torch.nn.Conv1d | torch.nn.Conv2d):
             assert (site.dim_in, site.dim_out) == (module.in_channels, module.out_channels)
-        elif isinstance(module, torch.nn.LayerNorm):
-            assert (site.dim_in,) == (site.dim_out,) == module.normalized_shape
+        elif isinstance(module, torch.nn.LayerNorm | torch.nn.BatchNorm1d | torch.nn.BatchNorm2d | Norm):
+            assert (site.dim_in,) == (site.dim_out,) == module.weight.shape
         else:
             assert isinstance(module, Tap | Join)
 

@@ -15,6 +15,7 @@ from sordino.contracts import Frames
 from sordino.model import Model
 from sordino.petl import make_method
 from sordino.tasks import make_task
+from tests.contract.exclusions import reason
 
 VARIANTS = [  # options that run through other code than the defaults do
     ("adapter", {"position": "before", "layer_norms": False}),
@@ -78,8 +79,8 @@ def case(request, backbone_name):
     if name == "peft":
         pytest.importorskip("peft")
     case = Case(make_method(name, **options), *prepared(backbone_name))
-    if case.method.roles and not set(case.method.roles) & {site.role for site in case.backbone.sites()}:
-        pytest.skip("this backbone has no such sites")
+    if excluded := reason(name, options, backbone_name):
+        pytest.skip(excluded)
     yield case
     for attachment in case.attachments:
         attachment.detach()

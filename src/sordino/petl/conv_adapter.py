@@ -73,7 +73,7 @@ class ConvAdapter(RoleMethod):
     """Adapter with a depthwise convolution.
 
     Attributes:
-        roles: the sublayers that get one: `after.attn`, `after.ffn`.
+        roles: the sublayers that get one: `after.attn`, `after.ffn`, `after.conv`.
         bottleneck: inner width; a number, or a table by role.
         kernel_size: frames of the convolution, odd; a number, or a table by role.
     """
@@ -83,7 +83,7 @@ class ConvAdapter(RoleMethod):
     paper: ClassVar[str] = "https://arxiv.org/abs/2207.07039"
     year: ClassVar[int] = 2022
 
-    roles: Sequence[str] = ("after.attn", "after.ffn")
+    roles: Sequence[str] = ("after.attn", "after.ffn", "after.conv")
     bottleneck: int | dict[str, int] = 16
     kernel_size: int | dict[str, int] = 9
 

@@ -1,4 +1,4 @@
-"""The bridge to Hugging Face peft: any of its methods that replace linear layers (LoRA and many more).
+"""The bridge to Hugging Face peft: any of its methods that replace linear layers or convolutions (LoRA and many more).
 
 peft's layers are built around stand-ins that borrow the backbone's weights, and what they change is added at
 the site; the backbone itself is never wrapped. Needs the extra `sordino[peft]`.
@@ -29,34 +29,76 @@ MODULE_LISTS = ("target_modules", "feedforward_modules")  # entries of a config 
 MODULE_TABLES = ("rank_pattern", "alpha_pattern")  # and in a table
 
 
-class Borrowed(nn.Linear):
-    """A Linear that has the weight of a module of the backbone without owning it.
+class Borrowed(nn.Module):
+    """A module that has the weight and bias of one of the backbone without owning it.
 
     Args:
-        module: a Linear, or a convolution whose kernel is one frame long.
+        module: it.
     """
 
     def __init__(self, module: LinearMap):
         nn.Module.__init__(self)
         self._owner = [module]
+
+    @property
+    def weight(self) -> Tensor:
+        """The module's."""
+        return self._owner[0].weight
+
+    @property
+    def bias(self) -> Tensor | None:
+        """The module's."""
+        return self._owner[0].bias
+
+
+class BorrowedLinear(Borrowed, nn.Linear):  # pyright: ignore[reportIncompatibleVariableOverride]
+    """A Linear, or a convolution of one frame as one."""
+
+    def __init__(self, module: LinearMap):
+        super().__init__(module)
         self.out_features, self.in_features = module.weight.shape[:2]
 
     @property
-    def weight(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def weight(self) -> Tensor:
         """The module's, [out, in]."""
         return self._owner[0].weight.flatten(1)
 
-    @property
-    def bias(self) -> Tensor | None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The module's."""
-        return self._owner[0].bias
+
+class BorrowedConvolution(Borrowed):
+    """A convolution over several frames."""
+
+    def __init__(self, module: nn.Conv1d | nn.Conv2d):
+        super().__init__(module)
+        for name, value in vars(module).items():  # stride, padding, ...: all that is no tensor, module or hook
+            if not name.startswith("_") and name != "training":
+                setattr(self, name, value)
+
+
+class BorrowedConv1d(BorrowedConvolution, nn.Conv1d):  # pyright: ignore[reportIncompatibleVariableOverride]
+    """One over frames."""
+
+
+class BorrowedConv2d(BorrowedConvolution, nn.Conv2d):  # pyright: ignore[reportIncompatibleVariableOverride]
+    """One over frames and bands."""
+
+
+def is_linear(module: LinearMap) -> bool:
+    """Whether it maps each frame by itself, so that peft's many methods for Linears serve it."""
+    return isinstance(module, nn.Linear) or (isinstance(module, nn.Conv1d) and module.kernel_size == (1,))
+
+
+def borrowed(module: LinearMap) -> Borrowed:
+    """The stand-in for a module."""
+    if is_linear(module):
+        return BorrowedLinear(module)
+    return BorrowedConv2d(module) if isinstance(module, nn.Conv2d) else BorrowedConv1d(module)  # pyright: ignore
 
 
 class PeftPart(Part):
     """One layer of peft.
 
     Args:
-        layer: it, around a borrowed Linear.
+        layer: it, around a borrowed module.
     """
 
     def __init__(self, layer: nn.Module):
@@ -65,16 +107,37 @@ class PeftPart(Part):
 
     def after(self, module: LinearMap, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Add what it changes."""
-        x = inputs[0] if isinstance(module, nn.Linear) else inputs[0].transpose(1, 2)
+        turned = is_linear(module) and not isinstance(module, nn.Linear)
+        x = inputs[0].transpose(1, 2) if turned else inputs[0]
         change = (self.layer(x) - self.layer.get_base_layer()(x)).to(output.dtype)
-        return output + (change if isinstance(module, nn.Linear) else change.transpose(1, 2))
+        return output + (change.transpose(1, 2) if turned else change)
 
     def merged(self, module: LinearMap) -> dict[str, Tensor]:
-        """Weight and bias that do the same, read off the layer's answers to unit vectors.
+        """Weight and bias that do the same.
 
         Raises:
             TypeError: the layer is not a linear map.
         """
+        return self._read_off(module) if is_linear(module) else self._merged_by_peft(module)  # pyright: ignore
+
+    def _merged_by_peft(self, module: nn.Conv1d | nn.Conv2d) -> dict[str, Tensor]:
+        """What peft itself makes of a convolution that the layer stands around for a moment."""
+        kept, own = self.layer.base_layer, type(module)(
+            module.in_channels, module.out_channels, module.kernel_size, module.stride, module.padding,
+            module.dilation, module.groups, module.bias is not None, device=module.weight.device,
+        )  # fmt: skip
+        own.load_state_dict(module.state_dict())
+        try:
+            self.layer.base_layer = own
+            self.layer.merge()
+            new = {name: value.detach().clone() for name, value in own.named_parameters()}
+            self.layer.unmerge()
+        finally:
+            self.layer.base_layer = kept
+        return new
+
+    def _read_off(self, module: LinearMap) -> dict[str, Tensor]:
+        """Read off the layer's answers to unit vectors."""
         training = self.layer.training
         self.layer.eval()
         n_in, device = module.weight.shape[1], module.weight.device
@@ -137,7 +200,7 @@ class Peft(Method):
             for number in chosen:
                 for inside, module in backbone.layers[number - 1].named_modules():
                     path = f"layers.{number - 1}.{inside}"
-                    if f".{path}".endswith(f".{name}") and isinstance(module, (nn.Linear, nn.Conv1d)):
+                    if f".{path}".endswith(f".{name}") and isinstance(module, LinearMap):
                         plain = Site(path, "", number, module.weight.shape[1], module.weight.shape[0])
                         found[path] = known.get(path, plain)
             if len(found) == before:
@@ -157,7 +220,7 @@ class Peft(Method):
 
         Raises:
             ImportError: peft is not installed.
-            TypeError: a convolution reads more than one frame.
+            TypeError: a convolution has groups.
             ValueError: a name matches nothing, or peft has no such method or no layers for it.
         """
         try:
@@ -184,9 +247,9 @@ class Peft(Method):
         holder.place = nn.Parameter(next(backbone.parameters()).detach()[:0])  # tells peft the device
         for site in sites:
             module = linear_module(backbone, site)
-            if module.weight[0].numel() != module.weight.shape[1] or n_groups(module) > 1:
-                raise TypeError(f"peft: {site.path} is a convolution over several frames; lora can do that")
-            holder.add_module(site.key, Borrowed(module))
+            if n_groups(module) > 1:
+                raise TypeError(f"peft: {site.path} is a convolution with {n_groups(module)} groups; lora can do that")
+            holder.add_module(site.key, borrowed(module))
         peft.get_peft_model(holder, peft.get_peft_config(config))  # pyright: ignore[reportArgumentType]
         return {site.path: holder.get_submodule(site.key) for site in sites}
 

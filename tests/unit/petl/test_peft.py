@@ -147,7 +147,7 @@ def test_what_the_bridge_refuses(mini):
         make_method("peft", config={"peft_type": "LORA", "target_modules": ["nothing.here"]}).attach(mini)
     with pytest.raises(ValueError, match="use our prompt or prefix"):
         make_method("peft", config={"peft_type": "PREFIX_TUNING", "num_virtual_tokens": 2}).attach(mini)
-    with pytest.raises(TypeError, match="over several frames"):
+    with pytest.raises(TypeError, match="groups; lora can do that"):
         make_method("peft", config={"peft_type": "LORA", "target_modules": ["depthwise_conv"]}).attach(mini)
 
 
