@@ -17,7 +17,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -71,13 +71,15 @@ def write_json(path: str | Path, value: Any) -> Path:
 
 
 def finite(value: Any) -> Any:
-    """The same as plain data for JSON: no NumPy types, None for what is not finite."""
+    """The same as plain data for JSON: no NumPy types, no paths, None for what is not finite."""
     if isinstance(value, Mapping):
         return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [finite(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, PurePath):
+        return str(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

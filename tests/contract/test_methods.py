@@ -183,7 +183,7 @@ def test_saved_and_loaded_it_answers_the_same(case, tmp_path):
     disturb(model.trained().values())
     with torch.no_grad():
         answer = model(*model.constant_from(case.frames))["key"]
-    save_adapter(model, tmp_path / "x.adapter", {"name": case.backbone.name}, case.fingerprint)
+    save_adapter(model, tmp_path / "x.adapter", {"name": case.backbone.name}, case.fingerprint, 1.0)
     loaded = load_adapter(tmp_path / "x.adapter", case.backbone)
     case.attachments += loaded.attachments
     with torch.no_grad():

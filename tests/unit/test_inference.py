@@ -23,7 +23,7 @@ def adapter(folder, task: str, method: str = "lora", segment_s: float = 1.0):
     with torch.no_grad():
         for value in model.trained().values():
             value += 0.1 * torch.randn(value.shape, generator=torch.Generator().manual_seed(0))
-    return save_adapter(model, folder, TINY, backbone.fingerprint(), {"segment_s": segment_s})
+    return save_adapter(model, folder, TINY, backbone.fingerprint(), segment_s)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,8 @@ def command(adapter, data, root, split, form, jams):
 
     from sordino.adapter_file import read_tasks
     from sordino.cli._progress import bars
-    from sordino.results import SCORE_COLUMNS, finite, score_rows, scored_answers, to_csv, write_jams
+    from sordino.files import finite
+    from sordino.results import SCORE_COLUMNS, score_rows, scored_answers, to_csv, write_jams
     from sordino.training.run import evaluate_adapter
 
     with bars() as advance:

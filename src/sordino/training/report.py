@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import platform
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +13,6 @@ import torch
 import sordino
 from sordino.contracts import Dataset, Task
 from sordino.model import Model
-from sordino.results import finite
 from sordino.training.data import Examples
 from sordino.training.sources import Source, joined_probabilities
 from sordino.training.statistics import bootstrap_interval
@@ -87,10 +83,3 @@ def versions() -> dict[str, str]:
     """Of what computed the numbers."""
     return {"sordino": sordino.__version__, "torch": torch.__version__, "python": platform.python_version(),
             "threads": str(torch.get_num_threads()), "machine": platform.machine(), "system": sys.platform}  # fmt: skip
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write plain data (null for what is undefined) under another name, then rename."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    part.replace(path)

@@ -24,10 +24,11 @@ from sordino.backbones import load_backbone
 from sordino.config import Config, Training, build
 from sordino.contracts import Backbone, Dataset
 from sordino.datasets import load_dataset
+from sordino.files import write_json
 from sordino.model import Model
 from sordino.petl import parse_methods
 from sordino.training.loop import Loop, make_fabric
-from sordino.training.report import evaluate, protocol, tune, versions, write_json
+from sordino.training.report import evaluate, protocol, tune, versions
 from sordino.training.splits import Advance, cut_splits, make_source, make_tasks
 
 
@@ -143,10 +144,10 @@ def train(
         "versions": versions(),
     }
     metrics = {name: row["metrics"] for name, row in evaluation.items()}
-    about = {"metrics": metrics, "data": dataset.name, "segment_s": splits["train"].grid.length_samples
-             / model.backbone.sample_rate_hz, "protocol": result["protocol"], "config": plain}  # fmt: skip
+    about = {"metrics": metrics, "data": dataset.name, "protocol": result["protocol"], "config": plain}
+    segment_s = splits["train"].grid.length_samples / model.backbone.sample_rate_hz
     if fabric.is_global_zero:
-        save_adapter(model, folder / "model.adapter", plain["backbone"], fingerprint, about)
+        save_adapter(model, folder / "model.adapter", plain["backbone"], fingerprint, segment_s, about)
         write_json(folder / "result.json", result)
         shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     model.detach()
