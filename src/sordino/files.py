@@ -18,17 +18,17 @@ import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 
-def write_with(path: str | Path, write: Callable[[Path], object]) -> Path:
-    """Write one file through a function that is given the path to write to (its suffix is that of `path`).
+def write_stream(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
+    """Write one file through a function that is given an open binary file.
 
     Args:
         path: the file; what a symbolic link points to is replaced, not the link. Its folder is made if it is not there.
-        write: writes the whole file.
+        write: writes everything.
 
     Returns:
         `path`. Its permissions are the usual ones of a new file.
@@ -36,37 +36,31 @@ def write_with(path: str | Path, write: Callable[[Path], object]) -> Path:
     Raises:
         OSError: it cannot be written (the file that was there is whole), or `path` is a folder or a device.
     """
-    target = Path(path).resolve()
-    if target.exists() and not target.is_file():
-        raise OSError(f"{path} is there and is no file; give another place")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.stem[:40]}.{_own()}.part{target.suffix}")
-    try:
-        with part.open("xb") as file:
-            mode = os.fstat(file.fileno()).st_mode & 0o777
-        write(part)
-        part.chmod(mode)  # safetensors gives its files to their owner alone
-        _flush(part)
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    _flush(target.parent)
-    return Path(path)
+
+    def fill(part: Path) -> None:
+        with part.open("wb") as file:
+            write(file)
+
+    return _write(path, fill, "")
+
+
+def write_with(path: str | Path, write: Callable[[Path], object]) -> Path:
+    """Write one file through a function that is given a path with the suffix of `path`; as `write_stream`."""
+    return _write(path, write, Path(path).suffix)
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:
-    """Write a file of these bytes; as `write_with`."""
-    return write_with(path, lambda part: part.write_bytes(data))
+    """Write a file of these bytes; as `write_stream`."""
+    return write_stream(path, lambda file: file.write(data))
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write a file of this text in UTF-8, line ends as they are; as `write_with`."""
+    """Write a file of this text in UTF-8, line ends as they are; as `write_stream`."""
     return write_bytes(path, text.encode())
 
 
 def write_json(path: str | Path, value: Any) -> Path:
-    """Write plain data as JSON, null for what is undefined; as `write_with`."""
+    """Write plain data as JSON, null for what is undefined; as `write_stream`."""
     return write_text(path, json.dumps(finite(value), indent=1, allow_nan=False) + "\n")
 
 
@@ -122,6 +116,26 @@ def whole_folder(folder: str | Path) -> Path:
     path = Path(folder)
     aside = [] if path.exists() else _aside(path.resolve())
     return max(aside, key=lambda old: old.stat().st_ctime_ns, default=path)
+
+
+def _write(path: str | Path, fill: Callable[[Path], object], suffix: str) -> Path:
+    target = Path(path).resolve()
+    if target.exists() and not target.is_file():
+        raise OSError(f"{path} is there and is no file; give another place")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.stem[:40]}.{_own()}.part{suffix}")
+    try:
+        with part.open("xb") as file:
+            mode = os.fstat(file.fileno()).st_mode & 0o777
+        fill(part)
+        part.chmod(mode)  # safetensors gives its files to their owner alone
+        _flush(part)
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _flush(target.parent)
+    return Path(path)
 
 
 def _swap(part: Path, target: Path) -> list[Path]:

@@ -13,12 +13,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sordino.files import whole_folder, write_bytes, write_folder, write_json, write_text, write_with
+from sordino.files import whole_folder, write_bytes, write_folder, write_json, write_stream, write_text, write_with
 
 KINDS = {
     "a.txt": lambda path: write_text(path, "naïve\r\n"),
     "a.bin": lambda path: write_bytes(path, b"\0\1"),
     "a.json": lambda path: write_json(path, {"x": float("nan"), "y": np.float32(0.5), "z": (1, 2)}),
+    "a.npy": lambda path: write_stream(path, lambda file: np.save(file, np.arange(4))),
     "a.npz": lambda path: write_with(path, lambda part: np.savez(part, x=np.arange(3))),
     "a.safetensors": lambda path: write_with(path, lambda part: save_file({"x": torch.ones(2)}, part)),
 }
@@ -51,6 +52,7 @@ def test_what_is_written_is_what_is_read(tmp_path):
     assert (tmp_path / "a.txt").read_bytes() == "naïve\r\n".encode()
     assert (tmp_path / "a.bin").read_bytes() == b"\0\1"
     assert json.loads((tmp_path / "a.json").read_text()) == {"x": None, "y": 0.5, "z": [1, 2]}
+    assert np.load(tmp_path / "a.npy").tolist() == [0, 1, 2, 3]
     assert np.load(tmp_path / "a.npz")["x"].tolist() == [0, 1, 2]
 
 
