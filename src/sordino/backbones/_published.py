@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sordino.files import write_text
+
 
 @dataclass(frozen=True)
 class Published:
@@ -137,8 +139,7 @@ def _is_pinned(path: Path, sha256: str | None) -> bool:
         same = hashlib.file_digest(file, "sha256").hexdigest() == sha256
     if same:
         with suppress(OSError):  # where nothing can be written, it is read again next time
-            passed.parent.mkdir(parents=True, exist_ok=True)
-            passed.write_text(state)
+            write_text(passed, state)
     return same
 
 

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from sordino.backbones._conformer import ConformerLayer
 from sordino.backbones._mini_frontend import FRAME_SAMPLES, N_FEATURES, SAMPLE_RATE_HZ, VIEWS, MiniFrontend
 from sordino.contracts import Backbone, Site
+from sordino.files import write_with
 
 BUILTIN = Path(__file__).parent / "weights" / "mini.safetensors"
 # Mean and deviation of each view on game music, where no better ones have been measured per feature.
@@ -109,9 +110,7 @@ class Mini(Backbone):
         """Write the weights in float16, with the configuration and a checksum that `load` verifies."""
         tensors = {name: value.detach().cpu().half().contiguous() for name, value in self.state_dict().items()}
         note = {"sha256": _digest(tensors), "config": json.dumps(self.config)}
-        temporary = Path(path).with_suffix(".part")
-        save_file(tensors, temporary, metadata=note)
-        temporary.replace(path)
+        write_with(path, lambda part: save_file(tensors, part, metadata=note))
 
     @classmethod
     def tiny(cls, seed: int = 0) -> Mini:

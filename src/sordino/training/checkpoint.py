@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from sordino.files import write_stream
 
 
 @dataclass
@@ -37,14 +38,8 @@ class Progress:
 
 
 def save_progress(progress: Progress, path: Path) -> None:
-    """Write it under another name, then rename: there is always one whole file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
-        torch.save(asdict(progress), file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    """Write it so that there is always one whole file."""
+    write_stream(path, lambda file: torch.save(asdict(progress), file))
 
 
 def load_progress(path: Path) -> Progress | None:

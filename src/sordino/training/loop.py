@@ -22,6 +22,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from sordino.config import Training
+from sordino.files import write_text
 from sordino.model import Model
 from sordino.training.checkpoint import Progress, load_progress, save_progress
 from sordino.training.cost import peak_memory_bytes
@@ -236,5 +237,5 @@ class Loop:
         optimiser.load_state_dict(progress.optimiser)
         kept = [line for line in self.log.read_text(encoding="utf-8").splitlines(keepends=True)
                 if line.endswith("\n") and json.loads(line)["step"] <= progress.step]  # fmt: skip
-        self.log.write_text("".join(kept), encoding="utf-8")
+        write_text(self.log, "".join(kept))
         return progress
