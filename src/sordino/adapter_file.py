@@ -190,13 +190,15 @@ def _load_tensors(model: Model, tensors: Mapping[str, Tensor], where: str) -> No
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error
     unfrozen = grouped.pop("backbone", {})
-    if grouped or set(unfrozen) != set(model.unfrozen):
-        odd = sorted(set(grouped) | (set(unfrozen) ^ set(model.unfrozen)))
-        raise ValueError(f"{where}: tensors {odd[:5]} are unknown or missing")
-    model.load_trained_state({
-        **{name: value for name, value in model.trained_state().items() if not name.startswith("backbone.")},
-        **{f"backbone.{name}": value for name, value in unfrozen.items()},
-    })  # fmt: skip
+    if grouped:
+        raise ValueError(f"{where}: tensors {sorted(grouped)[:5]} are unknown")
+    try:
+        model.load_trained_state({
+            **{name: value for name, value in model.trained_state().items() if not name.startswith("backbone.")},
+            **{f"backbone.{name}": value for name, value in unfrozen.items()},
+        })  # fmt: skip
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _model_card(name: str, card: Mapping[str, Any]) -> str:

@@ -152,26 +152,34 @@ class Model(nn.Module):
 
     def trained_state(self) -> dict[str, Tensor]:
         """What a checkpoint needs: `trained` and the buffers of sidecars and heads, detached copies."""
+        return {name: value.detach().clone() for name, value in self._state().items()}
+
+    @torch.no_grad()
+    def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `trained_state` gave, all of it or nothing.
+
+        Raises:
+            ValueError: a name is missing or unknown, or a tensor has another shape or type; nothing is changed.
+        """
+        own = self._state()
+        wrong = [f"{name} is missing" for name in own if name not in state]
+        wrong += [f"{name} is unknown" for name in state if name not in own]
+        for name in own.keys() & state.keys():
+            had, found = (f"{tuple(value.shape)} {value.dtype}" for value in (own[name], state[name]))
+            wrong += [f"{name} is {found}, not {had}"] if found != had else []
+        if wrong:
+            raise ValueError(f"the state is of another model: {'; '.join(sorted(wrong)[:3])} ({len(wrong)} in all)")
+        for name, value in state.items():
+            own[name].copy_(value)
+
+    def _state(self) -> dict[str, Tensor]:
+        """The tensors behind `trained_state` themselves."""
         own = self.backbone.state_dict()
-        state = {
+        return {
             **{f"attachments.{name}": value for name, value in self.attachments.state_dict().items()},
             **{f"heads.{name}": value for name, value in self.heads.state_dict().items()},
             **{f"backbone.{name}": own[name] for name in self.unfrozen},
         }
-        return {name: value.detach().clone() for name, value in state.items()}
-
-    @torch.no_grad()
-    def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take back what `trained_state` gave."""
-        grouped: dict[str, dict[str, Tensor]] = {"attachments": {}, "heads": {}, "backbone": {}}
-        for name, value in state.items():
-            home, _, rest = name.partition(".")
-            grouped[home][rest] = value
-        self.attachments.load_state_dict(grouped["attachments"])
-        self.heads.load_state_dict(grouped["heads"])
-        own = dict(self.backbone.named_parameters())
-        for name, value in grouped["backbone"].items():
-            own[name].copy_(value)
 
     def count(self) -> dict[str, Any]:
         """Parameters: of the backbone, of what the methods train, of the heads, and the trained share of all."""

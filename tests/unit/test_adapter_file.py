@@ -79,6 +79,34 @@ def test_a_missing_or_unknown_tensor_is_an_error(tmp_path):
         load_adapter(folder)
 
 
+@pytest.mark.parametrize("method", ["lora", "finetune"])
+def test_a_state_of_another_model_changes_nothing(method):
+    model = trained_model(method)
+    before = model.trained_state()
+    first, *_, last = before
+    others = {name: value + 1 for name, value in before.items()}
+    for wrong, told in {
+        f"{last} is missing": {name: value for name, value in others.items() if name != last},
+        "extra is unknown": {**others, "extra": torch.zeros(1)},
+        f"{last} is .*, not": {**others, last: torch.zeros(7, 3)},
+        f"{first} is .* torch.float64, not .* torch.float32": {**others, first: others[first].double()},
+    }.items():
+        with pytest.raises(ValueError, match=wrong):
+            model.load_trained_state(told)
+        assert all(torch.equal(value, before[name]) for name, value in model.trained_state().items())
+    model.load_trained_state(others)
+    assert all(torch.equal(value, others[name]) for name, value in model.trained_state().items())
+
+
+def test_a_tensor_of_another_shape_is_told_with_its_file(tmp_path):
+    folder = save(trained_model("finetune"), tmp_path / "a.adapter")
+    tensors = load_file(folder / "adapter.safetensors")
+    name = next(name for name in tensors if name.startswith("backbone:"))
+    save_file({**tensors, name: torch.zeros(2, 2, 2)}, folder / "adapter.safetensors")
+    with pytest.raises(ValueError, match=r"a\.adapter: the state is of another model: backbone\."):
+        load_adapter(folder)
+
+
 def test_the_folder_tells_what_it_is(tmp_path):
     folder = save(trained_model("lora"), tmp_path / "a.adapter")
     card = read_card(folder)
