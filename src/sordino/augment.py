@@ -10,25 +10,34 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float32
 
 from sordino.vocoder import pitch_shift, time_stretch
 
+VERSION = 2  # raised when the same change of the same sound gives other samples
 Waveform = Float32[np.ndarray, " time"]
 Changed = Float32[np.ndarray, " changed"]
 
 
 class Change(ABC):
-    """One change of a waveform."""
+    """One change of a waveform.
+
+    Attributes:
+        wants_other: it needs a second recording, `other`, which else is None.
+    """
+
+    wants_other: ClassVar[bool] = False
 
     @abstractmethod
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Changed:
+    def apply(
+        self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: np.ndarray | None = None
+    ) -> Changed:
         """The changed waveform."""
 
-    def relabel(self, task: Any, label: Any) -> Any:
+    def relabel(self, task: Any, label: Any, other: Any = None) -> Any:
         """The label that fits it; the same one, unless a change says otherwise."""
         return label
 
@@ -43,11 +52,11 @@ class PitchShift(Change):
 
     semitones: int
 
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: Any = None) -> Waveform:
         """The shifted waveform, as long as before."""
         return pitch_shift(x, self.semitones)
 
-    def relabel(self, task: Any, label: Any) -> Any:
+    def relabel(self, task: Any, label: Any, other: Any = None) -> Any:
         """The transposed label."""
         return task.transpose(label, self.semitones)
 
@@ -62,11 +71,11 @@ class TimeStretch(Change):
 
     rate: float
 
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Changed:
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: Any = None) -> Changed:
         """The stretched waveform, `1 / rate` times as long."""
         return time_stretch(x, self.rate)
 
-    def relabel(self, task: Any, label: Any) -> Any:
+    def relabel(self, task: Any, label: Any, other: Any = None) -> Any:
         """The label at the new times."""
         return task.stretch(label, self.rate)
 
@@ -81,7 +90,7 @@ class Gain(Change):
 
     range_db: float
 
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: Any = None) -> Waveform:
         """The louder or softer waveform; it may leave +-1, as floats may."""
         return x * np.float32(10 ** (rng.uniform(-self.range_db, self.range_db) / 20))
 
@@ -96,7 +105,7 @@ class Noise(Change):
 
     snr_db: float
 
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: Any = None) -> Waveform:
         """The noisy waveform."""
         level = np.sqrt(np.mean(x**2)) * 10 ** (-rng.uniform(self.snr_db, self.snr_db + 30) / 20)
         return x + (level * rng.standard_normal(len(x))).astype(np.float32)
@@ -114,7 +123,7 @@ class BandLimit(Change):
     low_hz: float
     high_hz: float
 
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: Any = None) -> Waveform:
         """The filtered waveform (zero phase, slopes of a third of an octave)."""
         low = 20 * (self.low_hz / 20) ** rng.uniform()
         high = self.high_hz * (sample_rate_hz / 2 / self.high_hz) ** rng.uniform()
@@ -125,26 +134,23 @@ class BandLimit(Change):
 
 
 @dataclass(frozen=True)
-class Mix(Change):
+class Overlay(Change):
     """Another recording laid under this one, for tagging: the tags of both.
 
     Attributes:
-        other: its waveform, at the same rate; repeated or cut to fit.
-        other_label: its parsed label.
         level_db: its level against this one's.
     """
 
-    other: np.ndarray
-    other_label: Sequence[str]
+    wants_other: ClassVar[bool] = True
     level_db: float = -3.0
 
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
-        """The sum, this one's level unchanged."""
-        other = np.resize(self.other, len(x))
-        scale = np.sqrt(np.mean(x**2) / max(float(np.mean(other**2)), 1e-12)) * 10 ** (self.level_db / 20)
-        return x + (scale * other).astype(np.float32)
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: Any = None) -> Waveform:
+        """The sum, this one's level unchanged; the other, [time], is repeated or cut to fit."""
+        under = np.resize(other, len(x))
+        scale = np.sqrt(np.mean(x**2) / max(float(np.mean(under**2)), 1e-12)) * 10 ** (self.level_db / 20)
+        return x + (scale * under).astype(np.float32)
 
-    def relabel(self, task: Any, label: Any) -> Any:
+    def relabel(self, task: Any, label: Any, other: Any = None) -> Any:
         """The union of both lists of tags.
 
         Raises:
@@ -152,26 +158,7 @@ class Mix(Change):
         """
         if not isinstance(label, list) or not all(isinstance(tag, str) for tag in label):
             raise ValueError(f"{task.name}: only lists of tags can be mixed, not {label!r}")
-        return sorted({*label, *self.other_label})
-
-
-@dataclass(frozen=True)
-class MixIn(Change):
-    """Stands for a `Mix` until the other recording is known.
-
-    Attributes:
-        level_db: its level against the first one's.
-    """
-
-    level_db: float = -3.0
-
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
-        """The waveform alone."""
-        return x
-
-    def of(self, other: np.ndarray, other_label: Sequence[str]) -> Mix:
-        """The mixture with this recording."""
-        return Mix(other, other_label, self.level_db)
+        return sorted({*label, *other})
 
 
 @dataclass(frozen=True)
@@ -232,7 +219,7 @@ class Augmentation:
             if self.band_hz is not None:
                 changes.append(BandLimit(*self.band_hz))
             if self.mix and copy % 2:
-                changes.append(MixIn())
+                changes.append(Overlay())
             yield changes
 
 

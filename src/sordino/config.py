@@ -35,12 +35,15 @@ class Training:
     Attributes:
         steps: optimiser steps.
         batch_size: segments in a step.
+        accumulate: parts that a step is computed in, one after the other; the gradient is that of the whole step.
         lr: learning rate of head and attached parts; None for the method's usual one.
         lr_min: where the cosine ends.
         schedule: `cosine` or `constant`.
         weight_decay: of Adam (decoupled).
         clip: largest norm of the gradient; 0 for none.
         segment_s: length of a training and evaluation segment; None for the longest that a task wants.
+        crops: `grid` cuts every track alike in each pass; `random` cuts one segment out of each track, another one in
+            every pass (as the paper's public code does); states cannot be stored then.
         augment: augmentations by name (`pitch_shift`, `time_stretch`, `gain`, `noise`, `band_limit`, `mix`).
         balanced: draw classes equally often instead of tracks.
         cache: keep what the frozen part gives on disk, as `float32` or `float16`; `waveform` keeps decoded
@@ -58,12 +61,14 @@ class Training:
 
     steps: int = 1000
     batch_size: int = 16
+    accumulate: int = 1
     lr: float | None = None
     lr_min: float = 1e-7
     schedule: str = "cosine"
     weight_decay: float = 0.0
     clip: float = 1.0
     segment_s: float | None = None
+    crops: str = "grid"
     augment: list[str] = field(default_factory=list)
     balanced: bool = False
     cache: str = "float32"

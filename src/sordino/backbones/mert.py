@@ -149,6 +149,7 @@ class MERT(Backbone):
     title = "MERT v1"
     paper = "https://arxiv.org/abs/2306.00107"
     licence = "CC-BY-NC-4.0"
+    embeds = True
 
     def __init__(self, size: Size = SIZES["95m"], depth: int | None = None, normalize: bool = True):
         super().__init__()

@@ -27,17 +27,15 @@ def command(data, settings, task, method, backbone, root, config_path, out, as_j
 
     from sordino.cli._progress import bars
     from sordino.config import load_config
-    from sordino.training.run import run_folder, train
+    from sordino.training.run import carry_out, open_run
 
     config = load_config(config_path, settings, data=data, task=task, method=method, backbone=backbone, root=root)
-    plain = config.resolved()
-    click.echo(f"run {run_folder(config, out)}", err=True)
-    for name, value in plain.items():
-        click.echo(f"  {name} = {json.dumps(value)}", err=True)
     with bars() as advance:
-        done = (run_folder(config, out) / "result.json").exists()
-        dataset = None if done else looked_through(config, advance)
-        run = train(config, out, advance, dataset)
+        plan = open_run(config, out, advance, looked_through(config, advance))
+        click.echo(f"run {plan.folder}", err=True)
+        for name, value in config.resolved().items():
+            click.echo(f"  {name} = {json.dumps(value)}", err=True)
+        run = carry_out(plan, advance)
     if as_json:
         click.echo(json.dumps(run.result))
         return

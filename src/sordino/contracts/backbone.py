@@ -43,12 +43,16 @@ class Backbone(nn.Module, ABC):
         layers: the encoder's layers; each is called as `layer(x, mask)` and begins with its own tap `tokens`.
         weights: where the weights come from, one line: `random (seed 0)`, a file, a published name.
         licence: the weights' licence, as an SPDX identifier where there is one.
+        version: raised when the same weights and the same sound give other states.
+        embeds: `embed` does something, so that state 0 is not what the frontend gives.
     """
 
     name: ClassVar[str]
     title: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     licence: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    embeds: ClassVar[bool] = False
     sample_rate_hz: int = 24_000
     hop_samples: int
     dim: int
@@ -174,6 +178,10 @@ class Backbone(nn.Module, ABC):
             states[number] = (self.finish(x) if number == self.n_layers else x)[:, n_prompt:]
         return self.states(states, frames.mask)[0] if stop is None else states[: stop + 1]
 
+    def same_state(self, number: int) -> int:
+        """The number a state is stored under: -1, the frontend's output, is state 0 where nothing lies between."""
+        return max(number, 0) if not self.embeds else number
+
     def forward(self, waveform: Float[Tensor, "batch time"], n_samples: Tensor | None = None) -> States:
         """All hidden states of a batch of waveforms."""
         return self.encode(self.frontend(waveform, n_samples))
@@ -183,8 +191,8 @@ class Backbone(nn.Module, ABC):
         return self.eval().requires_grad_(False)
 
     def fingerprint(self) -> str:
-        """A hash of all weights and buffers: two backbones with the same one give the same answers."""
-        digest = hashlib.sha256()
+        """A hash of code version, weights and buffers: two backbones with the same one give the same answers."""
+        digest = hashlib.sha256(f"{self.name} {self.version}".encode())
         for name, value in sorted(self.state_dict().items()):
             digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())

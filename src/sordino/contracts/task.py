@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -83,6 +84,8 @@ class Task(ABC):
         label: the name of the label it reads from a track (`labels` of tracks and datasets).
         metric: the metric that decides (higher is better), a key of `Evaluation.metrics`.
         segment_s: the usual length of a training crop and of an evaluation segment.
+        tunes: `tune` decides something after training.
+        n_counts: how many `counts` there are.
         examples: a few raw labels, all different, in forms that `parse` understands; shown to users and in tests.
         namespace: the JAMS namespace of its observations.
     """
@@ -93,6 +96,7 @@ class Task(ABC):
     label: str
     metric: str
     segment_s: float = 10.0
+    tunes: ClassVar[bool] = False
     examples: ClassVar[tuple[Any, ...]]
     namespace: ClassVar[str] = "blob"
 
@@ -114,8 +118,23 @@ class Task(ABC):
         """The target of a crop that begins at `start_s`: [label], or [frame label] for a frame task."""
 
     @abstractmethod
-    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
-        """Mean loss over the clips or the real frames of a batch (rows without a label are left out before)."""
+    def loss(
+        self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
+    ) -> Float[Tensor, ""]:
+        """Loss over the clips or the real frames of a batch: sums, each divided by one of `counts`.
+
+        Args:
+            logits: [clip label] or [clip frame label]; clips without a label are left out before.
+            target: as `encode` gives it, stacked.
+            mask: [clip frame], which frames are real; None when all are, and for clip tasks.
+            counts: what to divide by where the batch is a part of a larger one; None: as `counts` says of this batch.
+        """
+
+    n_counts: int = 1
+
+    def counts(self, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, " count"]:
+        """What `loss` divides by; counts of parts add up to those of the whole. By default the number of clips."""
+        return torch.tensor([float(len(target))], device=target.device)
 
     @abstractmethod
     def probabilities(self, logits: Tensor) -> Tensor:

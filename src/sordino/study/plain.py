@@ -8,7 +8,7 @@ import numpy as np
 
 from sordino import audio
 from sordino.contracts import Dataset, Prediction, Task
-from sordino.training.data import parse_label
+from sordino.training.recordings import parse_label
 from sordino.training.report import report
 
 RATE_HZ = 24_000

@@ -115,15 +115,30 @@ class Chord(Task):
                 target[frames, len(self.chords) + bass] = 1.0
         return target
 
-    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+    def loss(
+        self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
+    ) -> Float[Tensor, ""]:
         """Cross-entropy over the frames with a known chord; of the bass likewise, added."""
+        counts = self.counts(target, mask) if counts is None else counts
         total = logits.new_zeros(())
-        for group in self._groups():
-            known = target[..., group].sum(-1) > 0
-            known = known if mask is None else known & mask
+        for group, known, count in zip(self._groups(), self._known(target, mask), counts, strict=True):
             each = -(target[..., group] * logits[..., group].log_softmax(-1)).sum(-1)
-            total = total + (each * known).sum() / known.sum().clamp_min(1)
+            total = total + (each * known).sum() / count.clamp_min(1)
         return total
+
+    @property
+    def n_counts(self) -> int:
+        """One of the chords, one of the bass."""
+        return len(self._groups())
+
+    def counts(self, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, " count"]:
+        """Frames with a known chord, and with a known bass."""
+        return torch.stack([known.sum().float() for known in self._known(target, mask)])
+
+    def _known(self, target: Tensor, mask: Tensor | None) -> list[Tensor]:
+        """By group, which real frames have a class, [clip frame]."""
+        known = [target[..., group].sum(-1) > 0 for group in self._groups()]
+        return known if mask is None else [own & mask for own in known]
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over chords, and over bass notes."""

@@ -74,9 +74,13 @@ class Classification(Task):
         """One at the class; zero for a class that is not known."""
         return torch.tensor([float(name == label) for name in self.classes])
 
-    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+    def loss(
+        self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
+    ) -> Float[Tensor, ""]:
         """Cross-entropy."""
-        return functional.cross_entropy(logits, target.to(logits.dtype), label_smoothing=self.label_smoothing)
+        target, smooth = target.to(logits.dtype), self.label_smoothing
+        total = functional.cross_entropy(logits, target, label_smoothing=smooth, reduction="sum")
+        return total / (len(target) if counts is None else counts[0])
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over the classes."""

@@ -102,9 +102,13 @@ class Key(Task):
         target[KEYS.index(label)] = 1.0
         return target
 
-    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+    def loss(
+        self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
+    ) -> Float[Tensor, ""]:
         """Cross-entropy."""
-        return functional.cross_entropy(logits, target.to(logits.dtype), label_smoothing=self.label_smoothing)
+        target, smooth = target.to(logits.dtype), self.label_smoothing
+        total = functional.cross_entropy(logits, target, label_smoothing=smooth, reduction="sum")
+        return total / (len(target) if counts is None else counts[0])
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over the 25 classes."""

@@ -95,9 +95,12 @@ class Regression(Task):
         """The standardised numbers."""
         return torch.as_tensor((self._row(label) - self.mean) / self.deviation, dtype=torch.float32)
 
-    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+    def loss(
+        self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
+    ) -> Float[Tensor, ""]:
         """Mean squared error of the standardised numbers."""
-        return functional.mse_loss(logits, target.to(logits.dtype))
+        each = functional.mse_loss(logits, target.to(logits.dtype), reduction="none").mean(-1)
+        return each.sum() / (len(target) if counts is None else counts[0])
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """The outputs as they are."""

@@ -48,6 +48,7 @@ class Tagging(Task):
     name: ClassVar[str] = "tagging"
     title: ClassVar[str] = "Tagging: many tags, each yes or no"
     level: ClassVar = "clip"
+    tunes: ClassVar = True
     metric = "map"
     segment_s = 10.0
     namespace = "tag_open"
@@ -96,10 +97,15 @@ class Tagging(Task):
         """One at each tag of the vocabulary that is given."""
         return torch.tensor([float(tag in label) for tag in self.tags])
 
-    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+    def loss(
+        self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
+    ) -> Float[Tensor, ""]:
         """Binary cross-entropy."""
         weight = torch.tensor(self.weights, device=logits.device) if self.weights else None
-        return functional.binary_cross_entropy_with_logits(logits, target.to(logits.dtype), pos_weight=weight)
+        each = functional.binary_cross_entropy_with_logits(
+            logits, target.to(logits.dtype), pos_weight=weight, reduction="none"
+        )
+        return each.mean(-1).sum() / (len(target) if counts is None else counts[0])
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Sigmoid of each tag."""

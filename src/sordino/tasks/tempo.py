@@ -111,9 +111,12 @@ class Tempo(Task):
             target = _shape(label)
         return torch.as_tensor(target, dtype=torch.float32)
 
-    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+    def loss(
+        self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
+    ) -> Float[Tensor, ""]:
         """Cross-entropy with the soft target."""
-        return torch.nn.functional.cross_entropy(logits, target.to(logits.dtype))
+        total = torch.nn.functional.cross_entropy(logits, target.to(logits.dtype), reduction="sum")
+        return total / (len(target) if counts is None else counts[0])
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over the classes."""
