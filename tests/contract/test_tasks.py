@@ -122,6 +122,25 @@ def test_loss_falls_towards_the_target_and_has_finite_gradients(case):
     assert torch.isfinite(task.loss(1e4 * logits, target))
 
 
+def test_losses_of_parts_add_up_to_the_whole(case):
+    """With the counts of the whole: so a step can be computed in parts and by several processes."""
+    task, labels = case
+    target, logits = batch(task, labels)
+    logits.requires_grad_()
+    n_real = torch.arange(len(target)) * target.shape[1] // len(target) + 1
+    mask = torch.arange(target.shape[1]) < n_real[:, None] if task.level == "frame" else None
+    whole = task.loss(logits, target, mask)
+    (expected,) = torch.autograd.grad(whole, logits, retain_graph=True)
+    counts = task.counts(target, mask)
+    assert counts.shape == (task.n_counts,)
+    parts = [slice(0, 1), slice(1, len(target))]
+    own = [None if mask is None else mask[part] for part in parts]
+    torch.testing.assert_close(sum(task.counts(target[p], m) for p, m in zip(parts, own, strict=True)), counts)
+    total = sum(task.loss(logits[p], target[p], m, counts) for p, m in zip(parts, own, strict=True))
+    torch.testing.assert_close(total, whole)
+    torch.testing.assert_close(torch.autograd.grad(total, logits)[0], expected)
+
+
 def test_padding_does_not_count(case):
     task, labels = case
     if task.level != "frame":

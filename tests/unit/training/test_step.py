@@ -11,42 +11,8 @@ import pytest
 import torch
 
 from sordino.config import load_config
-from sordino.tasks import make_task
 from sordino.training.run import train
 from tests.conftest import TINY
-
-LABELS = {
-    "key": lambda n: "C major" if n % 2 else "A minor",
-    "tempo": lambda n: 80.0 + n,
-    "tagging": lambda n: [["a", "b"], ["b"], ["a"]][n % 3],
-    "regression": lambda n: float(n),
-    "classification": lambda n: "xyz"[n % 3],
-    "beat": lambda n: {"beats": [0.1 * n, 0.5 + 0.1 * n, 1.1], "downbeats": [0.1 * n] if n % 2 else None},
-    "chord": lambda n: [[0.0, 0.3 * (n % 3), "C:maj"], [0.3 * (n % 3), 1.5, "A:min/b3"]],
-}
-
-
-@pytest.mark.parametrize("name", list(LABELS))
-def test_losses_of_parts_add_up_to_the_whole(name):
-    """With the counts of the whole; values and gradients, whatever the parts hold (none of a kind, padded frames)."""
-    task = make_task(name, **({"bass": True} if name == "chord" else {}))
-    labels = [task.parse(LABELS[name](number)) for number in range(6)]
-    task.fit(labels)
-    targets = torch.stack([task.encode(label, 40, 25.0) for label in labels])
-    shape = (6, task.n_outputs) if task.level == "clip" else (6, 40, task.n_outputs)
-    logits = torch.randn(shape, generator=torch.Generator().manual_seed(1), requires_grad=True)
-    mask = torch.arange(40) < torch.tensor([40, 40, 30, 20, 35, 5])[:, None] if task.level == "frame" else None
-    whole = task.loss(logits, targets, mask)
-    (expected,) = torch.autograd.grad(whole, logits, retain_graph=True)
-    counts = task.counts(targets, mask)
-    assert counts.shape == (task.n_counts,)
-    parts = [slice(0, 1), slice(1, 4), slice(4, 6)]
-    own = [None if mask is None else mask[part] for part in parts]
-    torch.testing.assert_close(sum(task.counts(targets[p], m) for p, m in zip(parts, own, strict=True)), counts)
-    total = sum(task.loss(logits[p], targets[p], m, counts) for p, m in zip(parts, own, strict=True))
-    torch.testing.assert_close(total, whole)
-    torch.testing.assert_close(torch.autograd.grad(total, logits)[0], expected)
-
 
 SETTINGS = {"steps": 6, "batch_size": 7, "lr": 1e-2, "validate_every": 3, "precision": "float32", "segment_s": 1.0}
 
