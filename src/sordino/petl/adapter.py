@@ -67,8 +67,8 @@ class BeforeSum(Bottleneck):
 
     def before(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Change the sublayer's output."""
-        residual, update, source = inputs
-        return residual, update + self.update(update), source
+        residual, update, *others = inputs
+        return residual, update + self.update(update), *others
 
 
 class Parallel(Bottleneck):
@@ -76,8 +76,8 @@ class Parallel(Bottleneck):
 
     def before(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Add a branch beside the sublayer."""
-        residual, update, source = inputs
-        return residual, update + self.update(source), source
+        residual, update, source, *mask = inputs
+        return residual, update + self.update(source), source, *mask
 
 
 POSITIONS = {"after": AfterSum, "before": BeforeSum, "parallel": Parallel}

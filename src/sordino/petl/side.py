@@ -14,6 +14,7 @@ added, so that the model starts as it was. Parameters, w the side's width, for e
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,7 +24,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Method, Part, Site, parse_layers
-from sordino.petl._states import pick
+from sordino.petl._states import behind_last, pick
 
 
 class Block(nn.Module):
@@ -110,11 +111,16 @@ class Side(Method):
         """Its width, a multiple of the number of heads."""
         return max(1, backbone.dim // self.reduction // self.n_heads) * self.n_heads
 
+    def reads(self, backbone: Backbone, wanted: AbstractSet[int]) -> set[int]:
+        """The rungs, beside the last state."""
+        last = {backbone.n_layers}
+        return behind_last(self.name, backbone, wanted) | last | set(parse_layers(self.layers, backbone.n_layers))
+
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """The ladder, at the hidden states."""
         device, numbers = next(backbone.parameters()).device, parse_layers(self.layers, backbone.n_layers)
         ladder = Ladder(numbers, backbone.dim, self.width(backbone), self.n_heads, device)
-        return [(site, ladder) for site in self.choose(backbone, self.roles)]
+        return [(site, ladder) for site in backbone.sites() if site.role in self.roles]
 
     def n_parameters(self, backbone: Backbone) -> int:
         """See the head of this file."""
