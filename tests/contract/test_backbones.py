@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from torch import nn
 
 from sordino import registry
 from sordino.contracts import Backbone
@@ -133,6 +134,23 @@ def test_sites_exist_once_with_their_roles_and_widths(name, tiny):
             assert (site.dim_in,) == (site.dim_out,) == module.normalized_shape
         else:
             assert isinstance(module, Tap | Join)
+
+
+def test_a_role_means_the_same_everywhere(tiny):
+    """The same kind of module stands behind it on every backbone, and some method is written against it."""
+    kinds, wanted = {}, {}
+    for name in NAMES:
+        for site in tiny(name).sites():
+            module = tiny(name).get_submodule(site.path)
+            kind = next(
+                k for k in ((nn.Linear, nn.Conv1d, nn.Conv2d), nn.LayerNorm, Tap, Join) if isinstance(module, k)
+            )
+            kinds.setdefault(site.role, set()).add(kind)
+    for name in registry.names("method"):
+        for role in getattr(registry.find("method", name), "roles", ()):
+            wanted.setdefault(role, set()).add(name)
+    assert {role: len(found) for role, found in kinds.items()} == dict.fromkeys(kinds, 1)
+    assert set(wanted) == set(kinds)
 
 
 @EVERY

@@ -207,7 +207,7 @@ class Peft(Method):
         wrap(holder, peft.get_peft_config(config))
         if changed := [path for path, linear in borrowed.items() if not linear.settle()]:
             how = f" with init_lora_weights = {start!r}" if start is not None else ""
-            raise ValueError(f"peft: {kind}{how} changes the backbone's own {changed[0]}, which must stay as it is")
+            raise ValueError(f"peft: {kind}{how} changes the backbone's own {changed[0]}; choose one that leaves it")
         return {site.path: holder.get_submodule(site.key) for site in sites}
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:

@@ -65,7 +65,7 @@ class Ladder(Part):
         self.numbers = numbers
         self.down = nn.ModuleList(nn.Linear(dim, width, device=device) for _ in numbers)
         self.blocks = nn.ModuleList(Block(width, n_heads, device) for _ in numbers)
-        self.gates = nn.Parameter(torch.zeros(len(numbers) - 1, device=device))
+        self.gates = nn.Parameter(torch.zeros(len(numbers) - 1, device=device)) if len(numbers) > 1 else None
         self.norm = nn.LayerNorm(width, device=device)
         self.up = nn.Linear(width, dim, device=device)
         nn.init.zeros_(self.up.weight)
@@ -74,12 +74,11 @@ class Ladder(Part):
     def before(self, module: nn.Module, inputs: tuple) -> tuple:
         """Add the ladder's answer to the last state."""
         states, mask = inputs
-        rungs = zip(pick(states, self.numbers), self.down, self.blocks, strict=True)
+        gates = [None, *(() if self.gates is None else self.gates.sigmoid())]
         side = None
-        for step, (state, down, block) in enumerate(rungs):
+        for state, down, block, gate in zip(pick(states, self.numbers), self.down, self.blocks, gates, strict=True):
             side_in = down(state)
-            if side is not None:
-                gate = self.gates[step - 1].sigmoid()
+            if gate is not None:
                 side_in = gate * side_in + (1 - gate) * side
             side = block(side_in, mask)
         last = states[-1]
