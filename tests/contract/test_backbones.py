@@ -138,13 +138,12 @@ def test_sites_exist_once_with_their_roles_and_widths(name, tiny):
 
 def test_a_role_means_the_same_everywhere(tiny):
     """The same kind of module stands behind it on every backbone, and some method is written against it."""
+    known = ((nn.Linear, nn.Conv1d, nn.Conv2d), nn.LayerNorm, Tap, Join)
     kinds, wanted = {}, {}
     for name in NAMES:
         for site in tiny(name).sites():
             module = tiny(name).get_submodule(site.path)
-            kind = next(
-                k for k in ((nn.Linear, nn.Conv1d, nn.Conv2d), nn.LayerNorm, Tap, Join) if isinstance(module, k)
-            )
+            kind = next(kind for kind in known if isinstance(module, kind))
             kinds.setdefault(site.role, set()).add(kind)
     for name in registry.names("method"):
         for role in getattr(registry.find("method", name), "roles", ()):

@@ -18,7 +18,7 @@ class Method(ABC):
     """What is attached at which sites and what is trained. A subclass is a dataclass: its fields are its options.
 
     Attributes:
-        layers: the layers it is attached to: `all` that are read (see `chosen_layers`), `4-6`, `1,3` (from 1).
+        layers: the layers it is attached to: `all` up to the highest hidden state that is read, `4-6`, `1,3` (from 1).
     """
 
     name: ClassVar[str]
