@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sordino.sites import Site, Tap
+
+if TYPE_CHECKING:
+    from sordino.contracts.attachment import Attachment, Merged
 
 States = list[Any]  # of Float[Tensor, "batch frame dim"]; None stands for one that was not computed
 
@@ -45,6 +50,8 @@ class Backbone(nn.Module, ABC):
         licence: the weights' licence, as an SPDX identifier where there is one.
         version: raised when the same weights and the same sound give other states.
         embeds: `embed` does something, so that state 0 is not what the frontend gives.
+        attached: what is attached, in order; it works whenever the backbone is called.
+        merges: those of them that are merged into the weights; the last is undone first.
     """
 
     name: ClassVar[str]
@@ -63,6 +70,9 @@ class Backbone(nn.Module, ABC):
         super().__init__()
         self.tokens = Tap()
         self.states = Tap()
+        self.attached: list[Attachment] = []
+        self.merges: list[Merged] = []
+        self._top: int | None = None
 
     @classmethod
     @abstractmethod
@@ -115,6 +125,11 @@ class Backbone(nn.Module, ABC):
         return len(self.layers)
 
     @property
+    def top(self) -> int:
+        """The highest hidden state that anyone reads: no part belongs above it, because no gradient would reach it."""
+        return self.n_layers if self._top is None else self._top
+
+    @property
     def frame_rate_hz(self) -> float:
         """Frames per second."""
         return self.sample_rate_hz / self.hop_samples
@@ -138,15 +153,14 @@ class Backbone(nn.Module, ABC):
         if n_samples is None or bool((n_samples == waveform.shape[1]).all()):
             return Frames(self.extract(waveform))
         lengths = [int(n) for n in n_samples]
-        n_frames = [self.n_frames(n) for n in lengths]
-        x, mask = None, torch.zeros(len(lengths), max(n_frames), dtype=torch.bool, device=waveform.device)
-        for length in sorted(set(lengths)):
-            rows = [row for row, n in enumerate(lengths) if n == length]
-            part = self.extract(waveform[rows, :length])
-            if x is None:
-                x = part.new_zeros(len(lengths), max(n_frames), part.shape[2])
-            x[rows, : part.shape[1]] = part
-            mask[rows, : part.shape[1]] = True
+        rows_of = {length: [row for row, n in enumerate(lengths) if n == length] for length in sorted(set(lengths))}
+        found = {length: self.extract(waveform[rows, :length]) for length, rows in rows_of.items()}
+        longest = found[max(lengths)]
+        x = longest.new_zeros(len(lengths), *longest.shape[1:])
+        mask = torch.zeros(x.shape[:2], dtype=torch.bool, device=waveform.device)
+        for length, rows in rows_of.items():
+            x[rows, : found[length].shape[1]] = found[length]
+            mask[rows, : found[length].shape[1]] = True
         return Frames(x, None if bool(mask.all()) else mask)
 
     def encode(self, frames: Frames, known: Mapping[int, Tensor] | None = None, stop: int | None = None) -> States:
@@ -186,6 +200,19 @@ class Backbone(nn.Module, ABC):
         """All hidden states of a batch of waveforms."""
         return self.encode(self.frontend(waveform, n_samples))
 
+    def share(self, top: int | None = None) -> Backbone:
+        """The same network once more, with nothing attached: modules of its own around the same weights and buffers.
+
+        What is attached to one, and the mode of its modules, does not touch the other. Weights that are merged into
+        this one are merged in both.
+
+        Args:
+            top: the highest hidden state that will be read of it; None for the last.
+        """
+        twin = _share(self, {})
+        twin.attached, twin.merges, twin._top = [], [], top
+        return twin
+
     def freeze(self) -> Backbone:
         """Evaluation mode, no gradients: how a backbone is used everywhere but in full fine-tuning."""
         return self.eval().requires_grad_(False)
@@ -197,3 +224,14 @@ class Backbone(nn.Module, ABC):
             digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()[:16]
+
+
+def _share(module: Any, done: dict[int, Any]) -> Any:
+    """A copy of a module and of what it is made of; parameters and buffers are kept in the same two dictionaries."""
+    if id(module) not in done:
+        twin = done[id(module)] = copy.copy(module)
+        twin._modules = {name: child and _share(child, done) for name, child in module._modules.items()}
+        hooks = [name for name in vars(twin) if name.startswith(("_forward_", "_backward_"))]
+        vars(twin).update({name: OrderedDict() for name in hooks})
+        twin._compiled_call_impl = None  # compiled around the other's hooks
+    return done[id(module)]

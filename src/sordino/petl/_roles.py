@@ -22,7 +22,7 @@ class RoleMethod(Method):
         roles: the roles it is attached at.
     """
 
-    roles: Sequence[str] = ()  # pyright: ignore[reportIncompatibleVariableOverride]
+    roles: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.roles = (self.roles,) if isinstance(self.roles, str) else tuple(self.roles)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +57,7 @@ class Bottleneck(Part):
 class AfterSum(Bottleneck):
     """Position `after`."""
 
-    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def after(self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
         """Change the summed stream."""
         return output + self.update(output)
 
@@ -65,19 +65,19 @@ class AfterSum(Bottleneck):
 class BeforeSum(Bottleneck):
     """Position `before`."""
 
-    def before(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def before(self, module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """Change the sublayer's output."""
-        residual, update, source = inputs
-        return residual, update + self.update(update), source
+        residual, update, *others = inputs
+        return residual, update + self.update(update), *others
 
 
 class Parallel(Bottleneck):
     """Position `parallel`."""
 
-    def before(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def before(self, module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """Add a branch beside the sublayer."""
-        residual, update, source = inputs
-        return residual, update + self.update(source), source
+        residual, update, source, *mask = inputs
+        return residual, update + self.update(source), source, *mask
 
 
 POSITIONS = {"after": AfterSum, "before": BeforeSum, "parallel": Parallel}

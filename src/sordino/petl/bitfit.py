@@ -10,7 +10,7 @@ Parameters: the sum over sites of their outputs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -33,9 +33,9 @@ class BiasDelta(Part):
         """Add it."""
         return output + along_output(module, self.bias).to(output.dtype)
 
-    def merged(self, module: Affine) -> dict[str, Tensor]:
+    def merged(self, module: Affine, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The changed bias."""
-        return {"bias": module.bias + self.bias}  # pyright: ignore[reportOptionalOperand]
+        return {"bias": values["bias"] + self.bias}
 
 
 @dataclass(kw_only=True)

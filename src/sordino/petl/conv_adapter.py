@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -23,17 +23,6 @@ from sordino.contracts import Backbone, Part, Site
 from sordino.petl._roles import RoleMethod
 
 
-class MaskReader(Part):
-    """Keeps the mask that a layer is called with, `layer(x, mask, n_prompt)`, for the parts inside it."""
-
-    mask: Tensor | None = None
-
-    def before(self, module: nn.Module, inputs: tuple) -> tuple:
-        """Read it, change nothing."""
-        self.mask = inputs[1] if len(inputs) > 1 else None
-        return inputs
-
-
 class ConvBottleneck(Part):
     """Down, depthwise convolution, up.
 
@@ -41,11 +30,10 @@ class ConvBottleneck(Part):
         dim: width of the stream.
         bottleneck: inner width.
         kernel_size: frames of the convolution, odd.
-        reader: knows the mask of the layer.
         device: where it is built.
     """
 
-    def __init__(self, dim: int, bottleneck: int, kernel_size: int, reader: MaskReader, device: torch.device):
+    def __init__(self, dim: int, bottleneck: int, kernel_size: int, device: torch.device):
         super().__init__()
         self.down = nn.Linear(dim, bottleneck, device=device)
         self.conv = nn.Conv1d(
@@ -53,14 +41,14 @@ class ConvBottleneck(Part):
         )
         self.up = nn.Linear(bottleneck, dim, device=device)
         nn.init.dirac_(self.conv.weight, groups=bottleneck)
-        nn.init.zeros_(self.conv.bias)  # pyright: ignore[reportArgumentType]
+        assert self.conv.bias is not None
+        nn.init.zeros_(self.conv.bias)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
-        self._reader = [reader]  # in a list, so that it is no submodule of this part
 
-    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def after(self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
         """Change the summed stream."""
-        mask = self._reader[0].mask
+        _, _, _, mask = inputs  # of the Join: residual, update, source, mask
         inner = F.relu(self.down(output)).transpose(1, 2)
         if mask is not None:
             inner = inner * mask[:, None, :]
@@ -94,17 +82,12 @@ class ConvAdapter(RoleMethod):
                 raise ValueError(f"conv_adapter: kernel_size = {self.at('kernel_size', role)} must be odd")
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
-        """A bottleneck for each sublayer, and in front of each layer a reader of its mask."""
+        """A bottleneck for each sublayer."""
         device = next(backbone.parameters()).device
-        sites = self.sites(backbone)
-        readers = {layer: MaskReader() for layer in sorted({site.layer for site in sites})}
-        found: list[tuple[Site, Part]] = [
-            (Site(f"layers.{layer - 1}", "layer.tokens", layer, backbone.dim, backbone.dim), reader)
-            for layer, reader in readers.items()
-        ]
-        for site in sites:
+        found: list[tuple[Site, Part]] = []
+        for site in self.sites(backbone):
             inner, kernel_size = self.at("bottleneck", site.role), self.at("kernel_size", site.role)
-            found.append((site, ConvBottleneck(site.dim_out, inner, kernel_size, readers[site.layer], device)))
+            found.append((site, ConvBottleneck(site.dim_out, inner, kernel_size, device)))
         return found
 
     def n_parameters(self, backbone: Backbone) -> int:

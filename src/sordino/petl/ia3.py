@@ -9,7 +9,7 @@ Parameters: the sum over sites of out; of in for `ffn.out`, whose input is scale
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -34,10 +34,10 @@ class OutputScale(Part):
         """Scale."""
         return output * along_output(module, self.scale).to(output.dtype)
 
-    def merged(self, module: LinearMap) -> dict[str, Tensor]:
+    def merged(self, module: LinearMap, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Scaled rows, and bias."""
-        changed = {"weight": module.weight * along_rows(module, self.scale)}
-        return changed if module.bias is None else {**changed, "bias": module.bias * self.scale}
+        changed = {"weight": values["weight"] * along_rows(module, self.scale)}
+        return {**changed, "bias": values["bias"] * self.scale} if "bias" in values else changed
 
 
 class InputScale(Part):
@@ -51,9 +51,9 @@ class InputScale(Part):
         """Scale."""
         return (inputs[0] * self.scale.to(inputs[0].dtype),)
 
-    def merged(self, module: LinearMap) -> dict[str, Tensor]:
+    def merged(self, module: LinearMap, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Scaled columns."""
-        return {"weight": module.weight * self.scale}
+        return {"weight": values["weight"] * self.scale}
 
 
 @dataclass(kw_only=True)

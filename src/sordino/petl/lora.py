@@ -11,7 +11,7 @@ Parameters: the sum over sites of r (in * kernel + out).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
-from sordino.petl._maps import LinearMap, linear_module, low_rank, low_rank_shapes, low_rank_weight, n_low_rank
+from sordino.petl._maps import LinearMap, add_low_rank, linear_module, low_rank_shapes, low_rank_weight, n_low_rank
 from sordino.petl._roles import RoleMethod
 
 LINEARS = ("attn.q", "attn.k", "attn.v", "attn.out", "ffn.in", "ffn.out", "conv.in", "conv.out")
@@ -47,11 +47,11 @@ class LowRank(Part):
     def after(self, module: LinearMap, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Add the low-rank path."""
         x = F.dropout(inputs[0], self.dropout, self.training)
-        return output + (self.scale * low_rank(module, x, self.A, self.B)).to(output.dtype)
+        return add_low_rank(module, output, x, self.A, self.B, self.scale)
 
-    def merged(self, module: LinearMap) -> dict[str, Tensor]:
+    def merged(self, module: LinearMap, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weight with the change added."""
-        return {"weight": module.weight + self.scale * low_rank_weight(module, self.A, self.B)}
+        return {"weight": values["weight"] + self.scale * low_rank_weight(module, self.A, self.B)}
 
 
 @dataclass(kw_only=True)

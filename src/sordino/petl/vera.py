@@ -11,7 +11,7 @@ Parameters: the sum over sites of r + out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -73,9 +73,9 @@ class Vectors(Part):
         """Add the low-rank path."""
         return output + low_rank(module, inputs[0], *self.factors(module)).to(output.dtype)
 
-    def merged(self, module: LinearMap) -> dict[str, Tensor]:
+    def merged(self, module: LinearMap, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weight with the change added."""
-        return {"weight": module.weight + low_rank_weight(module, *self.factors(module))}
+        return {"weight": values["weight"] + low_rank_weight(module, *self.factors(module))}
 
 
 @dataclass(kw_only=True)

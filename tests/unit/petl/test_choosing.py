@@ -1,7 +1,5 @@
 """Choosing, combining and rating methods."""
 
-import copy
-
 import pytest
 import torch
 
@@ -86,13 +84,14 @@ def test_layers(mini):
 def test_two_methods_on_one_model_work_together(mini, frames):
     lora, prefix = (m.attach(mini) for m in parse_methods([{"name": "lora", "r": 3}, {"name": "prefix", "mlp": 0}]))
     torch.nn.init.normal_(lora.parts["layers/0/self_attn/linear_q"].B)
-    with lora.active():
-        one = mini.encode(frames)[-1]
-        with prefix.active():
-            both = mini.encode(frames)[-1]
-    with prefix.active():
-        other = mini.encode(frames)[-1]
+    both = mini.encode(frames)[-1]
+    prefix.disconnect()
+    one = mini.encode(frames)[-1]
+    prefix.connect()
+    lora.disconnect()
+    other = mini.encode(frames)[-1]
     assert not torch.equal(one, both) and not torch.equal(both, other) and not torch.equal(one, other)
+    assert torch.equal(mini.share().encode(frames)[-1], Mini.tiny().encode(frames)[-1])
     both.sum().backward()
     assert all(p.grad is not None for p in [*lora.parameters(), *prefix.parameters()])
 
@@ -101,20 +100,18 @@ def test_methods_at_the_same_site_add_up(mini, frames):
     """BitFit's and LayerNorm tuning's changes of one bias are summed, whichever comes first."""
     answers = []
     for order in (("bitfit", "layernorm"), ("layernorm", "bitfit")):
-        backbone = copy.deepcopy(mini)
+        backbone = mini.share()
         attachments = [
             make_method(name, **({"roles": "norm"} if name == "bitfit" else {})).attach(backbone) for name in order
         ]
         for attachment in attachments:
             for part in attachment.parts.values():
                 torch.nn.init.constant_(part.bias, 0.5)
-        with attachments[0].active(), attachments[1].active():
-            answers.append(backbone.encode(frames)[-1])
+        answers.append(backbone.encode(frames)[-1])
     twice = make_method("bitfit", roles="norm").attach(mini)
     for part in twice.parts.values():
         torch.nn.init.constant_(part.bias, 1.0)
-    with twice.active():
-        expected = mini.encode(frames)[-1]
+    expected = mini.encode(frames)[-1]
     for found in answers:
         torch.testing.assert_close(found, expected)
 
@@ -157,21 +154,20 @@ def test_a_prefix_without_its_network_goes_on_learning():
 
 
 def test_side_says_which_state_is_missing(mini, frames):
-    attachment = make_method("side").attach(mini)
     states = mini.encode(frames)
-    with attachment.active(), pytest.raises(ValueError, match="hidden state 1 is not there"):
+    make_method("side").attach(mini)
+    with pytest.raises(ValueError, match="hidden state 1 is not there"):
         mini.encode(Frames(states[2]), known={2: states[2]})
 
 
 def test_side_and_mix_never_reach_the_backbone(mini, frames):
     states = [state.detach() for state in mini.encode(frames)]
     for name in ("side", "mix"):
-        attachment = make_method(name).attach(mini)
-        with attachment.active():
-            whole = mini.encode(frames)[-1]
-            stored = mini.encode(Frames(states[-1]), known=dict(enumerate(states)))[-1]
+        backbone = mini.share()
+        make_method(name).attach(backbone)
+        whole = backbone.encode(frames)[-1]
+        stored = backbone.encode(Frames(states[-1]), known=dict(enumerate(states)))[-1]
         assert torch.equal(whole, stored)
-        attachment.detach()
 
 
 def test_every_method_is_in_the_table():
