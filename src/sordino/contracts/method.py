@@ -5,18 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from sordino.contracts.backbone import Backbone
-from sordino.sites import Attachment, Part, Site, parse_layers
+from sordino.layers import Layers, parse_layers
+from sordino.settings import Settings
+from sordino.sites import Attachment, Part, Site
 
 
 @dataclass(kw_only=True)
-class Method(ABC):
+class Method(Settings, ABC):
     """What is attached at which sites and what is trained. A subclass is a dataclass: its fields are its options.
 
     Attributes:
-        layers: the layers it is attached to: `all`, `4-6`, `1,3` (from 1).
+        layers: the layers it is attached to, from 1.
     """
 
     name: ClassVar[str]
@@ -31,7 +33,7 @@ class Method(ABC):
     head: ClassVar[Mapping[str, Any]] = {}  # defaults for the head, where the method wants other than the usual ones
     learning_rate: ClassVar[float] = 1e-4  # the usual one, when a config names none
 
-    layers: str = "all"
+    layers: Annotated[str | int, Layers()] = "all"
 
     def choose(self, backbone: Backbone, roles: Sequence[str]) -> list[Site]:
         """The backbone's sites of these roles in the chosen layers (`tokens` and `states` belong to none).

@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from sordino.settings import Settings
+
 Label = Any  # what a task's `parse` returns: plain, JSON-able data
 
 
@@ -75,7 +77,7 @@ class Evaluation:
     tables: dict[str, Any] = field(default_factory=dict)
 
 
-class Task(ABC):
+class Task(Settings, ABC):
     """Labels to targets, loss, outputs to answers, metrics. A subclass is a dataclass-like object with few options.
 
     Attributes:
@@ -155,10 +157,10 @@ class Task(ABC):
         """An observation's value as the JAMS namespace spells it."""
         return value
 
-    def fit(self, labels: Sequence[Label]) -> None:  # noqa: B027
+    def fit(self, labels: Sequence[Label]) -> None:
         """Learn from the training labels what the task needs to know (class names, ranges); most need nothing."""
 
-    def tune(self, probabilities: Sequence[np.ndarray], labels: Sequence[Label]) -> None:  # noqa: B027
+    def tune(self, probabilities: Sequence[np.ndarray], labels: Sequence[Label]) -> None:
         """Set what is decided after training (thresholds) from joined probabilities of the validation tracks."""
 
     def transpose(self, label: Label, semitones: int) -> Label:

@@ -19,10 +19,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from sordino import registry
 from sordino.contracts import Backbone, Method, Part, Site, parse_layers
 from sordino.petl._maps import LinearMap, linear_module, n_groups
 from sordino.petl.lora import LINEARS
+from sordino.rules import unknown
 
 DEFAULT = {"peft_type": "LORA", "r": 2, "lora_alpha": 2}
 MODULE_LISTS = ("target_modules", "feedforward_modules")  # entries of a config that name modules in a list
@@ -167,7 +167,7 @@ class Peft(Method):
         kinds = {kind.value: cls for kind, cls in peft.PEFT_TYPE_TO_CONFIG_MAPPING.items()}
         kind = self.config.get("peft_type")
         if kind not in kinds:
-            raise ValueError(registry.unknown("peft_type", str(kind), sorted(kinds)))
+            raise ValueError(unknown("peft_type", str(kind), sorted(kinds)))
         if issubclass(kinds[kind], peft.PromptLearningConfig):
             raise ValueError(f"peft: {kind} makes no layers; use our prompt or prefix")
         sites = self.targets(backbone)

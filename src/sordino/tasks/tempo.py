@@ -32,6 +32,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sordino.contracts import Observation, Prediction, Task
+from sordino.rules import NotNegative
 
 N_CLASSES = 300
 CLASS_BPM = np.arange(1, N_CLASSES + 1, dtype=float)
@@ -57,7 +58,7 @@ class Tempo(Task):
     namespace = "tempo"
     examples = (120, "97.5 bpm", {"bpm": 203.31}, 61.8)
 
-    tolerance: float = 0.04
+    tolerance: NotNegative = 0.04
 
     def parse(self, label: Any) -> float | dict[str, Any]:
         """Read a number, `"120 bpm"`, `{"bpm": 120}`, or MIREX's (tempo, tempo, salience of the first).
