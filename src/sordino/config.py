@@ -151,6 +151,7 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
         ValueError: an assignment has no `=`, or sets a key of what is no table.
     """
     values = copy.deepcopy(dict(values))
+    place: dict[str, Any]
     spec_of = {name: setting.default for name, setting in settings(Config).items() if setting.marks(SpecOf)}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")

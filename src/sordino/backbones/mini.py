@@ -140,7 +140,8 @@ class Mini(Backbone):
 
     def layer_sites(self, layer: int) -> list[Site]:
         """The sites of conformer layer `layer`."""
-        return self.layers[layer - 1].sites(f"layers.{layer - 1}", layer)
+        own: Any = self.layers[layer - 1]
+        return own.sites(f"layers.{layer - 1}", layer)
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:

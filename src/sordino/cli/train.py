@@ -77,4 +77,4 @@ def looked_through(config, advance):
     if found.torn:
         first, second, how, _ = found.torn[0]
         raise ValueError(f"{first} and {second} are one recording ({how}) in two splits; give both one group")
-    return load_dataset(found.manifest)
+    return load_dataset(found.manifest) if found.manifest else dataset

@@ -135,7 +135,8 @@ class Backbone(nn.Module, ABC):
             return Frames(self.extract(waveform))
         lengths = [int(n) for n in n_samples]
         n_frames = [self.n_frames(n) for n in lengths]
-        x, mask = None, torch.zeros(len(lengths), max(n_frames), dtype=torch.bool, device=waveform.device)
+        x: Any = None
+        mask = torch.zeros(len(lengths), max(n_frames), dtype=torch.bool, device=waveform.device)
         for length in sorted(set(lengths)):
             rows = [row for row, n in enumerate(lengths) if n == length]
             part = self.extract(waveform[rows, :length])

@@ -37,13 +37,13 @@ def test_specs():
     ("spec", "message"),
     [
         ("lorra", 'unknown method "lorra"; did you mean "lora"'),
-        ({"name": "lora", "rank": 4}, 'unknown option of lora "rank"'),
+        ({"name": "lora", "rank": 4}, 'unknown setting "lora.rank"'),
         ({"r": 4}, "has no name"),
         ("lora+lora", "named twice"),
         ([], "no method is named"),
         ({"name": "lora", "r": {"atn.q": 4}}, 'unknown role in lora.r "atn.q"; did you mean "attn.q"'),
-        ({"name": "adapter", "position": "under"}, "is none of after, before, parallel"),
-        ({"name": "conv_adapter", "kernel_size": 4}, "kernel_size = 4 must be odd"),
+        ({"name": "adapter", "position": "under"}, "it wants after, before or parallel"),
+        ({"name": "conv_adapter", "kernel_size": 4}, "kernel_size = 4; it wants an odd whole number"),
     ],
 )
 def test_wrong_specs(spec, message):
