@@ -23,7 +23,7 @@ import inspect
 import math
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import cache
 from numbers import Integral, Real
@@ -132,10 +132,10 @@ def flat(owner: Any, prefix: str = "") -> list[Setting]:
     return found
 
 
-def options_table(owner: Any) -> str:
-    """The settings of a class or function as a Markdown table."""
+def options_table(options: Iterable[Setting]) -> str:
+    """Settings as a Markdown table."""
     lines = ["| option | default | wants | |", "|---|---|---|---|"]
-    for option in settings(owner).values():
+    for option in options:
         default = "" if option.default is MISSING else f"`{shown(option.default, 1000)}`"
         lines.append(f"| `{option.name}` | {default} | {wants(option.hint)} | {option.help} |")
     return "\n".join(lines) + "\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -180,7 +179,7 @@ class Task(Settings, ABC):
         """A task from its `config`."""
         return cls(**config)
 
-    @cached_property
+    @property
     def plain_baseline(self) -> Any:
         """A function (waveform [time], sample_rate_hz) -> label without any learning, or None where there is none."""
         return None

@@ -16,7 +16,7 @@ import torch
 
 from sordino import registry
 from sordino.contracts import Backbone, Method
-from sordino.settings import options_table
+from sordino.settings import options_table, settings
 
 REFERENCES = {"MusicFM-6": "musicfm", "MERT-6": "mert"}
 
@@ -128,7 +128,7 @@ def page() -> str:
     parts = [HEAD, table(), LEGEND, "\n## Options\n"]
     for name in registry.names("method"):
         cls = registry.find("method", name)
-        parts.append(f"\n### {name}\n\n{_description(cls)}\n" + options_table(cls))
+        parts.append(f"\n### {name}\n\n{_description(cls)}\n" + options_table(settings(cls).values()))
     return "".join(parts)
 
 

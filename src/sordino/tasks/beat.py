@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import mir_eval
@@ -171,7 +170,7 @@ class Beat(Task):
         """The options."""
         return {"decoder": self.decoder, "threshold": self.threshold}
 
-    @cached_property
+    @property
     def plain_baseline(self) -> Any:
         """Ellis' tracker: onset strength, one tempo, dynamic programming; downbeats are not guessed."""
         return _track_onsets

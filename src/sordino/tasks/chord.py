@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
@@ -67,12 +66,8 @@ class Chord(Task):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.metric = self.vocabulary
         self.chords = [NO_CHORD, *(f"{root}:{q}" for q in QUALITIES[self.vocabulary] for root in ROOTS)]
-
-    @property
-    def metric(self) -> str:
-        """The metric of the vocabulary."""
-        return self.vocabulary
 
     @property
     def n_outputs(self) -> int:
@@ -179,7 +174,7 @@ class Chord(Task):
         """The options."""
         return asdict(self)
 
-    @cached_property
+    @property
     def plain_baseline(self) -> Any:
         """Chroma compared with binary chord templates, smoothed."""
         return self._match_templates

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import mir_eval
@@ -147,7 +146,7 @@ class Key(Task):
         """The options."""
         return {"label_smoothing": self.label_smoothing}
 
-    @cached_property
+    @property
     def plain_baseline(self) -> Any:
         """Correlation of the mean chroma with key profiles."""
         from sordino.baselines.chroma_template import estimate_key

@@ -22,7 +22,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import mir_eval
@@ -182,7 +181,7 @@ class Tempo(Task):
         """The options."""
         return {"tolerance": self.tolerance}
 
-    @cached_property
+    @property
     def plain_baseline(self) -> Any:
         """The strongest period of the onset envelope's autocorrelation."""
         from sordino.baselines.onset_autocorrelation import estimate_tempo
