@@ -146,6 +146,12 @@ def test_fine_tuning_rates(mini):
     assert not any(name.startswith("layers.0.") for name in plain.unfrozen(mini))
 
 
+def test_a_rate_of_zero_is_zero_and_none_is_the_usual_one(mini):
+    model = Model(mini, [make_task("key")], parse_methods("lora+ia3"))
+    assert [group["lr"] for group in model.parameter_groups(0.0)] == [0.0, 0.0, 0.0]
+    assert [group["lr"] for group in model.parameter_groups(None)] == [1e-4, 1e-4, 3e-3]
+
+
 def test_a_prefix_without_its_network_goes_on_learning():
     part = Prefix(3, 8, 4, torch.device("cpu"))
     saved = part.export()
