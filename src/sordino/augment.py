@@ -10,11 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float32
 
+from sordino.rules import Count, Filled, Positive, Range
+from sordino.settings import Settings, settings
 from sordino.vocoder import pitch_shift, time_stretch
 
 VERSION = 2  # raised when the same change of the same sound gives other samples
@@ -162,7 +164,15 @@ class Overlay(Change):
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Usual:
+    """The name under which configs ask for a field's augmentation, and the field's value then."""
+
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Augmentation(Settings):
     """The versions of every training segment: all pitches x all rates x copies, each with the other changes.
 
     Attributes:
@@ -170,43 +180,37 @@ class Augmentation:
         rates: time stretches; 1 is the segment as it is.
         copies: versions of each, different in level, noise and band.
         gain_db: level up and down by at most so much; 0: unchanged.
-        noise_snr_db: least signal-to-noise ratio; None: no noise.
-        band_hz: how far the band may be narrowed, (low, high); None: not at all.
-        mix: every second copy has another recording of the training split laid under it (tags only).
+        noise_snr_db: least signal-to-noise ratio; none: no noise.
+        band_hz: how far the band may be narrowed, (low, high); none: not at all.
+        mix: every second copy has another recording of the training split laid under it (tags only); two copies then
+            at least.
     """
 
-    semitones: Sequence[int] = (0,)
-    rates: Sequence[float] = (1.0,)
-    copies: int = 1
-    gain_db: float = 0.0
-    noise_snr_db: float | None = None
-    band_hz: tuple[float, float] | None = None
-    mix: bool = False
+    semitones: Annotated[Sequence[int], Filled(), Usual("pitch_shift", tuple(range(-4, 5)))] = (0,)
+    rates: Annotated[Sequence[Positive], Filled(), Usual("time_stretch", (0.95, 0.975, 1.0, 1.025, 1.05))] = (1.0,)
+    copies: Count = 1
+    gain_db: Annotated[float, Range(0), Usual("gain", 6.0)] = 0.0
+    noise_snr_db: Annotated[float | None, Usual("noise", 15.0)] = None
+    band_hz: Annotated[tuple[Positive, Positive] | None, Usual("band_limit", (300.0, 3_400.0))] = None
+    mix: Annotated[bool, Usual("mix", True)] = False
 
-    def __post_init__(self) -> None:
-        if not self.semitones or not self.rates or self.copies < 1 or min(self.rates) <= 0:
-            raise ValueError("augmentation: semitones, rates and copies must leave at least one version")
+    @classmethod
+    def usual(cls) -> dict[str, tuple[str, Any]]:
+        """Each augmentation's name in configs, with its field and the value then (the paper's, for pitch and time)."""
+        marks = {field: setting.marks(Usual) for field, setting in settings(cls).items()}
+        return {mark.name: (field, mark.value) for field, found in marks.items() for mark in found}
 
     @classmethod
     def named(cls, names: Sequence[str]) -> Augmentation:
-        """The usual settings (of the paper, for pitch and time) of some kinds of augmentation.
-
-        Raises:
-            ValueError: a name is unknown.
-        """
-        unknown = [name for name in names if name not in USUAL]
-        if unknown:
-            raise ValueError(f'augmentation "{unknown[0]}" is unknown; there are {", ".join(USUAL)}')
-        chosen: dict[str, Any] = {}
-        for name in names:
-            chosen.update(USUAL[name])
-        return cls(**chosen)
+        """The augmentation with the usual settings of some kinds, by their names in configs."""
+        usual = cls.usual()
+        return cls(**dict(usual[name] for name in names))
 
     def versions(self) -> Iterator[list[Change]]:
         """The list of changes of each version; the first is the plainest."""
         pitches = sorted(self.semitones, key=abs)
         tempi = sorted(self.rates, key=lambda rate: abs(rate - 1))
-        for copy, semitones, rate in product(range(self.copies), pitches, tempi):
+        for copy, semitones, rate in product(range(max(self.copies, 1 + self.mix)), pitches, tempi):
             changes: list[Change] = []
             if semitones:
                 changes.append(PitchShift(semitones))
@@ -221,13 +225,3 @@ class Augmentation:
             if self.mix and copy % 2:
                 changes.append(Overlay())
             yield changes
-
-
-USUAL: dict[str, dict[str, Any]] = {
-    "pitch_shift": {"semitones": (-4, -3, -2, -1, 0, 1, 2, 3, 4)},
-    "time_stretch": {"rates": (0.95, 0.975, 1.0, 1.025, 1.05)},
-    "gain": {"gain_db": 6.0},
-    "noise": {"noise_snr_db": 15.0},
-    "band_limit": {"band_hz": (300.0, 3_400.0)},
-    "mix": {"mix": True, "copies": 2},
-}

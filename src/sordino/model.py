@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from sordino.config import build
 from sordino.contracts import Backbone, Frames, Method, Task, merge
 from sordino.heads import Head, HeadConfig
+from sordino.settings import build
 
 FRONTEND = -1  # the key of the frontend's output among the constant states
 
@@ -199,9 +199,9 @@ class Model(nn.Module):
         Args:
             lr: the rate; None for each method's usual one (and 1e-4 for the heads).
         """
-        groups = [{"params": list(self.heads.parameters()), "lr": lr or 1e-4}]
+        groups = [{"params": list(self.heads.parameters()), "lr": 1e-4 if lr is None else lr}]
         for method in self.methods:
-            groups += method.parameter_groups(self, lr or method.learning_rate)
+            groups += method.parameter_groups(self, method.learning_rate if lr is None else lr)
         return groups
 
     def merge(self) -> None:

@@ -92,25 +92,3 @@ class Part(nn.Module):
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take back what `export` gave."""
         self.load_state_dict(tensors)
-
-
-def parse_layers(text: str, n_layers: int) -> list[int]:
-    """Read a choice of layers: `all`, `last`, `3`, `4-6`, `1,3,5-6`; layers count from 1, hidden state 0 is the input.
-
-    Raises:
-        ValueError: the text does not name layers, or names one the backbone does not have.
-    """
-    if text == "all":
-        return list(range(1, n_layers + 1))
-    if text == "last":
-        return [n_layers]
-    chosen: list[int] = []
-    for piece in str(text).split(","):
-        low, _, high = piece.strip().partition("-")
-        if not low.isdigit() or (high and not high.isdigit()):
-            raise ValueError(f'layers = "{text}" is not understood; write all, last, 6, 4-6 or 1,3,5-6')
-        chosen += range(int(low), int(high or low) + 1)
-    wrong = [layer for layer in chosen if layer > n_layers]
-    if wrong or not chosen:
-        raise ValueError(f'layers = "{text}" names layer {wrong[:1] or "none"}, but the backbone has 1 to {n_layers}')
-    return sorted(set(chosen))

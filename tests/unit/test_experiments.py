@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sordino.augment import Augmentation
-from sordino.config import build, specs
+from sordino.config import specs
 from sordino.datasets import load_dataset
-from sordino.heads import HeadConfig
 from sordino.petl import make_method
 from sordino.registry import find
 from sordino.study.grid import read_study
@@ -27,8 +25,6 @@ def test_an_experiment_is_sound(path):
         assert {make_task(**spec).label for spec in specs(config.task, "task")} <= labels
         for spec in specs(config.method, "method"):
             make_method(**spec).n_parameters(backbone)
-        build(HeadConfig, config.head)
-        Augmentation.named(config.training.augment)
 
 
 def test_several_corpora_are_one(tmp_path):

@@ -26,9 +26,9 @@ from sordino.sites import Join, Site, Tap
 class ChannelNorm(nn.LayerNorm):
     """LayerNorm over the channels of [batch dim frame]: the same in training and evaluation."""
 
-    def forward(self, x: Float[Tensor, "batch dim frame"]) -> Float[Tensor, "batch dim frame"]:
+    def forward(self, input: Float[Tensor, "batch dim frame"]) -> Float[Tensor, "batch dim frame"]:
         """Norm each frame."""
-        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+        return super().forward(input.transpose(1, 2)).transpose(1, 2)
 
 
 class ConvModule(nn.Module):

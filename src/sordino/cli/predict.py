@@ -15,7 +15,7 @@ import click
 @click.option("--jams", metavar="FOLDER", type=click.Path(file_okay=False), help="Also write FOLDER/<name>.jams.")
 @click.option("--device", help="cpu, cuda, cuda:1, mps; by default a GPU if there is one.")
 @click.option("--precision", default="auto", show_default=True, type=click.Choice(["auto", "float32", "bf16"]))
-@click.option("--batch-size", default=8, show_default=True, help="Segments computed at once.")
+@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Segments computed at once.")
 def command(files, adapters, form, jams, device, precision, batch_size):
     """Answer FILES with one or several adapters; a file that cannot be read is named, and the others are answered.
 

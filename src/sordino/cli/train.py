@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from sordino.cli._settings import WithSettings
 
-@click.command()
+
+@click.command(cls=WithSettings)
 @click.argument("data")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--task", "-t", help="What is learned: key, tempo, ... or several joined with +.")
@@ -55,8 +57,7 @@ def looked_through(config, advance):
 
     from sordino.cli.prepare import report
     from sordino.config import specs
-    from sordino.datasets import load_dataset
-    from sordino.datasets._prepare import prepare
+    from sordino.datasets import load_dataset, prepare
     from sordino.training.splits import choose_tasks
 
     dataset = load_dataset(config.data, config.root)
@@ -74,4 +75,4 @@ def looked_through(config, advance):
     if found.torn:
         first, second, how, _ = found.torn[0]
         raise ValueError(f"{first} and {second} are one recording ({how}) in two splits; give both one group")
-    return load_dataset(found.manifest)
+    return load_dataset(found.manifest) if found.manifest else dataset

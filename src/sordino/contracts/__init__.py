@@ -16,7 +16,8 @@ from sordino.contracts.backbone import Backbone, Frames, States
 from sordino.contracts.dataset import Dataset, Track
 from sordino.contracts.method import Method
 from sordino.contracts.task import Batch, Evaluation, Label, Observation, Prediction, Task
-from sordino.sites import Part, Site, Tap, parse_layers
+from sordino.layers import parse_layers
+from sordino.sites import Part, Site, Tap
 
 __all__ = [
     "Attachment", "Backbone", "Batch", "Dataset", "Evaluation", "Frames", "Label", "Method", "Observation", "Part",

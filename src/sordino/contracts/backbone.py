@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from sordino.rules import Count
 from sordino.sites import Site, Tap
 
 if TYPE_CHECKING:
@@ -76,13 +77,12 @@ class Backbone(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, weights: str | Path | None = None, depth: int | None = None, **options: Any) -> Backbone:
-        """Build it with its weights.
+    def load(cls, weights: str | Path | None = None, depth: Count | None = None) -> Backbone:
+        """Build it with its weights. A backbone's own options follow, each with its type and its line in `Args:`.
 
         Args:
-            weights: None for the published or built-in ones, `random` or `random:SEED` for none, or a path.
-            depth: how many layers to build; None for all.
-            **options: what this backbone offers beside.
+            weights: none for the published or built-in ones, `random` or `random:SEED` for untrained ones, or a path.
+            depth: how many layers to build; none for all.
 
         Raises:
             FileNotFoundError: the weights are not here; says which file to fetch and where to put it.

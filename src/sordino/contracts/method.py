@@ -6,19 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from sordino.contracts.attachment import Attachment
 from sordino.contracts.backbone import Backbone
-from sordino.sites import Part, Site, parse_layers
+from sordino.layers import Layers, parse_layers
+from sordino.settings import Settings
+from sordino.sites import Part, Site
 
 
 @dataclass(kw_only=True)
-class Method(ABC):
+class Method(Settings, ABC):
     """What is attached at which sites and what is trained. A subclass is a dataclass: its fields are its options.
 
     Attributes:
-        layers: the layers it is attached to: `all` up to the highest hidden state that is read, `4-6`, `1,3` (from 1).
+        layers: the layers it is attached to; `all` up to the highest hidden state that is read.
     """
 
     name: ClassVar[str]
@@ -32,7 +34,7 @@ class Method(ABC):
     head: ClassVar[Mapping[str, Any]] = {}  # defaults for the head, where the method wants other than the usual ones
     learning_rate: ClassVar[float] = 1e-4  # the usual one, when a config names none
 
-    layers: str = "all"
+    layers: Annotated[str | int, Layers()] = "all"
 
     def chosen_layers(self, backbone: Backbone) -> list[int]:
         """The chosen layers; with `all`, those up to the highest hidden state that is read of this backbone.

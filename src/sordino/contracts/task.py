@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from sordino.settings import Settings
 
 Label = Any  # what a task's `parse` returns: plain, JSON-able data
 
@@ -76,7 +77,7 @@ class Evaluation:
     tables: dict[str, Any] = field(default_factory=dict)
 
 
-class Task(ABC):
+class Task(Settings, ABC):
     """Labels to targets, loss, outputs to answers, metrics. A subclass is a dataclass-like object with few options.
 
     Attributes:
@@ -174,10 +175,10 @@ class Task(ABC):
         """An observation's value as the JAMS namespace spells it."""
         return value
 
-    def fit(self, labels: Sequence[Label]) -> None:  # noqa: B027
+    def fit(self, labels: Sequence[Label]) -> None:
         """Learn from the training labels what the task needs to know (class names, ranges); most need nothing."""
 
-    def tune(self, probabilities: Sequence[np.ndarray], labels: Sequence[Label]) -> None:  # noqa: B027
+    def tune(self, probabilities: Sequence[np.ndarray], labels: Sequence[Label]) -> None:
         """Set what is decided after training (thresholds) from joined probabilities of the validation tracks."""
 
     def transpose(self, label: Label, semitones: int) -> Label:
@@ -197,7 +198,7 @@ class Task(ABC):
         """A task from its `config`."""
         return cls(**config)
 
-    @cached_property
+    @property
     def plain_baseline(self) -> Any:
         """A function (waveform [time], sample_rate_hz) -> label without any learning, or None where there is none."""
         return None

@@ -10,7 +10,7 @@ Parameters: the sum over sites of their outputs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
 from sordino.petl._maps import Affine, affine_module, along_output
-from sordino.petl._roles import RoleMethod
+from sordino.petl._roles import RoleMethod, Roles
 
 
 class BiasDelta(Part):
@@ -52,7 +52,7 @@ class BitFit(RoleMethod):
     year: ClassVar[int] = 2021
     mergeable: ClassVar[bool] = True
 
-    roles: Sequence[str] = ("attn.q", "attn.k", "attn.v", "attn.out", "ffn.in", "ffn.out", "norm")
+    roles: Roles = ("attn.q", "attn.k", "attn.v", "attn.out", "ffn.in", "ffn.out", "norm")
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """A change of the bias for each site.

@@ -11,16 +11,16 @@ Parameters: the sum over sites of 2 dim bottleneck + dim + bottleneck (kernel_si
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
-from sordino.petl._roles import RoleMethod
+from sordino.petl._roles import RoleMethod, Roles
+from sordino.rules import ByRole, Count, Range
 
 
 class ConvBottleneck(Part):
@@ -62,8 +62,8 @@ class ConvAdapter(RoleMethod):
 
     Attributes:
         roles: the sublayers that get one: `after.attn`, `after.ffn`.
-        bottleneck: inner width; a number, or a table by role.
-        kernel_size: frames of the convolution, odd; a number, or a table by role.
+        bottleneck: inner width.
+        kernel_size: frames of the convolution.
     """
 
     name: ClassVar[str] = "conv_adapter"
@@ -71,15 +71,9 @@ class ConvAdapter(RoleMethod):
     paper: ClassVar[str] = "https://arxiv.org/abs/2207.07039"
     year: ClassVar[int] = 2022
 
-    roles: Sequence[str] = ("after.attn", "after.ffn")
-    bottleneck: int | dict[str, int] = 16
-    kernel_size: int | dict[str, int] = 9
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for role in self.roles:
-            if self.at("kernel_size", role) % 2 == 0:
-                raise ValueError(f"conv_adapter: kernel_size = {self.at('kernel_size', role)} must be odd")
+    roles: Roles = ("after.attn", "after.ffn")
+    bottleneck: ByRole[Count] = 16
+    kernel_size: ByRole[Annotated[int, Range(1, odd=True)]] = 9
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """A bottleneck for each sublayer."""

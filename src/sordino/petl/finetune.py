@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import torch
 
 from sordino.contracts import Backbone, Frames, Method, Part, Site
+from sordino.rules import NotNegative, Share
 
 N_TRIAL_FRAMES = 8
 
@@ -67,7 +68,7 @@ class Finetune(Method):
 
     Attributes:
         layers: the layers that are trained; what comes before layer 1 goes with it, the final norm with all.
-        backbone_learning_rate: rate of the last layer; None: the rate of the run, as for the head.
+        backbone_learning_rate: rate of the last layer; none: the rate of the run, as for the head.
         layer_decay: factor on the rate from each layer to the one below.
     """
 
@@ -77,8 +78,8 @@ class Finetune(Method):
     year: ClassVar[int] = 2018
     trains_backbone: ClassVar[bool] = True
 
-    backbone_learning_rate: float | None = 1e-5
-    layer_decay: float = 1.0
+    backbone_learning_rate: NotNegative | None = 1e-5
+    layer_decay: Share = 1.0
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """None: the weights themselves are trained."""

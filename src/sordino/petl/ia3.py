@@ -9,7 +9,7 @@ Parameters: the sum over sites of out; of in for `ffn.out`, whose input is scale
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
 from sordino.petl._maps import LinearMap, along_output, along_rows, linear_module
-from sordino.petl._roles import RoleMethod
+from sordino.petl._roles import RoleMethod, Roles
 
 INPUT_ROLE = "ffn.out"  # its input is what the paper scales inside the feed-forward
 
@@ -71,7 +71,7 @@ class IA3(RoleMethod):
     mergeable: ClassVar[bool] = True
     learning_rate: ClassVar[float] = 3e-3
 
-    roles: Sequence[str] = ("attn.k", "attn.v", "ffn.out")
+    roles: Roles = ("attn.k", "attn.v", "ffn.out")
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """One scale for each site."""

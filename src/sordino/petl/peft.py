@@ -19,10 +19,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from sordino import registry
 from sordino.contracts import Backbone, Method, Part, Site
 from sordino.petl._maps import LinearMap, linear_module, n_groups
 from sordino.petl.lora import LINEARS
+from sordino.rules import unknown
 
 DEFAULT = {"peft_type": "LORA", "r": 2, "lora_alpha": 2}
 NEEDS_DATA = ("eva", "corda", "lora_ga")  # initialisations that look at a data set first
@@ -178,7 +178,7 @@ class Peft(Method):
         kinds = {kind.value: cls for kind, cls in peft.PEFT_TYPE_TO_CONFIG_MAPPING.items()}
         kind = self.config.get("peft_type")
         if kind not in kinds:
-            raise ValueError(registry.unknown("peft_type", str(kind), sorted(kinds)))
+            raise ValueError(unknown("peft_type", str(kind), sorted(kinds)))
         if issubclass(kinds[kind], peft.PromptLearningConfig):
             raise ValueError(f"peft: {kind} makes no layers; use our prompt or prefix")
         start = self.config.get("init_lora_weights")

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Method, Part, Site, parse_layers
 from sordino.petl._states import behind_last, pick
+from sordino.rules import Count
 
 
 class Block(nn.Module):
@@ -103,8 +104,8 @@ class Side(Method):
     through_backbone: ClassVar[bool] = False
     learning_rate: ClassVar[float] = 1e-3
 
-    reduction: int = 8
-    n_heads: int = 4
+    reduction: Count = 8
+    n_heads: Count = 4
 
     def width(self, backbone: Backbone) -> int:
         """Its width, a multiple of the number of heads."""

@@ -19,8 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import mir_eval
 import numpy as np
@@ -30,6 +29,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sordino.contracts import Observation, Prediction, Task
+from sordino.rules import Share
 from sordino.tasks._beat_tracking import find_bars, pick_peaks, to_logit, track_beats
 
 ZONE_S = 0.04
@@ -60,12 +60,8 @@ class Beat(Task):
         [0.1 + 0.41 * n for n in range(45)],
     )
 
-    decoder: str = "dp"
-    threshold: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.decoder not in ("dp", "peaks"):
-            raise ValueError(f'decoder = "{self.decoder}" is not known; use dp or peaks')
+    decoder: Literal["dp", "peaks"] = "dp"
+    threshold: Share = 0.5
 
     def parse(self, label: Any) -> dict[str, Any]:
         """Read beats as a mapping, as times, or as (time, place in the bar) rows where place 1 is a downbeat.
@@ -181,7 +177,7 @@ class Beat(Task):
         """The options."""
         return {"decoder": self.decoder, "threshold": self.threshold}
 
-    @cached_property
+    @property
     def plain_baseline(self) -> Any:
         """Ellis' tracker: onset strength, one tempo, dynamic programming; downbeats are not guessed."""
         return _track_onsets

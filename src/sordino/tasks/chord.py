@@ -19,9 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import mir_eval
 import numpy as np
@@ -30,6 +29,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sordino.contracts import Observation, Prediction, Task
+from sordino.rules import NotNegative
 from sordino.tasks._chord_names import DEGREES, NO_CHORD, ROOTS, UNKNOWN, parse_chord, transpose_chord
 from sordino.tasks._chord_scores import compare
 
@@ -43,7 +43,7 @@ class Chord(Task):
     """The chords of a recording.
 
     Attributes:
-        vocabulary: `majmin` or `sevenths`.
+        vocabulary: which qualities are told apart.
         bass: whether the bass note is predicted too.
         smoothing_s: how long another chord must be e times as likely before the answer changes.
     """
@@ -60,19 +60,14 @@ class Chord(Task):
         [[0.0, 1.0, "N"], [1.0, 4.0, "Eb:maj"], [4.0, 6.0, "Bb:min"]],
     )
 
-    vocabulary: str = "majmin"
+    vocabulary: Literal["majmin", "sevenths"] = "majmin"
     bass: bool = False
-    smoothing_s: float = 0.3
+    smoothing_s: NotNegative = 0.3
 
     def __post_init__(self) -> None:
-        if self.vocabulary not in QUALITIES:
-            raise ValueError(f'vocabulary = "{self.vocabulary}" is not known; use majmin or sevenths')
+        super().__post_init__()
+        self.metric = self.vocabulary
         self.chords = [NO_CHORD, *(f"{root}:{q}" for q in QUALITIES[self.vocabulary] for root in ROOTS)]
-
-    @property
-    def metric(self) -> str:
-        """The metric of the vocabulary."""
-        return self.vocabulary
 
     @property
     def n_outputs(self) -> int:
@@ -194,7 +189,7 @@ class Chord(Task):
         """The options."""
         return asdict(self)
 
-    @cached_property
+    @property
     def plain_baseline(self) -> Any:
         """Chroma compared with binary chord templates, smoothed."""
         return self._match_templates

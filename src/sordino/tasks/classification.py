@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sordino.contracts import Evaluation, Prediction, Task
+from sordino.rules import Share
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Classification(Task):
 
     label: str = "genre"
     classes: list[str] = field(default_factory=list)
-    label_smoothing: float = 0.0
+    label_smoothing: Share = 0.0
 
     def parse(self, label: Any) -> str:
         """Read a text or a number as the name of a class.

@@ -18,9 +18,7 @@ Conventions:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import mir_eval
@@ -31,6 +29,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sordino.contracts import Prediction, Task
+from sordino.rules import Share
 
 MAJOR = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MINOR = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
@@ -73,7 +72,7 @@ class Key(Task):
     namespace = "key_mode"
     examples = ("A minor", "Db", "f#m", "E-flat major", "H-Dur", "8B", "none")
 
-    label_smoothing: float = 0.0
+    label_smoothing: Share = 0.0
 
     def parse(self, label: Any) -> str:
         """Read any usual spelling of a key.
@@ -151,12 +150,7 @@ class Key(Task):
         """The options."""
         return {"label_smoothing": self.label_smoothing}
 
-    @classmethod
-    def restore(cls, config: Mapping[str, Any]) -> Key:
-        """The task again, from `config`."""
-        return cls(**config)
-
-    @cached_property
+    @property
     def plain_baseline(self) -> Any:
         """Correlation of the mean chroma with key profiles."""
         from sordino.baselines.chroma_template import estimate_key

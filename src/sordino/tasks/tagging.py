@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sordino.contracts import Evaluation, Observation, Prediction, Task
+from sordino.rules import NotNegative, Share
 from sordino.tasks._tag_metrics import average_precision, best_thresholds, roc_auc
 
 MAX_WEIGHT = 50.0
@@ -57,8 +58,8 @@ class Tagging(Task):
     label: str = "tags"
     balance: bool = False
     tags: list[str] = field(default_factory=list)
-    weights: list[float] = field(default_factory=list)
-    thresholds: list[float] = field(default_factory=list)
+    weights: list[NotNegative] = field(default_factory=list)
+    thresholds: list[Share] = field(default_factory=list)
 
     def parse(self, label: Any) -> list[str]:
         """Read a list of tags, a text with tags between `,`, `;` or `|`, or a mapping from tag to yes or no.

@@ -22,7 +22,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import mir_eval
@@ -32,6 +31,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sordino.contracts import Observation, Prediction, Task
+from sordino.rules import NotNegative
 
 N_CLASSES = 300
 CLASS_BPM = np.arange(1, N_CLASSES + 1, dtype=float)
@@ -57,7 +57,7 @@ class Tempo(Task):
     namespace = "tempo"
     examples = (120, "97.5 bpm", {"bpm": 203.31}, 61.8)
 
-    tolerance: float = 0.04
+    tolerance: NotNegative = 0.04
 
     def parse(self, label: Any) -> float | dict[str, Any]:
         """Read a number, `"120 bpm"`, `{"bpm": 120}`, or MIREX's (tempo, tempo, salience of the first).
@@ -184,7 +184,7 @@ class Tempo(Task):
         """The options."""
         return {"tolerance": self.tolerance}
 
-    @cached_property
+    @property
     def plain_baseline(self) -> Any:
         """The strongest period of the onset envelope's autocorrelation."""
         from sordino.baselines.onset_autocorrelation import estimate_tempo

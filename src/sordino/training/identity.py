@@ -19,9 +19,6 @@ from sordino.known_files import Known
 from sordino.training.examples import VERSIONS
 from sordino.training.recordings import parse_label
 
-PLACES = ("data", "root")  # where things lie changes nothing; what was read there does
-NEUTRAL = ("checkpoint_s", "workers")  # settings of training that cannot change the result
-
 
 def identity(
     config: Config,
@@ -41,8 +38,6 @@ def identity(
         known: what reading the files of labelled tracks found.
         fingerprint: of the backbone.
     """
-    settings = {name: value for name, value in config.resolved().items() if name not in PLACES}
-    settings["training"] = {name: value for name, value in settings["training"].items() if name not in NEUTRAL}
     labels, sounds = [], []
     for track in tracks:
         own = [parse_label(task, track) for task in tasks]
@@ -51,7 +46,7 @@ def identity(
             labels.append([track.id, track.split, *own])
             sounds.append([found.content if isinstance(found, Known) else None, track.start_s, track.duration_s])
     return {
-        "settings": settings,
+        "settings": config.deciding(),
         "dataset": dataset.name,
         "labels": _hash(labels),
         "sound": _hash(sounds),

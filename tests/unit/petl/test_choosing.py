@@ -35,13 +35,13 @@ def test_specs():
     ("spec", "message"),
     [
         ("lorra", 'unknown method "lorra"; did you mean "lora"'),
-        ({"name": "lora", "rank": 4}, 'unknown option of lora "rank"'),
+        ({"name": "lora", "rank": 4}, 'unknown setting "lora.rank"'),
         ({"r": 4}, "has no name"),
         ("lora+lora", "named twice"),
         ([], "no method is named"),
         ({"name": "lora", "r": {"atn.q": 4}}, 'unknown role in lora.r "atn.q"; did you mean "attn.q"'),
-        ({"name": "adapter", "position": "under"}, "is none of after, before, parallel"),
-        ({"name": "conv_adapter", "kernel_size": 4}, "kernel_size = 4 must be odd"),
+        ({"name": "adapter", "position": "under"}, "it wants after, before or parallel"),
+        ({"name": "conv_adapter", "kernel_size": 4}, "kernel_size = 4; it wants an odd whole number"),
     ],
 )
 def test_wrong_specs(spec, message):
@@ -141,6 +141,12 @@ def test_fine_tuning_rates(mini):
     plain = make_method("finetune", backbone_learning_rate=None, layers="2")
     assert {group["lr"] for group in plain.parameter_groups(Model(mini, [task], [plain]), 0.25)} == {0.25}
     assert not any(name.startswith("layers.0.") for name in plain.unfrozen(mini))
+
+
+def test_a_rate_of_zero_is_zero_and_none_is_the_usual_one(mini):
+    model = Model(mini, [make_task("key")], parse_methods("lora+ia3"))
+    assert [group["lr"] for group in model.parameter_groups(0.0)] == [0.0, 0.0, 0.0]
+    assert [group["lr"] for group in model.parameter_groups(None)] == [1e-4, 1e-4, 3e-3]
 
 
 def test_a_prefix_without_its_network_goes_on_learning():
