@@ -14,10 +14,10 @@ from __future__ import annotations
 from sordino.contracts.backbone import Backbone, Frames, States
 from sordino.contracts.dataset import Dataset, Track
 from sordino.contracts.method import Method
-from sordino.contracts.task import Batch, Evaluation, Label, Observation, Prediction, Task
+from sordino.contracts.task import Batch, Evaluation, Label, Observation, PlainBaseline, Prediction, Task
 from sordino.sites import Attachment, Part, Site, Tap, parse_layers
 
 __all__ = [
     "Attachment", "Backbone", "Batch", "Dataset", "Evaluation", "Frames", "Label", "Method", "Observation", "Part",
-    "Prediction", "Site", "States", "Tap", "Task", "Track", "parse_layers",
+    "PlainBaseline", "Prediction", "Site", "States", "Tap", "Task", "Track", "parse_layers",
 ]  # fmt: skip

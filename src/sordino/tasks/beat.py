@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import mir_eval
@@ -29,7 +28,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sordino.contracts import Observation, Prediction, Task
+from sordino.contracts import Observation, PlainBaseline, Prediction, Task
 from sordino.tasks._beat_tracking import find_bars, pick_peaks, to_logit, track_beats
 
 ZONE_S = 0.04
@@ -174,10 +173,10 @@ class Beat(Task):
         """The options."""
         return {"decoder": self.decoder, "threshold": self.threshold}
 
-    @cached_property
-    def plain_baseline(self) -> Any:
+    @property
+    def plain_baseline(self) -> PlainBaseline:
         """Ellis' tracker: onset strength, one tempo, dynamic programming; downbeats are not guessed."""
-        return _track_onsets
+        return PlainBaseline("onset tracker", _track_onsets)
 
 
 def _track_onsets(waveform: np.ndarray, sample_rate_hz: int) -> dict[str, Any]:

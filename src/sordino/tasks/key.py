@@ -20,7 +20,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import mir_eval
@@ -30,7 +29,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sordino.contracts import Prediction, Task
+from sordino.contracts import PlainBaseline, Prediction, Task
 
 MAJOR = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MINOR = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
@@ -152,12 +151,12 @@ class Key(Task):
         """The task again, from `config`."""
         return cls(**config)
 
-    @cached_property
-    def plain_baseline(self) -> Any:
+    @property
+    def plain_baseline(self) -> PlainBaseline:
         """Correlation of the mean chroma with key profiles."""
         from sordino.baselines.chroma_template import estimate_key
 
-        return lambda waveform, sample_rate_hz: self.parse(estimate_key(waveform, sample_rate_hz))
+        return PlainBaseline("chroma template", lambda wave, rate_hz: self.parse(estimate_key(wave, rate_hz)))
 
 
 def _parse_letter(text: str) -> str | None:

@@ -22,7 +22,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import mir_eval
@@ -31,7 +30,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sordino.contracts import Observation, Prediction, Task
+from sordino.contracts import Observation, PlainBaseline, Prediction, Task
 
 N_CLASSES = 300
 CLASS_BPM = np.arange(1, N_CLASSES + 1, dtype=float)
@@ -181,12 +180,12 @@ class Tempo(Task):
         """The options."""
         return {"tolerance": self.tolerance}
 
-    @cached_property
-    def plain_baseline(self) -> Any:
+    @property
+    def plain_baseline(self) -> PlainBaseline:
         """The strongest period of the onset envelope's autocorrelation."""
         from sordino.baselines.onset_autocorrelation import estimate_tempo
 
-        return lambda waveform, sample_rate_hz: estimate_tempo(waveform, sample_rate_hz) or 0.0
+        return PlainBaseline("onset autocorrelation", lambda wave, rate_hz: estimate_tempo(wave, rate_hz) or 0.0)
 
     def _near(self, bpm: float, target: float) -> bool:
         return bool(abs(bpm - target) <= self.tolerance * target * (1 + 1e-9))
