@@ -97,6 +97,19 @@ def test_perfect_answers_score_one_and_exchanged_ones_less(case):
     assert all(row.keys() == perfect.per_track[0].keys() for row in exchanged.per_track)
 
 
+def test_its_metric_of_a_resample_is_that_of_the_tracks_in_it(case):
+    task, labels = case
+    labels, given = labels * 3, answers(task, labels)
+    given = [*given, *given[1:], given[0], *given]
+    rng = np.random.default_rng(0)
+    draws = [np.arange(len(labels)), *rng.integers(0, len(labels), (20, len(labels)))]
+    counts = np.stack([np.bincount(draw, minlength=len(labels)) for draw in draws]).astype(float)
+    found = task.metric_of_draws(labels, given, task.evaluate(labels, given).per_track)(counts)
+    expected = [task.evaluate([labels[i] for i in d], [given[i] for i in d]).metrics[task.metric] for d in draws]
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+    assert len(set(found.round(6))) > 3
+
+
 def test_no_tracks_and_no_answer_are_defined(case):
     task, labels = case
     assert np.isnan(task.evaluate([], []).metrics[task.metric])

@@ -49,12 +49,12 @@ def test_values_are_toml_or_text():
     ]  # fmt: skip
 
 
-def test_run_id_depends_on_what_changes_the_result_only():
+def test_only_what_changes_the_result_decides():
     plain = Config()
-    assert plain.run_id() == Config(method={"name": "lora"}).run_id()
-    assert plain.run_id() == Config(training=Training(checkpoint_s=1.0, workers=3)).run_id()
-    assert plain.run_id() != Config(seed=1).run_id()
-    assert plain.run_id() != Config(training=Training(steps=3)).run_id()
+    assert plain.deciding() == Config(method={"name": "lora"}).deciding()
+    assert plain.deciding() == Config(training=Training(checkpoint_s=1.0, workers=3)).deciding()
+    assert plain.deciding() != Config(seed=1).deciding()
+    assert plain.deciding() != Config(training=Training(steps=3)).deciding()
 
 
 def wrong(*assignments, **values):

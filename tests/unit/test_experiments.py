@@ -1,5 +1,6 @@
 """Every shipped experiment names real things: dataset, tasks, methods, options, augmentations."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ FILES = sorted(Path("experiments").glob("*/*.toml"))
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_an_experiment_is_sound(path):
     configs = read_study(path)
-    assert len({config.run_id() for config in configs}) == len(configs)
+    assert len({json.dumps(config.deciding()) for config in configs}) == len(configs)
     for config in configs:
         dataset = load_dataset(config.data)
         backbone = find("backbone", specs(config.backbone, "backbone")[0]["name"]).tiny()

@@ -15,11 +15,11 @@ from sordino.contracts.attachment import Attachment, merge
 from sordino.contracts.backbone import Backbone, Frames, States
 from sordino.contracts.dataset import Dataset, Track
 from sordino.contracts.method import Method
-from sordino.contracts.task import Batch, Evaluation, Label, Observation, Prediction, Task
+from sordino.contracts.task import Batch, Evaluation, Label, Observation, PlainBaseline, Prediction, Task
 from sordino.layers import parse_layers
 from sordino.sites import Part, Site, Tap
 
 __all__ = [
     "Attachment", "Backbone", "Batch", "Dataset", "Evaluation", "Frames", "Label", "Method", "Observation", "Part",
-    "Prediction", "Site", "States", "Tap", "Task", "Track", "merge", "parse_layers",
+    "PlainBaseline", "Prediction", "Site", "States", "Tap", "Task", "Track", "merge", "parse_layers",
 ]  # fmt: skip

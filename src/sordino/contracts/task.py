@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -75,6 +75,23 @@ class Evaluation:
     per_track: list[dict[str, float]]
     notes: list[str] = field(default_factory=list)
     tables: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PlainBaseline:
+    """A task's estimator without any learning.
+
+    Attributes:
+        title: what it is, in the few words of a table.
+        estimate: from a mono waveform [time] and its rate in Hz to an answer, a label or a prediction.
+    """
+
+    title: str
+    estimate: Callable[[np.ndarray, int], Any]
+
+    def __call__(self, waveform: np.ndarray, sample_rate_hz: int) -> Any:
+        """The answer for a recording."""
+        return self.estimate(waveform, sample_rate_hz)
 
 
 class Task(Settings, ABC):
@@ -167,6 +184,36 @@ class Task(Settings, ABC):
         notes = [f"{name}: undefined for {n} of {len(rows)} tracks, left out" for name, n in undefined.items() if n]
         return Evaluation(metrics, rows, notes)
 
+    def track_weights(self, rows: Sequence[Mapping[str, float]]) -> Float[np.ndarray, " track"]:
+        """How much each track counts where the deciding metric is a mean over tracks; by default all the same."""
+        return np.ones(len(rows))
+
+    def metric_of_draws(
+        self, references: Sequence[Label], predictions: Sequence[Prediction], rows: Sequence[Mapping[str, float]]
+    ) -> Callable[[Float[np.ndarray, "draw track"]], Float[np.ndarray, " draw"]]:
+        """The deciding metric as a function of how often each track is there: what `evaluate` gives for such a list.
+
+        By default the mean of the tracks' own scores with their `track_weights`, nan left out; override it together
+        with `evaluate` where the metric is no such mean.
+
+        Args:
+            references: parsed labels.
+            predictions: answers, in the same order.
+            rows: the tracks' own scores, in the same order.
+
+        Returns:
+            A function from counts [draw track] to the metric [draw], nan where it is undefined.
+        """
+        values = np.array([row[self.metric] for row in rows], dtype=float)
+        weights = np.where(np.isfinite(values), self.track_weights(rows), 0.0)
+        sums = np.stack([np.where(np.isfinite(values), values, 0.0) * weights, weights], 1)
+
+        def mean(counts: Float[np.ndarray, "draw track"]) -> Float[np.ndarray, " draw"]:
+            total, weight = (counts @ sums).T
+            return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan)
+
+        return mean
+
     def observations(self, prediction: Prediction, duration_s: float) -> list[Observation]:
         """The answer as rows with a time; by default one row for the whole recording."""
         return [Observation(0.0, duration_s, prediction.value, prediction.confidence)]
@@ -199,6 +246,6 @@ class Task(Settings, ABC):
         return cls(**config)
 
     @property
-    def plain_baseline(self) -> Any:
-        """A function (waveform [time], sample_rate_hz) -> label without any learning, or None where there is none."""
+    def plain_baseline(self) -> PlainBaseline | None:
+        """An estimator without any learning, or None where there is none."""
         return None

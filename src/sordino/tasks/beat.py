@@ -28,7 +28,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sordino.contracts import Observation, Prediction, Task
+from sordino.contracts import Observation, PlainBaseline, Prediction, Task
 from sordino.rules import Share
 from sordino.tasks._beat_tracking import find_bars, pick_peaks, to_logit, track_beats
 
@@ -178,9 +178,9 @@ class Beat(Task):
         return {"decoder": self.decoder, "threshold": self.threshold}
 
     @property
-    def plain_baseline(self) -> Any:
+    def plain_baseline(self) -> PlainBaseline:
         """Ellis' tracker: onset strength, one tempo, dynamic programming; downbeats are not guessed."""
-        return _track_onsets
+        return PlainBaseline("onset tracker", _track_onsets)
 
 
 def _track_onsets(waveform: np.ndarray, sample_rate_hz: int) -> dict[str, Any]:

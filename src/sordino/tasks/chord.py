@@ -28,7 +28,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sordino.contracts import Observation, Prediction, Task
+from sordino.contracts import Observation, PlainBaseline, Prediction, Task
 from sordino.rules import NotNegative
 from sordino.tasks._chord_names import DEGREES, NO_CHORD, ROOTS, UNKNOWN, parse_chord, transpose_chord
 from sordino.tasks._chord_scores import compare
@@ -159,10 +159,14 @@ class Chord(Task):
         names = [*SCORES, *(("majmin_inv", "sevenths_inv") if self.bass else ())]
         return compare(reference, estimated, names)
 
+    def track_weights(self, rows: Sequence[Mapping[str, float]]) -> np.ndarray:
+        """The annotated durations."""
+        return np.nan_to_num([row["duration_s"] for row in rows])
+
     def summarise(self, rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
         """Means weighted by the tracks' annotated durations, and the plain mean of the deciding metric."""
         means = super().summarise(rows)
-        weight = np.array([row["duration_s"] for row in rows])
+        weight = self.track_weights(rows)
         result = {}
         for name in means.keys() - {"duration_s"}:
             value = np.array([row[name] for row in rows])
@@ -190,9 +194,9 @@ class Chord(Task):
         return asdict(self)
 
     @property
-    def plain_baseline(self) -> Any:
+    def plain_baseline(self) -> PlainBaseline:
         """Chroma compared with binary chord templates, smoothed."""
-        return self._match_templates
+        return PlainBaseline("chroma template", self._match_templates)
 
     def _match_templates(self, waveform: np.ndarray, sample_rate_hz: int) -> list[list[Any]]:
         from sordino.baselines.chroma_template import HOP_S, chroma, template_fit

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sordino.contracts import Evaluation, Prediction, Task
+from sordino.contracts import Evaluation, PlainBaseline, Prediction, Task
 from sordino.rules import Share
 
 
@@ -118,7 +118,7 @@ class Classification(Task):
         return asdict(self)
 
     @property
-    def plain_baseline(self) -> Any:
+    def plain_baseline(self) -> PlainBaseline | None:
         """The most frequent class of the training labels (known after `fit`), whatever the sound."""
         usual = getattr(self, "usual", None)
-        return (lambda waveform, sample_rate_hz: usual) if usual is not None else None
+        return PlainBaseline("majority", lambda wave, rate_hz: usual) if usual is not None else None

@@ -28,7 +28,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sordino.contracts import Prediction, Task
+from sordino.contracts import PlainBaseline, Prediction, Task
 from sordino.rules import Share
 
 MAJOR = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -151,11 +151,11 @@ class Key(Task):
         return {"label_smoothing": self.label_smoothing}
 
     @property
-    def plain_baseline(self) -> Any:
+    def plain_baseline(self) -> PlainBaseline:
         """Correlation of the mean chroma with key profiles."""
         from sordino.baselines.chroma_template import estimate_key
 
-        return lambda waveform, sample_rate_hz: self.parse(estimate_key(waveform, sample_rate_hz))
+        return PlainBaseline("chroma template", lambda wave, rate_hz: self.parse(estimate_key(wave, rate_hz)))
 
 
 def _parse_letter(text: str) -> str | None:

@@ -30,7 +30,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sordino.contracts import Observation, Prediction, Task
+from sordino.contracts import Observation, PlainBaseline, Prediction, Task
 from sordino.rules import NotNegative
 
 N_CLASSES = 300
@@ -185,11 +185,11 @@ class Tempo(Task):
         return {"tolerance": self.tolerance}
 
     @property
-    def plain_baseline(self) -> Any:
+    def plain_baseline(self) -> PlainBaseline:
         """The strongest period of the onset envelope's autocorrelation."""
         from sordino.baselines.onset_autocorrelation import estimate_tempo
 
-        return lambda waveform, sample_rate_hz: estimate_tempo(waveform, sample_rate_hz) or 0.0
+        return PlainBaseline("onset autocorrelation", lambda wave, rate_hz: estimate_tempo(wave, rate_hz) or 0.0)
 
     def _near(self, bpm: float, target: float) -> bool:
         return bool(abs(bpm - target) <= self.tolerance * target * (1 + 1e-9))

@@ -15,7 +15,7 @@ from sordino.compute import Compute
 from sordino.contracts import Dataset, Task
 from sordino.model import Model
 from sordino.training.examples import Examples
-from sordino.training.statistics import bootstrap_interval
+from sordino.training.statistics import N_RESAMPLES, bootstrap_interval
 
 
 def report(task: Task, ids: Sequence[str], references: Sequence[Any], predictions: Sequence[Any]) -> dict[str, Any]:
@@ -25,12 +25,15 @@ def report(task: Task, ids: Sequence[str], references: Sequence[Any], prediction
         {"id": name, "reference": reference, "estimated": prediction.value, **scores}
         for name, reference, prediction, scores in zip(ids, references, predictions, scored.per_track, strict=True)
     ]
+    low, high, n_undefined = bootstrap_interval(task, references, predictions, scored.per_track)
+    left_out = f"{task.metric} is undefined in {n_undefined} of {N_RESAMPLES} resamples: left out of its interval"
     return {
         "metric": task.metric,
         "metrics": scored.metrics,
-        "interval": bootstrap_interval(task, references, predictions),
+        "interval": (low, high),
+        "undefined_resamples": n_undefined,
         "n_tracks": len(references),
-        "notes": scored.notes,
+        "notes": [*scored.notes, *([left_out] if n_undefined else [])],
         "tables": scored.tables,
         "per_track": per_track,
     }
@@ -54,7 +57,7 @@ def protocol(dataset: Dataset, splits: Mapping[str, Examples], model: Model, com
         "device": compute.device.type,
         "joined_by": {name: "overlap-add" if task.level == "frame" else "mean of probabilities"
                       for name, task in model.tasks.items()},
-        "interval": "95 %, percentile bootstrap over tracks",
+        "interval": f"95 %, percentile bootstrap over tracks, {N_RESAMPLES} resamples",
     }  # fmt: skip
 
 

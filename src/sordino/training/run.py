@@ -24,13 +24,14 @@ from sordino.adapter_file import load_adapter, read_card, save_adapter
 from sordino.audio import AudioError
 from sordino.backbones import load_backbone
 from sordino.compute import Compute
-from sordino.config import Config, Training, build
+from sordino.config import Config, Training
 from sordino.contracts import Backbone, Dataset, Task, Track
 from sordino.datasets import load_dataset
 from sordino.files import write_json
 from sordino.known_files import Known
 from sordino.model import Model
 from sordino.petl import parse_methods
+from sordino.settings import build
 from sordino.training.devices import launched, wait
 from sordino.training.evaluation import evaluate, tune
 from sordino.training.examples import Examples
@@ -129,7 +130,6 @@ def open_run(
         FileNotFoundError: the data or the weights are not there.
     """
     plain = config.resolved()
-    parse_methods(plain["method"])  # a wrong option is told before anything is read
     dataset = load_dataset(config.data, config.root) if dataset is None else dataset
     tracks = dataset.tracks()
     tasks = make_tasks(plain["task"], tracks)
