@@ -98,7 +98,7 @@ class FrontLayer(nn.Module):
         found = [norm(F.relu(conv(padded(mel, conv)))) for conv, norm in zip(self.convs, self.norms, strict=True)]
         front = torch.cat([maps.amax(3) for maps in found], dim=1)
         written = in_slot(rearrange(front, "batch channel frame -> batch frame channel"), 0, self.dim)
-        return self.after_conv(torch.zeros_like(written), written, x)
+        return self.after_conv(torch.zeros_like(written), written, x, mask)
 
     def sites(self, path: str, layer: int) -> list[Site]:
         """The sites of this layer (number `layer`, at `path`), in the order of the signal."""
@@ -138,7 +138,7 @@ class MidLayer(nn.Module):
         source = masked(rearrange(x[..., self.source], "batch frame channel -> batch channel frame"), mask, axis=2)
         found = self.norm(F.relu(self.conv(source)))
         found = rearrange(found + source if self.residual else found, "batch channel frame -> batch frame channel")
-        return self.after_conv(x, in_slot(found, self.begin, self.dim), x)
+        return self.after_conv(x, in_slot(found, self.begin, self.dim), x, mask)
 
     def sites(self, path: str, layer: int) -> list[Site]:
         """The sites of this layer (number `layer`, at `path`), in the order of the signal."""

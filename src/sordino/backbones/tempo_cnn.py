@@ -14,6 +14,7 @@ Differs: the last bottleneck has 40 channels and not 36, so that all states are 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from sordino.backbones._mel import LogMel
 from sordino.backbones._small_cnn import FrameNorm, SmallNetwork, conv_site, masked, norm_site
+from sordino.rules import Count, Filled
 from sordino.sites import Join, Site, Tap
 
 N_MELS = 40
@@ -102,7 +104,7 @@ class TempoCNNLayer(nn.Module):
         for module in self.long:
             x = module(x, mask)
         x = rearrange(x, "batch dim 1 frame -> batch frame dim")
-        return self.after_conv(torch.zeros_like(x), x, source)
+        return self.after_conv(torch.zeros_like(x), x, source, mask)
 
     def sites(self, path: str, layer: int) -> list[Site]:
         """The sites of this layer (number `layer`, at `path`), in the order of the signal."""
@@ -127,9 +129,9 @@ class TempoCNN(SmallNetwork):
     paper = "https://doi.org/10.5281/zenodo.1492353"
     sample_rate_hz = 11_025
 
-    def __init__(self, filter_frames: tuple[int, ...] = FILTER_FRAMES):
+    def __init__(self, filter_frames: Annotated[tuple[Count, ...], Filled()] = FILTER_FRAMES):
         mel = LogMel(self.sample_rate_hz, 1024, 512, N_MELS, pad_mode="constant")
-        super().__init__(mel, 1, N_MELS, TempoCNNLayer(tuple(filter_frames)))
+        super().__init__(mel, 1, N_MELS, TempoCNNLayer(filter_frames))
 
     @classmethod
     def tiny(cls, seed: int = 0) -> SmallNetwork:

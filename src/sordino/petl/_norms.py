@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,9 +26,9 @@ class NormDelta(Part):
         weight, bias = along_output(module, self.weight, output), along_output(module, self.bias, output)
         return output + (normed(module, inputs[0]) * weight + bias).to(output.dtype)
 
-    def merged(self, module: AffineNorm) -> dict[str, Tensor]:
+    def merged(self, module: AffineNorm, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The changed weight and bias."""
-        return {"weight": module.weight + self.weight, "bias": module.bias + self.bias}
+        return {"weight": values["weight"] + self.weight, "bias": values["bias"] + self.bias}
 
 
 def normed(module: AffineNorm, x: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The bridge to Hugging Face peft: any of its methods that replace linear layers or convolutions (LoRA and many more).
 
 peft's layers are built around stand-ins that borrow the backbone's weights, and what they change is added at
-the site; the backbone itself is never wrapped. Needs the extra `sordino[peft]`.
+the site; the backbone itself is never wrapped, and its weights are never written to. Needs the extra `sordino[peft]`.
 
 Paper: Mangrulkar et al., PEFT: State-of-the-art Parameter-Efficient Fine-Tuning methods, 2022
 https://github.com/huggingface/peft
@@ -19,18 +19,21 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from sordino import registry
-from sordino.contracts import Backbone, Method, Part, Site, parse_layers
+from sordino.contracts import Backbone, Method, Part, Site
 from sordino.petl._maps import LinearMap, linear_module, n_groups
 from sordino.petl.lora import LINEARS
+from sordino.rules import unknown
 
 DEFAULT = {"peft_type": "LORA", "r": 2, "lora_alpha": 2}
+NEEDS_DATA = ("eva", "corda", "lora_ga")  # initialisations that look at a data set first
 MODULE_LISTS = ("target_modules", "feedforward_modules")  # entries of a config that name modules in a list
 MODULE_TABLES = ("rank_pattern", "alpha_pattern")  # and in a table
 
 
 class Borrowed(nn.Module):
-    """A module that has the weight and bias of one of the backbone without owning it.
+    """A module that has the weights of one of the backbone without owning them.
+
+    Until `settle` it has a copy of them, since some of peft's initialisations write to the weights they find.
 
     Args:
         module: it.
@@ -38,47 +41,52 @@ class Borrowed(nn.Module):
 
     def __init__(self, module: LinearMap):
         nn.Module.__init__(self)
-        self._owner = [module]
+        self._owner = [module]  # in a list, so that it is no submodule of this one
+        self._copy = {name: nn.Parameter(value.detach().clone(), False) for name, value in self._owned().items()}
 
-    @property
-    def weight(self) -> Tensor:
-        """The module's."""
-        return self._owner[0].weight
+    def _owned(self) -> dict[str, Tensor]:
+        return dict(self._owner[0].named_parameters())
 
-    @property
-    def bias(self) -> Tensor | None:
-        """The module's."""
-        return self._owner[0].bias
+    def __getattr__(self, name: str) -> Any:
+        """`weight` and `bias`: the copy's, or the module's."""
+        if name in ("weight", "bias"):
+            return (self._copy or self._owned()).get(name)
+        return super().__getattr__(name)
+
+    def settle(self) -> bool:
+        """Drop the copy; whether it still is what the module has."""
+        same = all(value.is_meta or torch.equal(value, self._copy[name]) for name, value in self._owned().items())
+        self._copy = {}
+        return same
 
 
-class BorrowedLinear(Borrowed, nn.Linear):  # pyright: ignore[reportIncompatibleVariableOverride]
-    """A Linear, or a convolution of one frame as one."""
+class BorrowedLinear(Borrowed, nn.Linear):
+    """A Linear, or a convolution of one frame as one: its weight is [out, in]."""
 
     def __init__(self, module: LinearMap):
         super().__init__(module)
         self.out_features, self.in_features = module.weight.shape[:2]
 
-    @property
-    def weight(self) -> Tensor:
-        """The module's, [out, in]."""
-        return self._owner[0].weight.flatten(1)
+    def _owned(self) -> dict[str, Tensor]:
+        owned = super()._owned()
+        return {**owned, "weight": owned["weight"].flatten(1)}
 
 
 class BorrowedConvolution(Borrowed):
     """A convolution over several frames."""
 
-    def __init__(self, module: nn.Conv1d | nn.Conv2d):
+    def __init__(self, module: LinearMap):
         super().__init__(module)
-        for name, value in vars(module).items():  # stride, padding, ...: all that is no tensor, module or hook
+        for name, value in vars(module).items():  # stride, padding and so on, no tensor, module or hook
             if not name.startswith("_") and name != "training":
                 setattr(self, name, value)
 
 
-class BorrowedConv1d(BorrowedConvolution, nn.Conv1d):  # pyright: ignore[reportIncompatibleVariableOverride]
+class BorrowedConv1d(BorrowedConvolution, nn.Conv1d):
     """One over frames."""
 
 
-class BorrowedConv2d(BorrowedConvolution, nn.Conv2d):  # pyright: ignore[reportIncompatibleVariableOverride]
+class BorrowedConv2d(BorrowedConvolution, nn.Conv2d):
     """One over frames and bands."""
 
 
@@ -87,11 +95,11 @@ def is_linear(module: LinearMap) -> bool:
     return isinstance(module, nn.Linear) or (isinstance(module, nn.Conv1d) and module.kernel_size == (1,))
 
 
-def borrowed(module: LinearMap) -> Borrowed:
+def borrow(module: LinearMap) -> Borrowed:
     """The stand-in for a module."""
     if is_linear(module):
         return BorrowedLinear(module)
-    return BorrowedConv2d(module) if isinstance(module, nn.Conv2d) else BorrowedConv1d(module)  # pyright: ignore
+    return (BorrowedConv2d if isinstance(module, nn.Conv2d) else BorrowedConv1d)(module)
 
 
 class PeftPart(Part):
@@ -112,16 +120,17 @@ class PeftPart(Part):
         change = (self.layer(x) - self.layer.get_base_layer()(x)).to(output.dtype)
         return output + (change.transpose(1, 2) if turned else change)
 
-    def merged(self, module: LinearMap) -> dict[str, Tensor]:
+    def merged(self, module: LinearMap, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Weight and bias that do the same.
 
         Raises:
             TypeError: the layer is not a linear map.
         """
-        return self._read_off(module) if is_linear(module) else self._merged_by_peft(module)  # pyright: ignore
+        new = self._read_off(module) if isinstance(module, nn.Linear) or is_linear(module) else self._by_peft(module)
+        return {name: values[name] + (value - module.get_parameter(name)) for name, value in new.items()}
 
-    def _merged_by_peft(self, module: nn.Conv1d | nn.Conv2d) -> dict[str, Tensor]:
-        """What peft itself makes of a convolution that the layer stands around for a moment."""
+    def _by_peft(self, module: nn.Conv1d | nn.Conv2d) -> dict[str, Tensor]:
+        """What peft itself makes of a copy of the convolution, which its layer stands around for a moment."""
         kept, own = self.layer.base_layer, type(module)(
             module.in_channels, module.out_channels, module.kernel_size, module.stride, module.padding,
             module.dilation, module.groups, module.bias is not None, device=module.weight.device,
@@ -189,7 +198,7 @@ class Peft(Method):
         Raises:
             ValueError: a name matches nothing.
         """
-        chosen = parse_layers(self.layers, backbone.n_layers)
+        chosen = self.chosen_layers(backbone)
         known = {site.path: site for site in backbone.sites()}
         found: dict[str, Site] = {}
         for name in names:
@@ -221,7 +230,8 @@ class Peft(Method):
         Raises:
             ImportError: peft is not installed.
             TypeError: a convolution has groups.
-            ValueError: a name matches nothing, or peft has no such method or no layers for it.
+            ValueError: a name matches nothing, peft has no such method or no layers for it, or it begins by changing
+                the backbone's own weights.
         """
         try:
             import peft
@@ -230,9 +240,12 @@ class Peft(Method):
         kinds = {kind.value: cls for kind, cls in peft.PEFT_TYPE_TO_CONFIG_MAPPING.items()}
         kind = self.config.get("peft_type")
         if kind not in kinds:
-            raise ValueError(registry.unknown("peft_type", str(kind), sorted(kinds)))
+            raise ValueError(unknown("peft_type", str(kind), sorted(kinds)))
         if issubclass(kinds[kind], peft.PromptLearningConfig):
             raise ValueError(f"peft: {kind} makes no layers; use our prompt or prefix")
+        start = self.config.get("init_lora_weights")
+        if start in NEEDS_DATA:
+            raise ValueError(f'peft: init_lora_weights = "{start}" needs data to start from; use true or "orthogonal"')
         sites = self.targets(backbone)
         config = dict(self.config)
         for entry in MODULE_LISTS:
@@ -245,12 +258,18 @@ class Peft(Method):
                 config[entry] = {site.key: table[name] for name in table for site in self.sites(backbone, [name])}
         holder = nn.Module()
         holder.place = nn.Parameter(next(backbone.parameters()).detach()[:0])  # tells peft the device
+        borrowed: dict[str, Borrowed] = {}
         for site in sites:
             module = linear_module(backbone, site)
             if n_groups(module) > 1:
                 raise TypeError(f"peft: {site.path} is a convolution with {n_groups(module)} groups; lora can do that")
-            holder.add_module(site.key, borrowed(module))
-        peft.get_peft_model(holder, peft.get_peft_config(config))  # pyright: ignore[reportArgumentType]
+            borrowed[site.path] = borrow(module)
+            holder.add_module(site.key, borrowed[site.path])
+        wrap: Any = peft.get_peft_model
+        wrap(holder, peft.get_peft_config(config))
+        if changed := [path for path, linear in borrowed.items() if not linear.settle()]:
+            how = f" with init_lora_weights = {start!r}" if start is not None else ""
+            raise ValueError(f"peft: {kind}{how} changes the backbone's own {changed[0]}; choose one that leaves it")
         return {site.path: holder.get_submodule(site.key) for site in sites}
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
