@@ -147,6 +147,7 @@ def test_the_rate_falls_on_half_a_cosine():
     rates = [learning_rate(step, 100, 1.0, 0.1, "cosine") for step in (0, 50, 100)]
     assert rates == pytest.approx([1.0, 0.55, 0.1])
     assert learning_rate(70, 100, 1.0, 0.1, "constant") == 1.0
+    assert [learning_rate(step, 100, 0.0, 1e-7, "cosine") for step in (0, 50, 99)] == [0.0] * 3
 
 
 def test_peak_memory_counts_what_lives_at_once():
