@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -38,7 +37,7 @@ class Compute:
         """`bf16` or `float32`."""
         return "bf16" if self.bf16 else "float32"
 
-    def context(self) -> AbstractContextManager[None]:
+    def context(self) -> torch.autocast:
         """Everything that a model computes runs inside it."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 

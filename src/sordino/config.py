@@ -146,6 +146,11 @@ def parse_value(text: str) -> Any:
         return text
 
 
+def default_specs() -> dict[str, Any]:
+    """The settings that are specs (a name, or a table with one), with their defaults."""
+    return {name: setting.default for name, setting in settings(Config).items() if setting.marks(SpecOf)}
+
+
 def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
     """A copy of plain data with `a.b=value` applied; a spec's bare name becomes a table when an option is set on it.
 
@@ -154,7 +159,7 @@ def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str,
     """
     values = copy.deepcopy(dict(values))
     place: dict[str, Any]
-    spec_of = {name: setting.default for name, setting in settings(Config).items() if setting.marks(SpecOf)}
+    spec_of = default_specs()
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:

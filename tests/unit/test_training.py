@@ -102,7 +102,7 @@ def test_a_head_can_be_trained_first(triads, tmp_path):
     assert run.result["tasks"]["key"]["metrics"] == shared.result["tasks"]["key"]["metrics"]
     first = json.loads((run.folder / "log.jsonl").read_text().splitlines()[0])
     assert first["step"] == 0 and first["validation"]["key"] == shared.result["best_validation"]
-    with pytest.raises(ValueError, match='did you mean "steps"'):
+    with pytest.raises(ValueError, match=r'did you mean "training\.head_first\.steps"'):
         train(config(triads, method="lora", training={"head_first": {"step": 4}}), tmp_path)
 
 
@@ -147,6 +147,7 @@ def test_the_rate_falls_on_half_a_cosine():
     rates = [learning_rate(step, 100, 1.0, 0.1, "cosine") for step in (0, 50, 100)]
     assert rates == pytest.approx([1.0, 0.55, 0.1])
     assert learning_rate(70, 100, 1.0, 0.1, "constant") == 1.0
+    assert [learning_rate(step, 100, 0.0, 1e-7, "cosine") for step in (0, 50, 99)] == [0.0] * 3
 
 
 def test_peak_memory_counts_what_lives_at_once():
@@ -169,5 +170,5 @@ def test_every_setting_is_read():
 def test_bad_settings_are_told_before_training(triads, tmp_path):
     with pytest.raises(ValueError, match=r'did you mean "lora"'):
         train(config(triads, method="lorra"), tmp_path)
-    with pytest.raises(ValueError, match=r"unknown option of lora"):
+    with pytest.raises(ValueError, match=r'unknown setting "method\.rank"'):
         train(config(triads, method={"name": "lora", "rank": 4}), tmp_path)

@@ -23,23 +23,12 @@ from __future__ import annotations
 
 import copy
 import itertools
-import json
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from sordino.augment import Augmentation
-from sordino.config import SPECS, Config, Training, build, override, parse_value
-from sordino.heads import HeadConfig
-from sordino.petl import parse_methods
-from sordino.registry import find, unknown
+from sordino.config import Config, default_specs, make_config, override, parse_value, read_toml
 from sordino.study.rows import same_but_for_seed
-from sordino.tasks import make_task
 from sordino.training.run import Run, train
 
 
@@ -54,12 +43,8 @@ def read_study(path: str | Path, assignments: Iterable[str] = ()) -> list[Config
         ValueError: the file is not TOML, has no `[grid]`, an assignment changes nothing, or a point of it is wrong
             (an unknown key, name or option, or a value of the wrong type).
     """
-    try:
-        plain = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is not valid TOML: {error}") from error
     assignments = list(assignments)
-    plain = override(plain, assignments)
+    plain = override(read_toml(path), assignments)
     axes = _axes(plain.pop("grid", None) or {}, str(path))
     if not axes:
         raise ValueError(f'{path} has no [grid]; it names what varies, for example method = ["probe", "lora"]')
@@ -72,8 +57,7 @@ def read_study(path: str | Path, assignments: Iterable[str] = ()) -> list[Config
     _check_assignments(points, assignments, str(path))
     configs: dict[tuple[str, int], Config] = {}
     for values in points:
-        config = build(Config, values, str(path))
-        _check(config, str(path))
+        config = make_config(values, path)
         plain = config.resolved()
         configs.setdefault((same_but_for_seed(plain), plain["seed"]), config)
     return list(configs.values())
@@ -121,8 +105,8 @@ def _put(values: dict[str, Any], key: str, item: Any) -> None:
     root, *path = key.split(".")
     for step in reversed(path):
         item = {step: item}
-    if root in SPECS and isinstance(item, Mapping) and "name" not in item:  # options of the spec outside of the grid
-        spec = values.get(root, getattr(Config(), root))
+    if root in default_specs() and isinstance(item, Mapping) and "name" not in item:  # options of the spec outside
+        spec = values.get(root, default_specs()[root])
         values[root] = {"name": spec} if isinstance(spec, str) else spec
     values[root] = _merged(values.get(root), item)
 
@@ -147,34 +131,3 @@ def _get(values: Any, path: list[str]) -> Any:
     for step in path:
         values = values.get(step) if isinstance(values, Mapping) else None
     return values
-
-
-def _check(config: Config, where: str) -> None:
-    """Raise ValueError for any unknown name or option, before anything is trained."""
-    plain = config.resolved()
-    try:
-        parse_methods(plain["method"])
-        tasks = [make_task(**spec).name for spec in plain["task"]]
-        build(HeadConfig, config.head, "head")
-        Augmentation.named(config.training.augment)
-        first = {**asdict(config.training), "head_first": {}, **config.training.head_first}
-        build(Training, first, "training.head_first")
-        for task in config.training.loss_weights:
-            if task not in tasks:
-                raise ValueError(unknown("task in training.loss_weights", task, tasks))
-        options = {key: value for key, value in plain["backbone"].items() if key != "weights"}
-        _check_backbone(json.dumps(options))
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
-
-
-@cache
-def _check_backbone(spec: str) -> None:
-    options = json.loads(spec)
-    name = options.pop("name")
-    cls = find("backbone", name)
-    try:
-        with torch.device("meta"):
-            cls.load("random", **options)
-    except TypeError as error:
-        raise ValueError(f"backbone {name}: {error}") from error

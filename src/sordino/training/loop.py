@@ -74,9 +74,10 @@ class Targets:
 
 
 def learning_rate(step: int, steps: int, lr: float, lr_min: float, schedule: str) -> float:
-    """The rate of a step (from 0): constant, or half a cosine from `lr` to `lr_min`."""
+    """The rate of a step (from 0): constant, or half a cosine from `lr` down to `lr_min`; never above `lr`."""
     if schedule == "constant":
         return lr
+    lr_min = min(lr_min, lr)
     return lr_min + 0.5 * (lr - lr_min) * (1 + math.cos(math.pi * step / max(1, steps)))
 
 

@@ -46,7 +46,7 @@ class Rows:
         self, lengths_samples: Sequence[int], rates: Sequence[float], grid: Grid, random: bool = False, seed: int = 0
     ):
         self.grid, self.random, self.seed = grid, random, seed
-        found: list[tuple[int, int, int, int, int, bool]] = []
+        found: list[tuple[int, ...]] = []
         for track, length in enumerate(lengths_samples):
             for version, rate in enumerate(rates):
                 stretched = max(1, round(length / rate))

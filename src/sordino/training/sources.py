@@ -74,7 +74,9 @@ class Waves:
 
     def ahead(self, visits: Sequence[Visit]) -> None:
         """Begin with rows that will be asked for soon."""
-        for visit in visits if self.pool is not None else ():
+        if self.pool is None:
+            return
+        for visit in visits:
             if visit not in self.waiting:
                 self.waiting[visit] = self.pool.submit(self._wave, visit)
 
