@@ -58,7 +58,7 @@ class Size:
 
 
 PUBLISHED_SIZE = Size()
-TINY = Size(8, 6, 3, ((3, 4), (3, 6)), (8, 4), 5, 3)
+TINY = Size(8, 6, 3, ((3, 4), (3, 6)), (8, 5, 4), 5, 3)
 
 
 def masked(x: Tensor, mask: Bool[Tensor, "batch frame"] | None, axis: int) -> Tensor:

@@ -31,25 +31,33 @@ MODULE_TABLES = ("rank_pattern", "alpha_pattern")  # and in a table
 
 
 class Borrowed(nn.Module):
-    """A module that has the weights of one of the backbone without owning them.
+    """A module that has the weights of one of the backbone without owning them; `around` makes one.
 
-    Until `settle` it has a copy of them, since some of peft's initialisations write to the weights they find.
-
-    Args:
-        module: it.
+    Until `settle` it has a copy of them, since some of peft's initialisations write to the weights they find. (peft
+    makes modules of the class it finds, with weights of their own: these are plain ones.)
     """
 
-    def __init__(self, module: LinearMap):
-        nn.Module.__init__(self)
-        self._owner = [module]  # in a list, so that it is no submodule of this one
-        self._copy = {name: nn.Parameter(value.detach().clone(), False) for name, value in self._owned().items()}
+    _owner: tuple[LinearMap, ...] = ()
+    _copy: dict[str, nn.Parameter] = {}
+
+    @classmethod
+    def around(cls, module: LinearMap) -> Borrowed:
+        """The stand-in for a module of the same shape."""
+        made = cls.__new__(cls)
+        nn.Module.__init__(made)
+        for name, value in vars(module).items():  # stride, padding and so on, no tensor, module or hook
+            if not name.startswith("_") and name != "training":
+                setattr(made, name, value)
+        made._owner = (module,)  # in a tuple, so that it is no submodule of this one
+        made._copy = {name: nn.Parameter(value.detach().clone(), False) for name, value in made._owned().items()}
+        return made
 
     def _owned(self) -> dict[str, Tensor]:
         return dict(self._owner[0].named_parameters())
 
     def __getattr__(self, name: str) -> Any:
         """`weight` and `bias`: the copy's, or the module's."""
-        if name in ("weight", "bias"):
+        if self._owner and name in ("weight", "bias"):
             return (self._copy or self._owned()).get(name)
         return super().__getattr__(name)
 
@@ -63,31 +71,24 @@ class Borrowed(nn.Module):
 class BorrowedLinear(Borrowed, nn.Linear):
     """A Linear, or a convolution of one frame as one: its weight is [out, in]."""
 
-    def __init__(self, module: LinearMap):
-        super().__init__(module)
-        self.out_features, self.in_features = module.weight.shape[:2]
+    @classmethod
+    def around(cls, module: LinearMap) -> Borrowed:
+        """The stand-in for a Linear or a convolution of one frame."""
+        made = super().around(module)
+        made.out_features, made.in_features = module.weight.shape[:2]
+        return made
 
     def _owned(self) -> dict[str, Tensor]:
         owned = super()._owned()
         return {**owned, "weight": owned["weight"].flatten(1)}
 
 
-class BorrowedConvolution(Borrowed):
+class BorrowedConv1d(Borrowed, nn.Conv1d):
     """A convolution over several frames."""
 
-    def __init__(self, module: LinearMap):
-        super().__init__(module)
-        for name, value in vars(module).items():  # stride, padding and so on, no tensor, module or hook
-            if not name.startswith("_") and name != "training":
-                setattr(self, name, value)
 
-
-class BorrowedConv1d(BorrowedConvolution, nn.Conv1d):
-    """One over frames."""
-
-
-class BorrowedConv2d(BorrowedConvolution, nn.Conv2d):
-    """One over frames and bands."""
+class BorrowedConv2d(Borrowed, nn.Conv2d):
+    """A convolution over frames and bands."""
 
 
 def is_linear(module: LinearMap) -> bool:
@@ -97,9 +98,8 @@ def is_linear(module: LinearMap) -> bool:
 
 def borrow(module: LinearMap) -> Borrowed:
     """The stand-in for a module."""
-    if is_linear(module):
-        return BorrowedLinear(module)
-    return (BorrowedConv2d if isinstance(module, nn.Conv2d) else BorrowedConv1d)(module)
+    convolution = BorrowedConv2d if isinstance(module, nn.Conv2d) else BorrowedConv1d
+    return (BorrowedLinear if is_linear(module) else convolution).around(module)
 
 
 class PeftPart(Part):
