@@ -56,7 +56,7 @@ def _zeros(n_bytes: int) -> list[int]:
     """What `n_bytes` zeros make of each single bit of a state; a checksum is linear in its bits."""
     state = np.left_shift(np.uint32(1), np.arange(32, dtype=np.uint32))
     for _ in range(n_bytes):
-        state = _step(state, np.uint32(0))
+        state = _step(state, np.zeros(32, np.uint8))
     return state.tolist()
 
 

@@ -99,7 +99,8 @@ def find_checkpoint(path: Path, variant: str) -> Path:
     """
     name = f"{variant.upper()}_musicnn"
     places = [path / "musicnn" / name / ".index", path / name / ".index", path / ".index"]
-    places += [path.with_name(f"{path.name}.index"), *([path] if path.suffix in (".safetensors", ".index") else [])]
+    itself = [path] if path.name.endswith((".safetensors", ".index")) else []
+    places += [path.with_name(f"{path.name}.index"), *itself]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise FileNotFoundError(

@@ -83,8 +83,8 @@ def table(rows, rows_per_block=20, compression=0):
     return found + handles.ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
 
 
-def write(prefix, tensors, with_crc=True, slots=False, header=b"", compression=0, dtype=None):
-    """Write `PREFIX.index` and its data file; `slots`: with what Adam keeps for each tensor."""
+def write(index, tensors, with_crc=True, slots=False, header=b"", compression=0, dtype=None):
+    """Write `PREFIX.index` and its data file beside it; `slots`: with what Adam keeps for each tensor."""
     everything = dict(tensors)
     if slots:
         for name, value in tensors.items():
@@ -95,8 +95,7 @@ def write(prefix, tensors, with_crc=True, slots=False, header=b"", compression=0
         array = np.ascontiguousarray(everything[name]) if everything[name].ndim else everything[name]
         rows.append((name.encode(), entry(array, len(data), with_crc, dtype)))
         data += array.tobytes()
-    index = prefix.with_name(f"{prefix.name}.index")
     index.parent.mkdir(parents=True, exist_ok=True)
     index.write_bytes(table(rows, compression=compression))
-    prefix.with_name(f"{prefix.name}.data-00000-of-00001").write_bytes(data)
+    index.with_name(index.name.removesuffix(".index") + ".data-00000-of-00001").write_bytes(data)
     return index

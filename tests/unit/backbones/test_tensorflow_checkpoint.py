@@ -34,7 +34,7 @@ def test_the_checksum_of_long_inputs_equals_the_plain_one(n_bytes):
 
 @pytest.mark.parametrize("with_crc", [True, False])
 def test_all_tensors_come_back(tensors, tmp_path, with_crc):
-    found = read_checkpoint(writer.write(tmp_path / "model.ckpt", tensors, with_crc))
+    found = read_checkpoint(writer.write(tmp_path / "model.ckpt.index", tensors, with_crc))
     assert set(found) == set(tensors)
     for name, value in tensors.items():
         assert torch.equal(found[name], torch.from_numpy(value)), name
@@ -42,7 +42,7 @@ def test_all_tensors_come_back(tensors, tmp_path, with_crc):
 
 
 def test_only_what_is_wanted_is_read(tensors, tmp_path):
-    index = writer.write(tmp_path / "model.ckpt", tensors, slots=True)
+    index = writer.write(tmp_path / "model.ckpt.index", tensors, slots=True)
     found = read_checkpoint(index, lambda name: name == "conv2d_3/kernel/Adam")
     np.testing.assert_allclose(found.pop("conv2d_3/kernel/Adam"), 0.1 * tensors["conv2d_3/kernel"], rtol=1e-6)
     assert not found
@@ -71,7 +71,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_damage_is_told_in_one_line(kind, tensors, tmp_path):
-    index = writer.write(tmp_path / "model.ckpt", tensors)
+    index = writer.write(tmp_path / "model.ckpt.index", tensors)
     damage, message = DAMAGE[kind]
     damage(index, data_file(index))
     with pytest.raises(ValueError, match=message) as caught:
@@ -80,7 +80,7 @@ def test_damage_is_told_in_one_line(kind, tensors, tmp_path):
 
 
 def test_a_missing_file_is_named(tensors, tmp_path):
-    index = writer.write(tmp_path / "model.ckpt", tensors)
+    index = writer.write(tmp_path / "model.ckpt.index", tensors)
     data_file(index).unlink()
     with pytest.raises(FileNotFoundError, match=r"model\.ckpt\.data-00000-of-00001 is missing"):
         read_checkpoint(index)
@@ -99,7 +99,7 @@ KINDS = {
 def test_what_is_not_read_is_told(kind, tensors, tmp_path):
     options, message = KINDS[kind]
     with pytest.raises(ValueError, match=message):
-        read_checkpoint(writer.write(tmp_path / "model.ckpt", tensors, **options))
+        read_checkpoint(writer.write(tmp_path / "model.ckpt.index", tensors, **options))
 
 
 def test_a_tensor_in_slices_is_not_read(tmp_path):
