@@ -14,7 +14,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -22,7 +22,7 @@ from torch import Tensor
 
 import sordino
 from sordino.backbones import load_backbone
-from sordino.contracts import Backbone, Task
+from sordino.contracts import Attachment, Backbone, Task
 from sordino.files import whole_folder, write_folder, write_json, write_text, write_with
 from sordino.model import Model
 from sordino.petl import make_method
@@ -166,10 +166,14 @@ def load_adapter(folder: str | Path, backbone: Backbone | None = None) -> Model:
     return model
 
 
+def _attachments(model: Model) -> list[Attachment]:
+    return cast("list[Attachment]", list(model.attachments))
+
+
 def _tensors(model: Model) -> dict[str, Tensor]:
     """Everything that is saved, by name."""
     named: dict[str, Tensor] = {}
-    for number, attachment in enumerate(model.attachments):
+    for number, attachment in enumerate(_attachments(model)):
         named.update({f"method.{number}:{name}": value for name, value in attachment.tensors().items()})
     named.update({f"head:{name}": value for name, value in model.heads.state_dict().items()})
     own = dict(model.backbone.named_parameters())
@@ -184,7 +188,7 @@ def _load_tensors(model: Model, tensors: Mapping[str, Tensor], where: str) -> No
         home, _, name = full.partition(":")
         grouped.setdefault(home, {})[name] = value
     try:
-        for number, attachment in enumerate(model.attachments):
+        for number, attachment in enumerate(_attachments(model)):
             attachment.load_tensors(grouped.pop(f"method.{number}", {}))
         model.heads.load_state_dict(grouped.pop("head", {}))
     except (RuntimeError, ValueError) as error:
