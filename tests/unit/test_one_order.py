@@ -13,7 +13,7 @@ from pathlib import Path
 from sordino.config import Config, Training
 from sordino.datasets import load_dataset
 from sordino.results import score_rows, scored_answers, to_csv, to_jams
-from sordino.study.grid import rows_of
+from sordino.study.rows import rows_of
 from sordino.study.table import markdown
 from sordino.training.run import train
 

@@ -31,19 +31,23 @@ def ranked_precision(
     last[:-1] = ranked[:-1] != ranked[1:]
     group_end = np.where(last, np.arange(n)[:, None], n)
     group_end = np.minimum.accumulate(group_end[::-1], 0)[::-1]
-    columns = []  # of each tag: the ranks of its positives, and where their groups end
+    columns = []  # of each tag: tracks by rank, its positives, the groups these end in, the last positive of each
     for label in range(targets.shape[1]):
-        places = np.flatnonzero(targets[order[:, label], label])
-        columns.append((order[:, label], places, group_end[places, label]))
+        tracks = order[:, label].astype(np.int32)
+        places = np.flatnonzero(targets[tracks, label])
+        ends, group = np.unique(group_end[places, label], return_inverse=True)
+        starts = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
+        columns.append((tracks[: ends[-1] + 1 if len(ends) else 0], tracks[places], starts, group,
+                        np.searchsorted(places, ends, "right") - 1))  # fmt: skip
 
     def precision(counts: Float[np.ndarray, " track"]) -> Float[np.ndarray, " label"]:
-        result = np.full(len(columns), np.nan)
-        for label, (tracks, places, ends) in enumerate(columns):
-            hits = counts[tracks[places]]
-            total = hits.sum()
-            if 0 < total < counts.sum():
-                so_far = hits.cumsum()[np.searchsorted(places, ends, "right") - 1]
-                result[label] = (hits * so_far / np.maximum(counts[tracks].cumsum()[ends], 1)).sum() / total
+        result, whole = np.full(len(columns), np.nan), counts.astype(np.int32)
+        for label, (tracks, positives, starts, group, last_positive) in enumerate(columns):
+            hits = whole[positives]
+            if 0 < hits.sum() < whole.sum():
+                ranked_at_end = np.add.reduceat(whole[tracks], starts).cumsum()
+                at_end = hits.cumsum()[last_positive] / np.maximum(ranked_at_end, 1)
+                result[label] = (hits * at_end[group]).sum() / hits.sum()
         return result
 
     return precision
