@@ -84,6 +84,7 @@ class FrontLayer(nn.Module):
         self.mel_norm = nn.BatchNorm2d(1, EPS)
         shapes = [(size.n_timbral, shape) for shape in size.timbral]
         shapes += [(size.n_temporal, (n_frames, 1)) for n_frames in size.temporal_frames]
+        self.n_frames = [shape[0] for _, shape in shapes]
         self.convs = nn.ModuleList(nn.Conv2d(1, channels, shape) for channels, shape in shapes)
         self.norms = nn.ModuleList(nn.BatchNorm2d(channels, EPS) for channels, _ in shapes)
         self.after_conv = Join()
@@ -95,8 +96,9 @@ class FrontLayer(nn.Module):
         x, _ = self.tokens(x, n_prompt)
         mel = rearrange(x[..., : self.n_mels], "batch frame mel -> batch 1 frame mel")
         mel = masked(self.mel_norm(mel), mask, axis=2)
-        found = [norm(F.relu(conv(padded(mel, conv)))) for conv, norm in zip(self.convs, self.norms, strict=True)]
-        front = torch.cat([maps.amax(3) for maps in found], dim=1)
+        branches = zip(self.n_frames, self.convs, self.norms, strict=True)
+        found = [norm(F.relu(conv(padded(mel, n_frames)))).amax(3) for n_frames, conv, norm in branches]
+        front = torch.cat(found, dim=1)
         written = in_slot(rearrange(front, "batch channel frame -> batch frame channel"), 0, self.dim)
         return self.after_conv(torch.zeros_like(written), written, x, mask)
 
@@ -150,9 +152,8 @@ class MidLayer(nn.Module):
         ]
 
 
-def padded(x: Float[Tensor, "batch channel frame mel"], conv: nn.Conv2d) -> Tensor:
-    """Zeros in front and behind, so that a filter gives as many frames as it gets (an even one: one more behind)."""
-    n_frames = conv.kernel_size[0]
+def padded(x: Float[Tensor, "batch channel frame mel"], n_frames: int) -> Tensor:
+    """Zeros around `x`, so that a filter of `n_frames` gives as many frames as it gets (an even one: one more behind)."""
     return F.pad(x, (0, 0, (n_frames - 1) // 2, n_frames // 2))
 
 
