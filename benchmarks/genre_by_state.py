@@ -3,11 +3,12 @@
     python benchmarks/genre_by_state.py FOLDER --backbone musicnn variant=msd
 
 FOLDER holds a folder of sound files for each genre, such as the 100 clips that mirdata knows as version `mini` of
-`gtzan_genre`. Beside the states: the slot that each layer of musicnn writes, its tag layers' hidden units (of patches, as
-published), and the mel bands' mean and deviation.
+`gtzan_genre`. Beside the states: the slot that each layer of musicnn writes, its tag layers' hidden units (of patches,
+as published), and the mel bands' mean and deviation.
 """
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def features(backbone, head, waveform):
     """Vectors of one clip by name."""
     states = backbone(waveform[None])
     found = {f"state {number}": state[0].mean(0) for number, state in enumerate(states)}
-    for number, (before, state) in enumerate(zip(states, states[1:], strict=False), start=1):
+    for number, (before, state) in enumerate(pairwise(states), start=1):
         new = (state[0] != before[0]).any(0)
         if number > 1 and not new.all():
             found[f"state {number}, what layer {number} wrote"] = state[0][:, new].mean(0)

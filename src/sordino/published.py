@@ -50,7 +50,7 @@ def write_head(own: OwnHead, backbone: Backbone, options: Mapping[str, Any], fol
     model = Model(backbone, [task], [make_method("probe")], own.head)
     model.heads[own.task].load_state_dict(dict(own.tensors))
     spec = {"name": backbone.name, **options}
-    about = {"origin": f"output layers published with {backbone.weights}, licence {backbone.licence}"}
+    about = {"origin": f"output layers published with {backbone.weights}", "notice": own.notice}
     return save_adapter(
         model, folder / f"{backbone.name}-{own.name}.adapter", spec, backbone.fingerprint(), own.segment_s, about
     )

@@ -19,6 +19,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sordino.backbones._conv_sites import after_site, conv_site, norm_site
 from sordino.sites import Join, Site, Tap
 
 EPS = 1e-3  # of TensorFlow's batch normalisation
@@ -104,12 +105,11 @@ class FrontLayer(nn.Module):
 
     def sites(self, path: str, layer: int) -> list[Site]:
         """The sites of this layer (number `layer`, at `path`), in the order of the signal."""
-        found = [Site(f"{path}.mel_norm", "norm", layer, 1, 1)]
-        for number, conv in enumerate(self.convs):
-            channels = conv.out_channels
-            found.append(Site(f"{path}.convs.{number}", "conv.in", layer, 1, channels))
-            found.append(Site(f"{path}.norms.{number}", "norm", layer, channels, channels))
-        return [*found, Site(f"{path}.after_conv", "after.conv", layer, self.dim, self.dim)]
+        found = [norm_site(f"{path}.mel_norm", layer, self.mel_norm)]
+        for number, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            found.append(conv_site(f"{path}.convs.{number}", layer, conv))
+            found.append(norm_site(f"{path}.norms.{number}", layer, norm))
+        return [*found, after_site(f"{path}.after_conv", layer, self.dim)]
 
 
 class MidLayer(nn.Module):
@@ -144,16 +144,15 @@ class MidLayer(nn.Module):
 
     def sites(self, path: str, layer: int) -> list[Site]:
         """The sites of this layer (number `layer`, at `path`), in the order of the signal."""
-        channels = self.conv.out_channels
         return [
-            Site(f"{path}.conv", "conv.in", layer, self.conv.in_channels, channels),
-            Site(f"{path}.norm", "norm", layer, channels, channels),
-            Site(f"{path}.after_conv", "after.conv", layer, self.dim, self.dim),
+            conv_site(f"{path}.conv", layer, self.conv),
+            norm_site(f"{path}.norm", layer, self.norm),
+            after_site(f"{path}.after_conv", layer, self.dim),
         ]
 
 
 def padded(x: Float[Tensor, "batch channel frame mel"], n_frames: int) -> Tensor:
-    """Zeros around `x`, so that a filter of `n_frames` gives as many frames as it gets (an even one: one more behind)."""
+    """Zeros around `x`: a filter of `n_frames` gives as many frames as it gets (an even one has one more behind)."""
     return F.pad(x, (0, 0, (n_frames - 1) // 2, n_frames // 2))
 
 

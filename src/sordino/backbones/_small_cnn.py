@@ -98,13 +98,3 @@ class SmallNetwork(Backbone):
         """The network's sites, all in its one layer."""
         network: Any = self.layers[layer - 1]
         return network.sites(f"layers.{layer - 1}", layer)
-
-
-def conv_site(path: str, layer: int, conv: nn.Conv2d, role: str = "conv.in") -> Site:
-    """The site of a convolution."""
-    return Site(path, role, layer, conv.in_channels, conv.out_channels)
-
-
-def norm_site(path: str, layer: int, norm: FrameNorm) -> Site:
-    """The site of a norm."""
-    return Site(path, "norm", layer, len(norm.weight), len(norm.weight))

@@ -109,7 +109,7 @@ class Musicnn(Backbone):
         head = published.tag_head(published.read_weights(published.VARIANTS[variant], weights, variant))
         task = {"tags": published.TAGS[variant], "at_least": published.N_TOP_TAGS}
         options = {"layers": "last", "pool": "mean_max", "hidden": len(head["mlp.0.bias"]), "dropout": 0.5}
-        return [OwnHead(f"{variant}-tags", "tagging", task, options, head, published.PATCH_S)]
+        return [OwnHead(f"{variant}-tags", "tagging", task, options, head, published.PATCH_S, published.NOTICE)]
 
     def n_frames(self, n_samples: int) -> int:
         """One frame for every 16 ms begun."""

@@ -21,8 +21,9 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sordino.backbones._conv_sites import after_site, conv_site, norm_site
 from sordino.backbones._mel import LogMel
-from sordino.backbones._small_cnn import FrameNorm, SmallNetwork, conv_site, masked, norm_site
+from sordino.backbones._small_cnn import FrameNorm, SmallNetwork, masked
 from sordino.sites import Join, Site, Tap
 
 N_STACKED = 4  # mel frames that the poolings over time make into one
@@ -70,8 +71,7 @@ class ShortCNNLayer(nn.Module):
             role = "conv.out" if number else "conv.in"
             found.append(conv_site(f"{path}.convs.{number}", layer, conv, role))
             found.append(norm_site(f"{path}.norms.{number}", layer, norm))
-        dim = self.convs[-1].out_channels
-        return [*found, Site(f"{path}.after_conv", "after.conv", layer, dim, dim)]
+        return [*found, after_site(f"{path}.after_conv", layer, found[-1].dim_out)]
 
 
 class ShortCNN(SmallNetwork):

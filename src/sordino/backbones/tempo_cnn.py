@@ -13,8 +13,9 @@ Differs: the last bottleneck has 40 channels and not 36, so that all states are 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +23,9 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sordino.backbones._conv_sites import after_site, conv_site, norm_site
 from sordino.backbones._mel import LogMel
-from sordino.backbones._small_cnn import FrameNorm, SmallNetwork, conv_site, masked, norm_site
+from sordino.backbones._small_cnn import FrameNorm, SmallNetwork, masked
 from sordino.rules import Count, Filled
 from sordino.sites import Join, Site, Tap
 
@@ -112,9 +114,9 @@ class TempoCNNLayer(nn.Module):
         for number, (norm, short) in enumerate(zip(self.norms, self.short, strict=True)):
             found.append(norm_site(f"{path}.norms.{number}", layer, norm))
             found.append(conv_site(f"{path}.short.{number}", layer, short))
-        for number, module in enumerate(self.long):
+        for number, module in enumerate(cast(Iterable[Any], self.long)):
             found += module.sites(f"{path}.long.{number}", layer)
-        return [*found, Site(f"{path}.after_conv", "after.conv", layer, N_MELS, N_MELS)]
+        return [*found, after_site(f"{path}.after_conv", layer, N_MELS)]
 
 
 class TempoCNN(SmallNetwork):

@@ -45,6 +45,7 @@ class OwnHead(NamedTuple):
         head: options of the head.
         tensors: the head's tensors, by its own names.
         segment_s: the length of the segments that it answers.
+        notice: what the licence wants to be said wherever the layers go.
     """
 
     name: str
@@ -53,6 +54,7 @@ class OwnHead(NamedTuple):
     head: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
     segment_s: float
+    notice: str
 
 
 class Backbone(nn.Module, ABC):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +74,7 @@ class BorrowedLinear(Borrowed, nn.Linear):
     @classmethod
     def around(cls, module: LinearMap) -> Borrowed:
         """The stand-in for a Linear or a convolution of one frame."""
-        made = super().around(module)
+        made: Any = super().around(module)
         made.out_features, made.in_features = module.weight.shape[:2]
         return made
 
@@ -131,7 +131,8 @@ class PeftPart(Part):
 
     def _by_peft(self, module: nn.Conv1d | nn.Conv2d) -> dict[str, Tensor]:
         """What peft itself makes of a copy of the convolution, which its layer stands around for a moment."""
-        kept, own = self.layer.base_layer, type(module)(
+        kept, kind = self.layer.base_layer, cast(Any, type(module))
+        own = kind(
             module.in_channels, module.out_channels, module.kernel_size, module.stride, module.padding,
             module.dilation, module.groups, module.bias is not None, device=module.weight.device,
         )  # fmt: skip

@@ -47,7 +47,9 @@ def entry(array, offset, with_crc, dtype=None):
     shape = b"".join(nested(2, number(1, size)) for size in array.shape)
     raw = array.tobytes()
     crc = varint(6 << 3 | 5) + struct.pack("<I", masked(raw)) if with_crc else b""
-    return number(1, dtype or TYPES[str(array.dtype)]) + nested(2, shape) + number(4, offset) + number(5, len(raw)) + crc
+    return (
+        number(1, dtype or TYPES[str(array.dtype)]) + nested(2, shape) + number(4, offset) + number(5, len(raw)) + crc
+    )
 
 
 def block(rows, compression=0):

@@ -148,7 +148,9 @@ def missing(name):
 def wheel(tmp_path, monkeypatch):
     """A wheel of random weights in the published size, as if it were the pinned one and pip brought it."""
     folder = tmp_path / "made"
-    writer.write(folder / "musicnn" / "MSD_musicnn" / ".index", random_checkpoint(PUBLISHED_SIZE, 3, 200), with_crc=False)
+    writer.write(
+        folder / "musicnn" / "MSD_musicnn" / ".index", random_checkpoint(PUBLISHED_SIZE, 3, 200), with_crc=False
+    )
     files = [f"musicnn/MSD_musicnn/{name}" for name in (".index", ".data-00000-of-00001")]
     pins = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in files}
     monkeypatch.setitem(_musicnn_weights.VARIANTS, "msd", InWheel("musicnn (msd)", "musicnn", "0.1.0", pins, "ISC"))
@@ -187,7 +189,8 @@ def test_fetching_leaves_weights_and_a_tagger(wheel, tmp_path, capsys):
     found = np.array(list(answer.details["probabilities"].values()))
     np.testing.assert_allclose(found, joined, atol=1e-4)
     assert list(answer.details["probabilities"])[:3] == ["rock", "pop", "alternative"]
-    assert len(answer.value) >= 3 and "ISC" in (adapter / "README.md").read_text()
+    card = (adapter / "README.md").read_text()
+    assert len(answer.value) >= 3 and "Universitat Pompeu Fabra 2019" in card and "AS IS" in card
 
 
 def test_fetching_without_a_network_is_one_line(wheel, monkeypatch):
