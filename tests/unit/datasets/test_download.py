@@ -10,6 +10,7 @@ import zipfile
 
 import pytest
 
+from sordino.contracts import Archive
 from sordino.datasets._download import download, unpack
 
 
