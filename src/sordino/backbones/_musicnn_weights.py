@@ -24,6 +24,7 @@ VARIANTS = {
             f"musicnn/MSD_musicnn/{DATA}": "8579734ee6388f799ed0def4bbd0d1fdcbeaf213ef2a9dc860917bd76a303de6",
         },
         "ISC",
+        "sordino fetch musicnn",
     ),
     "mtt": InWheel(
         "musicnn (mtt)",
@@ -34,6 +35,7 @@ VARIANTS = {
             f"musicnn/MTT_musicnn/{DATA}": "041f3935e981a65cea739842d30c188d3a7d2adf4410955c8668eb3de4a5acab",
         },
         "ISC",
+        "sordino fetch musicnn variant=mtt",
     ),
 }
 TAGS = {

