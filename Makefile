@@ -9,6 +9,8 @@ STAMP := .venv/.installed
 .PHONY: demo test slow check types docs clean
 
 demo: $(STAMP)-run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps musicnn==0.1.0 \
+	  || echo "the weights of musicnn could not be installed (musicnn 0.1.0 on PyPI); going on without them"
 	$(BIN)/sordino demo
 
 test: $(STAMP)-test

@@ -224,4 +224,5 @@ def _model_card(name: str, card: Mapping[str, Any]) -> str:
     if metrics:
         lines += ["", f"Test of {card.get('data', 'its data')}:", ""]
         lines += [f"- {task} {metric}: {value:.3f}" for task, row in metrics.items() for metric, value in row.items()]
+    lines += [f"\n{card[entry]}" for entry in ("origin", "notice") if entry in card]
     return "\n".join(lines) + "\n"

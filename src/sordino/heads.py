@@ -28,13 +28,13 @@ class HeadConfig(Settings):
     Attributes:
         layers: the hidden states it reads: `last`, one (`6`; `0`: what enters layer 1), several with learned
             weights (`all`, `4-9`), or their plain mean (`mean:4-9`).
-        pool: how frames become one vector; `mean_std` is mean and deviation side by side.
+        pool: how frames become one vector; `mean_std` is mean and deviation side by side, `mean_max` mean and maximum.
         hidden: width of the hidden layer; -1: as wide as the backbone, 0: none, a linear head.
         dropout: share of the hidden layer that is dropped in training.
     """
 
     layers: Annotated[str | int, Layers(lowest=0, mean=True)] = "last"
-    pool: Literal["mean", "attention", "mean_std"] = "mean"
+    pool: Literal["mean", "attention", "mean_std", "mean_max"] = "mean"
     hidden: Annotated[int, Range(-1)] = -1
     dropout: Dropped = 0.5
 
@@ -61,7 +61,7 @@ class Pool(nn.Module):
     def __init__(self, kind: str, dim: int):
         super().__init__()
         self.kind = kind
-        self.dim_out = 2 * dim if kind == "mean_std" else dim
+        self.dim_out = 2 * dim if kind in ("mean_std", "mean_max") else dim
         self.score = nn.Linear(dim, 1) if kind == "attention" else None
         if self.score is not None:
             nn.init.zeros_(self.score.weight)
@@ -78,6 +78,9 @@ class Pool(nn.Module):
             weight = score.softmax(1) * weight
         weight = weight / weight.sum(1, keepdim=True).clamp_min(1e-9)
         mean = einsum(x.float(), weight, "b f d, b f -> b d")
+        if self.kind == "mean_max":
+            real = x.masked_fill(~mask[..., None], -torch.inf).amax(1)
+            return torch.cat([mean.to(x.dtype), real.masked_fill(~mask.any(1, keepdim=True), 0.0)], dim=1)
         if self.kind != "mean_std":
             return mean.to(x.dtype)
         square = einsum((x.float() - mean[:, None]).square(), weight, "b f d, b f -> b d")

@@ -1,6 +1,6 @@
 """Sites: the named places of a backbone, and the parts that methods attach there.
 
-A backbone is never edited. Every site is a module that is there anyway (a Linear, a Conv1d, a LayerNorm) or a
+A backbone is never edited. Every site is a module that is there anyway (a Linear, a convolution, a norm) or a
 parameter-free tap that the backbone calls at a place worth naming. A method supplies *parts*; an `Attachment`
 (contracts/attachment.py) connects each to its site through forward hooks.
 
@@ -10,6 +10,7 @@ a backbone says which roles it has in `layer_sites`, docs/add_a_backbone.md says
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,8 @@ class Tap(nn.Module):
 
 
 class Join(nn.Module):
-    """Adds a sublayer's output to the residual stream: `residual + scale * update`; roles `after.attn`, `after.ffn`.
+    """Adds a sublayer's output to the residual stream: `residual + scale * update`; roles `after.attn`, `after.ffn`,
+    `after.conv`.
 
     A part can change `update` before the sum (a pre-hook), see `source`, the sublayer's own input, for a parallel
     branch, or change the sum (a hook); `mask` tells it which tokens are padding.
@@ -69,6 +71,17 @@ class Join(nn.Module):
     def forward(self, residual: Tensor, update: Tensor, source: Tensor, mask: Tensor | None = None) -> Tensor:
         """Sum `residual` and the scaled `update`, all [batch token dim]; the layer's mask [batch token] passes by."""
         return residual + self.scale * update
+
+
+class Norm(nn.Module, ABC):
+    """A norm of a backbone's own kind: `weight * normed(x) + bias`, a weight and a bias for each channel (axis 1)."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+
+    @abstractmethod
+    def normed(self, x: Tensor) -> Tensor:
+        """What weight and bias are then applied to."""
 
 
 class Part(nn.Module):

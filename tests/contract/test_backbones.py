@@ -10,9 +10,10 @@ from torch import nn
 from sordino import registry
 from sordino.backbones import load_backbone
 from sordino.contracts import Backbone
-from sordino.sites import Join, Tap
+from sordino.sites import Join, Norm, Tap
 
 NAMES = registry.names("backbone")
+NORMS = (nn.LayerNorm, nn.BatchNorm1d, nn.BatchNorm2d, Norm)
 EVERY = pytest.mark.parametrize("name", NAMES)
 
 
@@ -129,17 +130,17 @@ def test_sites_exist_once_with_their_roles_and_widths(name, tiny):
         module = backbone.get_submodule(site.path)
         if isinstance(module, torch.nn.Linear):
             assert (site.dim_in, site.dim_out) == (module.in_features, module.out_features)
-        elif isinstance(module, torch.nn.Conv1d):
+        elif isinstance(module, torch.nn.Conv1d | torch.nn.Conv2d):
             assert (site.dim_in, site.dim_out) == (module.in_channels, module.out_channels)
-        elif isinstance(module, torch.nn.LayerNorm):
-            assert (site.dim_in,) == (site.dim_out,) == module.normalized_shape
+        elif isinstance(module, NORMS):
+            assert (site.dim_in,) == (site.dim_out,) == module.weight.shape
         else:
             assert isinstance(module, Tap | Join)
 
 
 def test_a_role_means_the_same_everywhere(tiny):
     """The same kind of module stands behind it on every backbone, and some method is written against it."""
-    known = ((nn.Linear, nn.Conv1d, nn.Conv2d), nn.LayerNorm, Tap, Join)
+    known = ((nn.Linear, nn.Conv1d, nn.Conv2d), NORMS, Tap, Join)
     kinds, wanted = {}, {}
     for name in NAMES:
         for site in tiny(name).sites():

@@ -15,6 +15,7 @@ from sordino.contracts import Frames
 from sordino.model import Model
 from sordino.petl import make_method
 from sordino.tasks import make_task
+from tests.contract.exclusions import reason
 
 VARIANTS = [  # options that run through other code than the defaults do
     ("adapter", {"position": "before", "layer_norms": False}),
@@ -71,9 +72,8 @@ def case(request, backbone_name):
     if name == "peft":
         pytest.importorskip("peft")
     case = Case(make_method(name, **options), *prepared(backbone_name))
-    roles = getattr(case.method, "roles", None)
-    if roles and not set(roles) & {site.role for site in case.backbone.sites()}:
-        pytest.skip("this backbone has no such sites")
+    if excluded := reason(name, options, backbone_name):
+        pytest.skip(excluded)
     yield case
     assert case.backbone.fingerprint() == case.fingerprint
 
@@ -319,7 +319,7 @@ def test_it_says_what_it_is(case):
 def test_a_layer_that_is_not_there(case):
     wrong = make_method(case.method.name, **{**case.method.options(), "layers": "99"})
     if case.method.n_parameters(case.backbone):
-        with pytest.raises(ValueError, match="no layer 99"):
+        with pytest.raises(ValueError, match="there is no layer 99"):
             wrong.n_parameters(case.backbone)
 
 

@@ -112,6 +112,15 @@ def test_mistakes_are_told_in_one_line(words, message, monkeypatch, capsys, tmp_
     assert message in told and told.startswith("sordino: ")
 
 
+def test_fetch_says_where_the_weights_are(monkeypatch, capsys):
+    assert call("fetch", "mini").stdout == "random or built in\n"
+    assert json.loads(call("fetch", "tempo_cnn", "--json").stdout) == {"weights": "random or built in", "adapters": []}
+    monkeypatch.setattr("sys.argv", ["sordino", "fetch", "musicnn", "varient=mtt"])
+    with pytest.raises(SystemExit):
+        main()
+    assert 'unknown setting "musicnn.varient"; did you mean "musicnn.variant"' in capsys.readouterr().err
+
+
 def test_every_verb_ends_its_help_in_an_example():
     for verb in group.list_commands(click.Context(group)):
         told = call(verb, "--help").stdout

@@ -17,7 +17,7 @@ def padded(x, mask, n=4):
     return junk, torch.cat([mask, torch.zeros(len(mask), n, dtype=torch.bool)], 1)
 
 
-@pytest.mark.parametrize("pool", ["mean", "attention", "mean_std"])
+@pytest.mark.parametrize("pool", ["mean", "attention", "mean_std", "mean_max"])
 @pytest.mark.parametrize("layers", ["last", "all", "2-3", "mean:0-2"])
 def test_padding_changes_nothing(pool, layers):
     torch.manual_seed(0)
@@ -42,6 +42,10 @@ def test_pooling_by_hand():
         attention.score.weight.copy_(torch.tensor([[100.0, 0.0]]))
     torch.testing.assert_close(attention(x, mask), torch.tensor([[3.0, 4.0]]))
     assert torch.equal(Pool("mean_std", 2)(x, ~mask & mask)[:, :2], torch.zeros(1, 2))
+    below = torch.tensor([[[-3.0, -1.0], [-1.0, -5.0], [9.0, 9.0]]])
+    mask = torch.tensor([[True, True, False]])
+    torch.testing.assert_close(Pool("mean_max", 2)(below, mask), torch.tensor([[-2.0, -3.0, -1.0, -1.0]]))
+    assert torch.equal(Pool("mean_max", 2)(below, ~mask & mask), torch.zeros(1, 4))
 
 
 def test_only_the_needed_states_are_read():

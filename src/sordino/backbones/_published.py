@@ -104,7 +104,7 @@ def _find(published: Published, file: str) -> Path | None:
         for revision in (published.revision, "main")
     ]
     places = [published.folder / file, *(Path(path) for path in cached if isinstance(path, str))]
-    return next((p for p in places if p.is_file() and _is_pinned(p, published.files[file])), None)
+    return next((p for p in places if p.is_file() and is_pinned(p, published.files[file])), None)
 
 
 def _download(published: Published, file: str) -> Path:
@@ -117,14 +117,14 @@ def _download(published: Published, file: str) -> Path:
             f"{published.title}: {file} is not here and cannot be downloaded ({type(error).__name__}). "
             f"{advice(published, file)}"
         ) from error
-    if not _is_pinned(path, published.files[file]):
+    if not is_pinned(path, published.files[file]):
         raise ValueError(f"{path} is not the published {file} of {published}: its SHA-256 differs; delete it and retry")
     if file == next(iter(published.files)):
         print(f"{published.title}: weights of {published}, licence {published.licence}", file=sys.stderr)
     return path
 
 
-def _is_pinned(path: Path, sha256: str | None) -> bool:
+def is_pinned(path: Path, sha256: str | None) -> bool:
     """Whether the file has this hash; a file that passed once is not read again while it stays unchanged."""
     if sha256 is None:  # large files are named by their hash in the Hugging Face cache
         sha256 = path.resolve().name

@@ -1,7 +1,7 @@
 """What small networks trained from scratch share: a norm that padding cannot reach, and how they are built.
 
 They are backbones without weights: a mel spectrogram as the frozen frontend and the whole network as layer 1,
-which the method `finetune` trains. There is nothing to attach to inside it.
+which the method `finetune` trains. Its convolutions, norms and output are sites as in any other backbone.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from sordino.backbones._mel import LogMel
 from sordino.backbones._weights import build_random
 from sordino.contracts import Backbone, Site
 from sordino.rules import Count
+from sordino.sites import Norm
 
 
-class FrameNorm(nn.Module):
+class FrameNorm(Norm):
     """Norm over channels and bands of each frame: the same in training and evaluation, blind to padding.
 
     Args:
@@ -29,13 +30,17 @@ class FrameNorm(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels, 1, 1))
-        self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def normed(self, x: Float[Tensor, "batch channel mel frame"]) -> Float[Tensor, "batch channel mel frame"]:
+        """Each frame with mean 0 and variance 1, in float32."""
+        variance, mean = torch.var_mean(x.float(), dim=(1, 2), correction=0, keepdim=True)
+        return (x - mean) * torch.rsqrt(variance + 1e-5)
 
     def forward(self, x: Float[Tensor, "batch channel mel frame"]) -> Float[Tensor, "batch channel mel frame"]:
-        """Norm each frame, in float32."""
-        variance, mean = torch.var_mean(x.float(), dim=(1, 2), correction=0, keepdim=True)
-        return ((x - mean) * torch.rsqrt(variance + 1e-5) * self.weight + self.bias).to(x.dtype)
+        """Norm each frame."""
+        return (self.normed(x) * self.weight[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
 def masked(x: Tensor, mask: Bool[Tensor, "batch frame"] | None) -> Tensor:
@@ -90,5 +95,6 @@ class SmallNetwork(Backbone):
         return self.mel(F.pad(waveform, (0, n_samples - waveform.shape[1])))[:, :-1]
 
     def layer_sites(self, layer: int) -> list[Site]:
-        """None: a small network is trained whole."""
-        return []
+        """The network's sites, all in its one layer."""
+        network: Any = self.layers[layer - 1]
+        return network.sites(f"layers.{layer - 1}", layer)

@@ -1,7 +1,8 @@
 """Weights files: how they are read, and how they get into a network.
 
-A pickled file (`.pt`, `.bin`) is opened once, with `weights_only=True`; a safetensors copy is kept beside it (or in
-sordino's cache, where that folder cannot be written) and used from then on. Loading is strict.
+A pickled file (`.pt`, `.bin`) is opened once, with `weights_only=True`, and a TensorFlow checkpoint is read once; a
+safetensors copy is kept beside the file (or in sordino's cache, where that folder cannot be written or is not ours) and
+used from then on. Loading is strict.
 """
 
 from __future__ import annotations
@@ -23,25 +24,38 @@ from sordino.files import write_with
 Network = TypeVar("Network", bound=Backbone)
 
 
-def read_tensors(path: Path, prefixes: Iterable[str] = ()) -> dict[str, Tensor]:
+def unpickled(path: Path) -> dict[str, Tensor]:
+    """The tensors of a pickled file, perhaps under `state_dict`; no code in it is run."""
+    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    return loaded.get("state_dict", loaded)
+
+
+def read_tensors(
+    path: Path,
+    prefixes: Iterable[str] = (),
+    read: Callable[[Path], Mapping[str, Tensor]] = unpickled,
+    beside: bool = True,
+) -> dict[str, Tensor]:
     """All tensors of a weights file, through its safetensors copy.
 
     Args:
-        path: `.safetensors`, or a pickled file of tensors by name, perhaps under `state_dict`.
+        path: `.safetensors`, or a file that `read` reads.
         prefixes: taken off the front of names, one after the other, where they stand.
+        read: reads a file of another kind.
+        beside: whether the copy may lie beside the file; else it lies in the cache.
     """
     from safetensors.torch import load_file
 
     if path.suffix != ".safetensors":
-        path = _converted(path)
+        path = _converted(path, read, beside)
     tensors = load_file(path)
     for prefix in prefixes:
         tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
     return tensors
 
 
-def _converted(path: Path) -> Path:
-    """The safetensors copy of a pickled file, made when there is none of its present state."""
+def _converted(path: Path, read: Callable[[Path], Mapping[str, Tensor]], beside_it: bool) -> Path:
+    """The safetensors copy of a file, made when there is none of its present state."""
     from safetensors import safe_open
     from safetensors.torch import save_file
 
@@ -55,10 +69,8 @@ def _converted(path: Path) -> Path:
             with safe_open(copy, "pt") as file:
                 if file.metadata() == state:
                     return copy
-    loaded = torch.load(path, map_location="cpu", weights_only=True)
-    loaded = loaded.get("state_dict", loaded)
-    tensors = {name: value.detach().clone().contiguous() for name, value in loaded.items()}
-    copy = beside if os.access(path.parent, os.W_OK) else apart
+    tensors = {name: value.detach().clone().contiguous() for name, value in read(path).items()}
+    copy = beside if beside_it and os.access(path.parent, os.W_OK) else apart
     return write_with(copy, lambda part: save_file(tensors, part, state))
 
 

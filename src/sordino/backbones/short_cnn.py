@@ -15,14 +15,16 @@ import math
 from itertools import pairwise
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sordino.backbones._conv_sites import after_site, conv_site, norm_site
 from sordino.backbones._mel import LogMel
 from sordino.backbones._small_cnn import FrameNorm, SmallNetwork, masked
-from sordino.sites import Tap
+from sordino.sites import Join, Site, Tap
 
 N_STACKED = 4  # mel frames that the poolings over time make into one
 N_TIME_POOLINGS = 2
@@ -46,19 +48,30 @@ class ShortCNNLayer(nn.Module):
             nn.Conv2d(before, after, 3, padding=1, bias=False) for before, after in pairwise(channels)
         )
         self.norms = nn.ModuleList(FrameNorm(after) for after in channels[1:])
+        self.after_conv = Join()
 
     def forward(
         self, x: Float[Tensor, "batch frame dim"], mask: Bool[Tensor, "batch frame"] | None, n_prompt: int = 0
     ) -> Float[Tensor, "batch frame dim"]:
         """From four mel frames side by side to one vector."""
-        x, _ = self.tokens(x, n_prompt)
-        x = rearrange(x, "batch frame (stack mel) -> batch 1 mel (frame stack)", stack=N_STACKED)
+        source, _ = self.tokens(x, n_prompt)
+        x = rearrange(source, "batch frame (stack mel) -> batch 1 mel (frame stack)", stack=N_STACKED)
         for number, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             n_stacked = max(1, N_STACKED >> number)
             here = None if mask is None else mask.repeat_interleave(n_stacked, dim=1)
             x = F.relu(norm(conv(masked(x, here))))
             x = F.max_pool2d(x, (2, 2 if number < N_TIME_POOLINGS else 1))
-        return rearrange(x, "batch dim 1 frame -> batch frame dim")
+        x = rearrange(x, "batch dim 1 frame -> batch frame dim")
+        return self.after_conv(torch.zeros_like(x), x, source, mask)
+
+    def sites(self, path: str, layer: int) -> list[Site]:
+        """The sites of this layer (number `layer`, at `path`), in the order of the signal."""
+        found = []
+        for number, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            role = "conv.out" if number else "conv.in"
+            found.append(conv_site(f"{path}.convs.{number}", layer, conv, role))
+            found.append(norm_site(f"{path}.norms.{number}", layer, norm))
+        return [*found, after_site(f"{path}.after_conv", layer, found[-1].dim_out)]
 
 
 class ShortCNN(SmallNetwork):

@@ -13,8 +13,9 @@ Differs: the last bottleneck has 40 channels and not 36, so that all states are 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -22,10 +23,11 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sordino.backbones._conv_sites import after_site, conv_site, norm_site
 from sordino.backbones._mel import LogMel
 from sordino.backbones._small_cnn import FrameNorm, SmallNetwork, masked
 from sordino.rules import Count, Filled
-from sordino.sites import Tap
+from sordino.sites import Join, Site, Tap
 
 N_MELS = 40
 POOLINGS = (5, 2, 2, 2)  # bands that become one in front of each module
@@ -64,6 +66,14 @@ class MultiFilter(nn.Module):
         found = torch.cat([filters(x)[..., :n_frames] for filters in self.filters], dim=1)
         return F.elu(self.bottleneck(F.elu(found)))
 
+    def sites(self, path: str, layer: int) -> list[Site]:
+        """The sites of this module, in the order of the signal."""
+        return [
+            norm_site(f"{path}.norm", layer, self.norm),
+            *(conv_site(f"{path}.filters.{number}", layer, conv) for number, conv in enumerate(self.filters)),
+            conv_site(f"{path}.bottleneck", layer, self.bottleneck, "conv.out"),
+        ]
+
 
 class TempoCNNLayer(nn.Module):
     """The network.
@@ -83,18 +93,30 @@ class TempoCNNLayer(nn.Module):
             MultiFilter(before, after, pooling, filter_frames)
             for (before, after), pooling in zip(pairwise(channels), POOLINGS, strict=True)
         )
+        self.after_conv = Join()
 
     def forward(
         self, x: Float[Tensor, "batch frame mel"], mask: Bool[Tensor, "batch frame"] | None, n_prompt: int = 0
     ) -> Float[Tensor, "batch frame dim"]:
         """From mel frames to what repeats in them."""
-        x, _ = self.tokens(x, n_prompt)
-        x = rearrange(x, "batch frame mel -> batch 1 mel frame")
+        source, _ = self.tokens(x, n_prompt)
+        x = rearrange(source, "batch frame mel -> batch 1 mel frame")
         for norm, short in zip(self.norms, self.short, strict=True):
             x = F.elu(short(masked(norm(x), mask)))
         for module in self.long:
             x = module(x, mask)
-        return rearrange(x, "batch dim 1 frame -> batch frame dim")
+        x = rearrange(x, "batch dim 1 frame -> batch frame dim")
+        return self.after_conv(torch.zeros_like(x), x, source, mask)
+
+    def sites(self, path: str, layer: int) -> list[Site]:
+        """The sites of this layer (number `layer`, at `path`), in the order of the signal."""
+        found = []
+        for number, (norm, short) in enumerate(zip(self.norms, self.short, strict=True)):
+            found.append(norm_site(f"{path}.norms.{number}", layer, norm))
+            found.append(conv_site(f"{path}.short.{number}", layer, short))
+        for number, module in enumerate(cast(Iterable[Any], self.long)):
+            found += module.sites(f"{path}.long.{number}", layer)
+        return [*found, after_site(f"{path}.after_conv", layer, N_MELS)]
 
 
 class TempoCNN(SmallNetwork):

@@ -35,6 +35,28 @@ class Frames(NamedTuple):
     mask: Tensor | None = None
 
 
+class OwnHead(NamedTuple):
+    """Output layers that were published with a backbone's weights, as the head of a task.
+
+    Attributes:
+        name: what the adapter made of it is called behind the backbone's name.
+        task: the task's name.
+        task_config: what the task is restored from.
+        head: options of the head.
+        tensors: the head's tensors, by its own names.
+        segment_s: the length of the segments that it answers.
+        notice: what the licence wants to be said wherever the layers go.
+    """
+
+    name: str
+    task: str
+    task_config: Mapping[str, Any]
+    head: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+    segment_s: float
+    notice: str
+
+
 class Backbone(nn.Module, ABC):
     """A network from waveform to hidden states. A subclass sets the attributes, `layers`, and three small functions.
 
@@ -98,6 +120,27 @@ class Backbone(nn.Module, ABC):
     def where(cls) -> str:
         """Where the weights are, or how to get them, one line for each set of weights."""
         return "random or built in"
+
+    @classmethod
+    def fetch(cls, **options: Any) -> None:
+        """Bring the weights onto this machine, as `load` does when it looks for them; what is here stays.
+
+        Args:
+            **options: those of `load`.
+
+        Raises:
+            FileNotFoundError: they cannot be had; says how to get them by hand.
+        """
+        cls.load(**{"depth": 1, **options})
+
+    @classmethod
+    def own_heads(cls, **options: Any) -> list[OwnHead]:
+        """Output layers that were published with the weights; most have none.
+
+        Args:
+            **options: those of `load`.
+        """
+        return []
 
     @abstractmethod
     def n_frames(self, n_samples: int) -> int:

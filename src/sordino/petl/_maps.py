@@ -1,4 +1,4 @@
-"""Linear maps of any kind seen alike: what LoRA and its relatives need of a Linear or a convolution.
+"""Linear maps of any kind seen alike: what LoRA and its relatives need of a Linear or a convolution (or a norm).
 
 A convolution's weight is [out, in / groups, *kernel]; a Linear is the case without kernel and with one group.
 A low-rank change of it has the factors A [groups * r, in / groups, *kernel], which reads the input as the
@@ -16,9 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sordino.contracts import Site
+from sordino.sites import Norm
 
 LinearMap = nn.Linear | nn.Conv1d | nn.Conv2d
-Affine = LinearMap | nn.LayerNorm
+AffineNorm = nn.LayerNorm | nn.BatchNorm1d | nn.BatchNorm2d | Norm
+Affine = LinearMap | AffineNorm
 CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {3: F.conv1d, 4: F.conv2d}  # by the axes of their weight
 
 
@@ -43,13 +45,13 @@ def linear_module(backbone: nn.Module, site: Site) -> LinearMap:
 
 
 def affine_module(backbone: nn.Module, site: Site) -> Affine:
-    """The Linear, convolution or LayerNorm at a site.
+    """The Linear, convolution or norm at a site.
 
     Raises:
         TypeError: something else stands there.
     """
     module = backbone.get_submodule(site.path)
-    return module if isinstance(module, nn.LayerNorm) else linear_module(backbone, site)
+    return module if isinstance(module, AffineNorm) else linear_module(backbone, site)
 
 
 def apply(module: LinearMap, x: Tensor, weight: Tensor) -> Tensor:
@@ -60,9 +62,11 @@ def apply(module: LinearMap, x: Tensor, weight: Tensor) -> Tensor:
     return convolve(x, weight, None, module.stride, module.padding, module.dilation, module.groups)
 
 
-def along_output(module: Affine, values: Tensor) -> Tensor:
+def along_output(module: Affine, values: Tensor, output: Tensor) -> Tensor:
     """Values by output feature, shaped to be multiplied with or added to the module's output."""
-    return values.reshape(-1, *[1] * (module.weight.dim() - 2))
+    if isinstance(module, nn.Linear | nn.LayerNorm):  # features are its last axis
+        return values
+    return values.reshape(-1, *[1] * (output.dim() - 2))
 
 
 def along_rows(module: Affine, values: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Adapter: a small bottleneck network behind attention and behind each feed-forward.
+"""Adapter: a small bottleneck network behind attention and behind each feed-forward (or convolutional layer).
 
     after:    z = h + s U relu(D h + b) + c,   h the residual stream behind the sublayer's sum
     before:   the same on the sublayer's output, before it is summed
@@ -11,7 +11,7 @@ Foundation Models, 2024, section 3 https://arxiv.org/abs/2411.19371 (`after`, wi
 trained)
 Differs: U and c start at zero, so that the model starts as it was; LayerNorms are trained as changes beside
 them.
-Parameters: the sum over sites of 2 dim bottleneck + bottleneck + dim; 2 dim for each LayerNorm.
+Parameters: the sum over sites of 2 dim bottleneck + bottleneck + dim; 2 dim for each norm.
 """
 
 from __future__ import annotations
@@ -88,12 +88,12 @@ class Adapter(RoleMethod):
     """Bottleneck adapter.
 
     Attributes:
-        roles: the sublayers that get one: `after.attn`, `after.ffn`.
+        roles: the sublayers that get one: `after.attn`, `after.ffn`, `after.conv`.
         bottleneck: inner width.
         position: where it sits, see the head of the file.
         scale: factor on what is added.
         dropout: inside the bottleneck, while training.
-        layer_norms: train the blocks' LayerNorms of these layers too.
+        layer_norms: train the norms of these layers too.
     """
 
     name: ClassVar[str] = "adapter"
@@ -101,7 +101,7 @@ class Adapter(RoleMethod):
     paper: ClassVar[str] = "https://arxiv.org/abs/1902.00751"
     year: ClassVar[int] = 2019
 
-    roles: Roles = ("after.attn", "after.ffn")
+    roles: Roles = ("after.attn", "after.ffn", "after.conv")
     bottleneck: ByRole[Count] = 16
     position: Literal["after", "before", "parallel"] = "after"
     scale: float = 1.0
@@ -109,11 +109,11 @@ class Adapter(RoleMethod):
     layer_norms: bool = True
 
     def norms(self, backbone: Backbone) -> list[Site]:
-        """The LayerNorms that are trained too."""
+        """The norms that are trained too."""
         return self.choose(backbone, ("norm",)) if self.layer_norms else []
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
-        """A bottleneck for each sublayer, a change for each LayerNorm."""
+        """A bottleneck for each sublayer, a change for each norm."""
         part, device = POSITIONS[self.position], next(backbone.parameters()).device
         found = []
         for site in self.sites(backbone):
@@ -122,7 +122,7 @@ class Adapter(RoleMethod):
         return [*found, *((site, NormDelta(norm_module(backbone, site))) for site in self.norms(backbone))]
 
     def n_parameters(self, backbone: Backbone) -> int:
-        """2 dim bottleneck + bottleneck + dim for each sublayer, 2 dim for each LayerNorm."""
+        """2 dim bottleneck + bottleneck + dim for each sublayer, 2 dim for each norm."""
         total = sum(2 * site.dim_out for site in self.norms(backbone))
         for site in self.sites(backbone):
             inner = self.at("bottleneck", site.role)

@@ -31,7 +31,7 @@ class BiasDelta(Part):
 
     def after(self, module: Affine, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Add it."""
-        return output + along_output(module, self.bias).to(output.dtype)
+        return output + along_output(module, self.bias, output).to(output.dtype)
 
     def merged(self, module: Affine, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The changed bias."""
@@ -52,7 +52,14 @@ class BitFit(RoleMethod):
     year: ClassVar[int] = 2021
     mergeable: ClassVar[bool] = True
 
-    roles: Roles = ("attn.q", "attn.k", "attn.v", "attn.out", "ffn.in", "ffn.out", "norm")
+    roles: Roles = ("attn.q", "attn.k", "attn.v", "attn.out", "ffn.in", "ffn.out", "conv.in", "conv.out", "norm")
+
+    def sites(self, backbone: Backbone) -> list[Site]:
+        """The chosen sites; by default those that have a bias."""
+        found = super().sites(backbone)
+        if self.roles != type(self).roles:
+            return found
+        return [site for site in found if affine_module(backbone, site).bias is not None]
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """A change of the bias for each site.

@@ -61,7 +61,7 @@ class ConvAdapter(RoleMethod):
     """Adapter with a depthwise convolution.
 
     Attributes:
-        roles: the sublayers that get one: `after.attn`, `after.ffn`.
+        roles: the sublayers that get one: `after.attn`, `after.ffn`, `after.conv`.
         bottleneck: inner width.
         kernel_size: frames of the convolution.
     """
@@ -71,7 +71,7 @@ class ConvAdapter(RoleMethod):
     paper: ClassVar[str] = "https://arxiv.org/abs/2207.07039"
     year: ClassVar[int] = 2022
 
-    roles: Roles = ("after.attn", "after.ffn")
+    roles: Roles = ("after.attn", "after.ffn", "after.conv")
     bottleneck: ByRole[Count] = 16
     kernel_size: ByRole[Annotated[int, Range(1, odd=True)]] = 9
 

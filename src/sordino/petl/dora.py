@@ -43,8 +43,8 @@ class Decomposed(LowRank):
 
     def after(self, module: LinearMap, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Change direction and length."""
-        stretch = along_output(module, self.stretch(module))
-        bias = 0.0 if module.bias is None else along_output(module, module.bias)
+        stretch = along_output(module, self.stretch(module), output)
+        bias = 0.0 if module.bias is None else along_output(module, module.bias, output)
         x = F.dropout(inputs[0], self.dropout, self.training)
         turned = low_rank(module, x, self.A, self.B, self.scale)
         return output + ((stretch - 1) * (output - bias) + stretch * turned).to(output.dtype)

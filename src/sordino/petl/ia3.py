@@ -32,7 +32,7 @@ class OutputScale(Part):
 
     def after(self, module: LinearMap, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Scale."""
-        return output * along_output(module, self.scale).to(output.dtype)
+        return output * along_output(module, self.scale, output).to(output.dtype)
 
     def merged(self, module: LinearMap, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Scaled rows, and bias."""

@@ -1,10 +1,10 @@
-"""LayerNorm tuning: the weights and biases of the blocks' LayerNorms are trained.
+"""LayerNorm tuning: the weights and biases of the norms are trained, LayerNorms or, in a convolutional network, others.
 
     y = (w + dw) * norm(x) + (b + db)
 
 Paper: Zhao et al., Tuning LayerNorm in Attention: Towards Efficient Multi-Modal LLM Finetuning, 2023
 https://arxiv.org/abs/2312.11420
-Differs: dw and db are kept beside the backbone, whose own values stay.
+Differs: dw and db are kept beside the backbone, whose own values stay. A BatchNorm keeps its statistics.
 Parameters: the sum over norms of 2 dim.
 """
 
@@ -19,7 +19,7 @@ from sordino.petl._norms import NormDelta, norm_module
 
 @dataclass(kw_only=True)
 class LayerNormTuning(Method):
-    """Train the LayerNorms of the blocks."""
+    """Train the norms."""
 
     name: ClassVar[str] = "layernorm"
     title: ClassVar[str] = "LayerNorm tuning"

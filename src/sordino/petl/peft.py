@@ -1,4 +1,4 @@
-"""The bridge to Hugging Face peft: any of its methods that replace linear layers (LoRA and many more).
+"""The bridge to Hugging Face peft: any of its methods that replace linear layers or convolutions (LoRA and many more).
 
 peft's layers are built around stand-ins that borrow the backbone's weights, and what they change is added at
 the site; the backbone itself is never wrapped, and its weights are never written to. Needs the extra `sordino[peft]`.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -30,28 +30,34 @@ MODULE_LISTS = ("target_modules", "feedforward_modules")  # entries of a config 
 MODULE_TABLES = ("rank_pattern", "alpha_pattern")  # and in a table
 
 
-class Borrowed(nn.Linear):
-    """A Linear that has the weight of a module of the backbone without owning it.
+class Borrowed(nn.Module):
+    """A module that has the weights of one of the backbone without owning them; `around` makes one.
 
-    Until `settle` it has a copy of them, since some of peft's initialisations write to the weights they find.
-
-    Args:
-        module: a Linear, or a convolution whose kernel is one frame long.
+    Until `settle` it has a copy of them, since some of peft's initialisations write to the weights they find. (peft
+    makes modules of the class it finds, with weights of their own: these are plain ones.)
     """
 
-    def __init__(self, module: LinearMap):
-        nn.Module.__init__(self)
-        self._owner = [module]  # in a list, so that it is no submodule of this one
-        self._copy = {name: nn.Parameter(value.detach().clone(), False) for name, value in self._owned().items()}
-        self.out_features, self.in_features = module.weight.shape[:2]
+    _owner: tuple[LinearMap, ...] = ()
+    _copy: dict[str, nn.Parameter] = {}
+
+    @classmethod
+    def around(cls, module: LinearMap) -> Borrowed:
+        """The stand-in for a module of the same shape."""
+        made = cls.__new__(cls)
+        nn.Module.__init__(made)
+        for name, value in vars(module).items():  # stride, padding and so on, no tensor, module or hook
+            if not name.startswith("_") and name != "training":
+                setattr(made, name, value)
+        made._owner = (module,)  # in a tuple, so that it is no submodule of this one
+        made._copy = {name: nn.Parameter(value.detach().clone(), False) for name, value in made._owned().items()}
+        return made
 
     def _owned(self) -> dict[str, Tensor]:
-        module = self._owner[0]
-        return {"weight": module.weight.flatten(1)} | ({} if module.bias is None else {"bias": module.bias})
+        return dict(self._owner[0].named_parameters())
 
     def __getattr__(self, name: str) -> Any:
-        """`weight` [out, in] and `bias`: the copy's, or the module's."""
-        if name in ("weight", "bias"):
+        """`weight` and `bias`: the copy's, or the module's."""
+        if self._owner and name in ("weight", "bias"):
             return (self._copy or self._owned()).get(name)
         return super().__getattr__(name)
 
@@ -62,11 +68,45 @@ class Borrowed(nn.Linear):
         return same
 
 
+class BorrowedLinear(Borrowed, nn.Linear):
+    """A Linear, or a convolution of one frame as one: its weight is [out, in]."""
+
+    @classmethod
+    def around(cls, module: LinearMap) -> Borrowed:
+        """The stand-in for a Linear or a convolution of one frame."""
+        made: Any = super().around(module)
+        made.out_features, made.in_features = module.weight.shape[:2]
+        return made
+
+    def _owned(self) -> dict[str, Tensor]:
+        owned = super()._owned()
+        return {**owned, "weight": owned["weight"].flatten(1)}
+
+
+class BorrowedConv1d(Borrowed, nn.Conv1d):
+    """A convolution over several frames."""
+
+
+class BorrowedConv2d(Borrowed, nn.Conv2d):
+    """A convolution over frames and bands."""
+
+
+def is_linear(module: LinearMap) -> bool:
+    """Whether it maps each frame by itself, so that peft's many methods for Linears serve it."""
+    return isinstance(module, nn.Linear) or (isinstance(module, nn.Conv1d) and module.kernel_size == (1,))
+
+
+def borrow(module: LinearMap) -> Borrowed:
+    """The stand-in for a module."""
+    convolution = BorrowedConv2d if isinstance(module, nn.Conv2d) else BorrowedConv1d
+    return (BorrowedLinear if is_linear(module) else convolution).around(module)
+
+
 class PeftPart(Part):
     """One layer of peft.
 
     Args:
-        layer: it, around a borrowed Linear.
+        layer: it, around a borrowed module.
     """
 
     def __init__(self, layer: nn.Module):
@@ -75,16 +115,39 @@ class PeftPart(Part):
 
     def after(self, module: LinearMap, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Add what it changes."""
-        x = inputs[0] if isinstance(module, nn.Linear) else inputs[0].transpose(1, 2)
+        turned = is_linear(module) and not isinstance(module, nn.Linear)
+        x = inputs[0].transpose(1, 2) if turned else inputs[0]
         change = (self.layer(x) - self.layer.get_base_layer()(x)).to(output.dtype)
-        return output + (change if isinstance(module, nn.Linear) else change.transpose(1, 2))
+        return output + (change.transpose(1, 2) if turned else change)
 
     def merged(self, module: LinearMap, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weight and bias that do the same, the change read off the layer's answers to unit vectors.
+        """Weight and bias that do the same.
 
         Raises:
             TypeError: the layer is not a linear map.
         """
+        new = self._read_off(module) if isinstance(module, nn.Linear) or is_linear(module) else self._by_peft(module)
+        return {name: values[name] + (value - module.get_parameter(name)) for name, value in new.items()}
+
+    def _by_peft(self, module: nn.Conv1d | nn.Conv2d) -> dict[str, Tensor]:
+        """What peft itself makes of a copy of the convolution, which its layer stands around for a moment."""
+        kept, kind = self.layer.base_layer, cast(Any, type(module))
+        own = kind(
+            module.in_channels, module.out_channels, module.kernel_size, module.stride, module.padding,
+            module.dilation, module.groups, module.bias is not None, device=module.weight.device,
+        )  # fmt: skip
+        own.load_state_dict(module.state_dict())
+        try:
+            self.layer.base_layer = own
+            self.layer.merge()
+            new = {name: value.detach().clone() for name, value in own.named_parameters()}
+            self.layer.unmerge()
+        finally:
+            self.layer.base_layer = kept
+        return new
+
+    def _read_off(self, module: LinearMap) -> dict[str, Tensor]:
+        """Read off the layer's answers to unit vectors."""
         training = self.layer.training
         self.layer.eval()
         n_in, device = module.weight.shape[1], module.weight.device
@@ -95,8 +158,8 @@ class PeftPart(Part):
         self.layer.train(training)
         if not same:
             raise TypeError(f"peft: {type(self.layer).__name__} is not a linear map and cannot be merged")
-        changed = {"weight": values["weight"] + (new.reshape(module.weight.shape) - module.weight)}
-        return changed if module.bias is None else {**changed, "bias": values["bias"] + (zero[0] - module.bias)}
+        weight = new.reshape(module.weight.shape)
+        return {"weight": weight} if module.bias is None else {"weight": weight, "bias": zero[0]}
 
     def export(self) -> dict[str, Tensor]:
         """Its parameters; random matrices that peft draws again from a seed are left out."""
@@ -147,7 +210,7 @@ class Peft(Method):
             for number in chosen:
                 for inside, module in backbone.layers[number - 1].named_modules():
                     path = f"layers.{number - 1}.{inside}"
-                    if f".{path}".endswith(f".{name}") and isinstance(module, (nn.Linear, nn.Conv1d)):
+                    if f".{path}".endswith(f".{name}") and isinstance(module, LinearMap):
                         plain = Site(path, "", number, module.weight.shape[1], module.weight.shape[0])
                         found[path] = known.get(path, plain)
             if len(found) == before:
@@ -167,7 +230,7 @@ class Peft(Method):
 
         Raises:
             ImportError: peft is not installed.
-            TypeError: a convolution reads more than one frame.
+            TypeError: a convolution has groups.
             ValueError: a name matches nothing, peft has no such method or no layers for it, or it begins by changing
                 the backbone's own weights.
         """
@@ -199,9 +262,9 @@ class Peft(Method):
         borrowed: dict[str, Borrowed] = {}
         for site in sites:
             module = linear_module(backbone, site)
-            if module.weight[0].numel() != module.weight.shape[1] or n_groups(module) > 1:
-                raise TypeError(f"peft: {site.path} is a convolution over several frames; lora can do that")
-            borrowed[site.path] = Borrowed(module)
+            if n_groups(module) > 1:
+                raise TypeError(f"peft: {site.path} is a convolution with {n_groups(module)} groups; lora can do that")
+            borrowed[site.path] = borrow(module)
             holder.add_module(site.key, borrowed[site.path])
         wrap: Any = peft.get_peft_model
         wrap(holder, peft.get_peft_config(config))

@@ -37,8 +37,8 @@ class ScaleShift(Part):
 
     def after(self, module: Affine, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Scale, shift."""
-        output = output * along_output(module, self.scale).to(output.dtype)
-        return output if self.shift is None else output + along_output(module, self.shift).to(output.dtype)
+        output = output * along_output(module, self.scale, output).to(output.dtype)
+        return output if self.shift is None else output + along_output(module, self.shift, output).to(output.dtype)
 
     def merged(self, module: Affine, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The scaled weight, and the bias."""

@@ -19,7 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sordino.contracts import Evaluation, Observation, PlainBaseline, Prediction, Task
-from sordino.rules import NotNegative, Share
+from sordino.rules import NotNegative, Range, Share
 from sordino.tasks._tag_metrics import average_precision, best_thresholds, ranked_precision, roc_auc
 
 MAX_WEIGHT = 50.0
@@ -44,6 +44,7 @@ class Tagging(Task):
         tags: the vocabulary; learned by `fit` when empty.
         weights: the positives' weights, learned by `fit`.
         thresholds: from which probability on a tag is given, learned by `tune`; 0.5 each when empty.
+        at_least: so many of the most probable tags are given even below their thresholds.
     """
 
     name: ClassVar[str] = "tagging"
@@ -60,6 +61,7 @@ class Tagging(Task):
     tags: list[str] = field(default_factory=list)
     weights: list[NotNegative] = field(default_factory=list)
     thresholds: list[Share] = field(default_factory=list)
+    at_least: Annotated[int, Range(0)] = 0
 
     def parse(self, label: Any) -> list[str]:
         """Read a list of tags, a text with tags between `,`, `;` or `|`, or a mapping from tag to yes or no.
@@ -113,10 +115,11 @@ class Tagging(Task):
         return logits.sigmoid()
 
     def decode(self, probabilities: np.ndarray, frame_rate_hz: float = 1.0) -> Prediction:
-        """The tags at or above their thresholds; every tag's probability among the details."""
+        """The tags at or above their thresholds, and the most probable ones; every tag's probability in the details."""
         thresholds = self.thresholds or [0.5] * len(self.tags)
         named = {tag: float(p) for tag, p in zip(self.tags, probabilities, strict=True)}
-        given = [tag for tag, least in zip(self.tags, thresholds, strict=True) if named[tag] >= least]
+        first = sorted(named, key=named.__getitem__, reverse=True)[: self.at_least]
+        given = [tag for tag, least in zip(self.tags, thresholds, strict=True) if named[tag] >= least or tag in first]
         return Prediction(sorted(given), None, {"probabilities": named})
 
     def observations(self, prediction: Prediction, duration_s: float) -> list[Observation]:

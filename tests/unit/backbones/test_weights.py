@@ -84,7 +84,7 @@ def test_a_download_tells_the_licence(folder, pinned, monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines() == ["MusicFM (msd): weights of minzwon/MusicFM@4513b38b, licence MIT"]
 
 
-def test_the_hubs_own_hash_is_checked_where_none_is_pinned(tmp_path):
+def test_the_hubs_own_hash_is_checked_where_noneis_pinned(tmp_path):
     content = b"weights"
     good, bad = tmp_path / hashlib.sha256(content).hexdigest(), tmp_path / ("0" * 64)
     for blob in (good, bad):
@@ -93,7 +93,7 @@ def test_the_hubs_own_hash_is_checked_where_none_is_pinned(tmp_path):
     for blob, expected in {good: True, bad: False}.items():
         link.unlink(missing_ok=True)
         link.symlink_to(blob)
-        assert _published._is_pinned(link, None) is expected
+        assert _published.is_pinned(link, None) is expected
 
 
 def test_the_copy_beside_the_file_is_used_from_then_on(folder):

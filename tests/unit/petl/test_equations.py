@@ -18,7 +18,7 @@ from sordino.petl.mix import Weights
 from sordino.petl.prefix import Prefix
 from sordino.petl.prompt import InputTokens, LayerTokens
 from sordino.petl.ssf import ScaleShift
-from sordino.sites import Join
+from sordino.sites import Join, Norm
 
 CPU = torch.device("cpu")
 
@@ -74,6 +74,56 @@ def test_layernorm():
     normed = (rows - rows.mean(-1, keepdims=True)) / np.sqrt(rows.var(-1, keepdims=True) + module.eps)
     weight, bias = array(module.weight) + array(part.weight), array(module.bias) + array(part.bias)
     close(part.after(module, (x,), module(x)), normed * weight + bias)
+
+
+def channels(values, n_axes):
+    return array(values).reshape(-1, *[1] * n_axes)
+
+
+@pytest.mark.parametrize("n_axes", [1, 2])
+def test_norms_of_a_convolution(n_axes):
+    """A BatchNorm by its stored statistics, in training too: layernorm, bitfit and ssf."""
+    module = disturbed((nn.BatchNorm1d, nn.BatchNorm2d)[n_axes - 1](4, eps=1e-3))
+    module.running_mean.normal_()
+    module.running_var.uniform_(0.5, 2)
+    x = torch.randn(3, 4, *[5, 6][:n_axes])
+    mean, variance = channels(module.running_mean, n_axes), channels(module.running_var, n_axes)
+    normed = (array(x) - mean) / np.sqrt(variance + 1e-3)
+    weight, bias = channels(module.weight, n_axes), channels(module.bias, n_axes)
+    close(module(x), normed * weight + bias)
+    delta, shift, scale = disturbed(NormDelta(module)), disturbed(BiasDelta(module)), disturbed(ScaleShift(module))
+    changed = normed * (weight + channels(delta.weight, n_axes)) + bias + channels(delta.bias, n_axes)
+    close(delta.train().after(module, (x,), module(x)), changed)
+    close(shift.after(module, (x,), module(x)), normed * weight + bias + channels(shift.bias, n_axes))
+    scaled = (normed * weight + bias) * channels(scale.scale, n_axes) + channels(scale.shift, n_axes)
+    close(scale.after(module, (x,), module(x)), scaled)
+
+
+def test_a_norm_of_a_backbones_own():
+    class Halved(Norm):
+        def __init__(self):
+            super().__init__()
+            self.weight, self.bias = nn.Parameter(torch.randn(4)), nn.Parameter(torch.randn(4))
+
+        def normed(self, x):
+            return x / 2
+
+        def forward(self, x):
+            return self.normed(x) * self.weight[:, None] + self.bias[:, None]
+
+    module, x = Halved(), torch.randn(2, 4, 5)
+    part = disturbed(NormDelta(module))
+    weight, bias = channels(module.weight + part.weight, 1), channels(module.bias + part.bias, 1)
+    close(part.after(module, (x,), module(x)), array(x) / 2 * weight + bias)
+
+
+def test_parts_on_a_convolution_of_two_dimensions():
+    module, x = nn.Conv2d(2, 4, (3, 2), padding=(1, 0)), torch.randn(2, 2, 7, 5)
+    plain = array(module(x))
+    part = disturbed(BiasDelta(module))
+    close(part.after(module, (x,), module(x)), plain + channels(part.bias, 2))
+    part = disturbed(ScaleShift(module))
+    close(part.after(module, (x,), module(x)), plain * channels(part.scale, 2) + channels(part.shift, 2))
 
 
 def test_ia3():

@@ -9,6 +9,7 @@ import torch
 from sordino.backbones.mini import Mini
 from sordino.petl import make_method
 from sordino.petl._peft_format import from_peft, to_peft
+from sordino.registry import find
 
 peft = pytest.importorskip("peft")
 
@@ -82,6 +83,53 @@ def test_we_read_what_peft_writes(case, mini, frames, tmp_path):
     assert read.name == name
     assert torch.equal(answer(again, frames), expected)
     assert read.n_parameters(mini) == method.n_parameters(mini)
+
+
+CONVOLUTIONAL = ["musicnn", "short_cnn", "tempo_cnn"]
+
+
+def convolutional(name):
+    """A tiny network of two-dimensional convolutions, and frames of two clips, the second padded."""
+    backbone = find("backbone", name).tiny().freeze()
+    waveform = 0.1 * torch.randn(2, backbone.sample_rate_hz // 2, generator=torch.Generator().manual_seed(0))
+    return backbone, backbone.frontend(waveform, torch.tensor([waveform.shape[1], waveform.shape[1] // 2]))
+
+
+@pytest.mark.parametrize("method", ["lora", "dora"])
+@pytest.mark.parametrize("backbone_name", CONVOLUTIONAL)
+def test_on_convolutions_of_two_dimensions_peft_answers_and_trains_alike(backbone_name, method, tmp_path):
+    backbone, frames = convolutional(backbone_name)
+    method = make_method(method, r=2, alpha=3.0)
+    attachment = trained(method, backbone.share())
+    assert any(isinstance(backbone.get_submodule(site.path), torch.nn.Conv2d) for site in attachment.sites.values())
+    to_peft(method, attachment, tmp_path)
+    theirs = peft.PeftModel.from_pretrained(copy.deepcopy(backbone), tmp_path, is_trainable=True)
+    encode = theirs.base_model.model.encode
+    for module, output in ((attachment, lambda: answer(attachment, frames)), (theirs, lambda: encode(frames)[-1])):
+        optimiser = torch.optim.SGD([p for p in module.parameters() if p.requires_grad], lr=0.01)
+        for _ in range(2):
+            optimiser.zero_grad()
+            output().square().mean().backward()
+            optimiser.step()
+    torch.testing.assert_close(encode(frames)[-1], answer(attachment, frames), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(answer(attachment, frames), backbone.encode(frames)[-1], atol=1e-3)
+    read, again = from_peft(tmp_path, backbone.share())
+    assert read.n_parameters(backbone) == method.n_parameters(backbone)
+    assert not torch.equal(answer(again, frames), backbone.encode(frames)[-1])
+
+
+@pytest.mark.parametrize("config", [{"peft_type": "LORA", "r": 2, "use_dora": True}, {"peft_type": "LOHA", "r": 2}])
+@pytest.mark.parametrize("backbone_name", CONVOLUTIONAL)
+def test_the_bridge_merges_convolutions(backbone_name, config):
+    backbone, frames = convolutional(backbone_name)
+    attachment = trained(make_method("peft", config=config), backbone.share())
+    with torch.no_grad():
+        expected = answer(attachment, frames)
+        attachment.merge()
+        torch.testing.assert_close(answer(attachment, frames), expected, rtol=1e-4, atol=1e-4)
+        attachment.unmerge()
+    assert attachment.backbone.fingerprint() == backbone.fingerprint()
+    assert not torch.allclose(expected, backbone.encode(frames)[-1], atol=1e-3)
 
 
 def test_vera_equals_peft_with_the_same_seed(mini, frames):
@@ -176,7 +224,7 @@ def test_what_the_bridge_refuses(mini):
         make_method("peft", config={"peft_type": "LORA", "target_modules": ["nothing.here"]}).attach(mini)
     with pytest.raises(ValueError, match="use our prompt or prefix"):
         make_method("peft", config={"peft_type": "PREFIX_TUNING", "num_virtual_tokens": 2}).attach(mini)
-    with pytest.raises(TypeError, match="over several frames"):
+    with pytest.raises(TypeError, match="groups; lora can do that"):
         make_method("peft", config={"peft_type": "LORA", "target_modules": ["depthwise_conv"]}).attach(mini)
 
 

@@ -47,6 +47,13 @@ def test_tuned_thresholds_decide():
     assert task.restore(task.config()).thresholds == pytest.approx([0.1, 0.7])
 
 
+def test_the_most_probable_tags_are_given_even_below_their_thresholds():
+    task = make_task("tagging", tags=["a", "b", "c", "d"], at_least=2)
+    assert task.decode(np.array([0.1, 0.3, 0.05, 0.2])).value == ["b", "d"]
+    assert task.decode(np.array([0.6, 0.9, 0.05, 0.7])).value == ["a", "b", "d"]
+    assert make_task("tagging", tags=["a", "b"]).decode(np.array([0.1, 0.3])).value == []
+
+
 def test_tags_in_texts_and_what_is_none():
     task = make_task("tagging")
     assert task.parse(" b; a|c ,") == ["a", "b", "c"] and task.parse({"a": 1, "b": 0}) == ["a"]

@@ -1,0 +1,21 @@
+"""Which methods have no place on which backbones, and why; every other pair must work."""
+
+CONVOLUTIONAL = {"musicnn", "short_cnn", "tempo_cnn"}
+NO_PLACE = {  # the reason, by method; these backbones have none of its roles
+    "prefix": "prefixes are keys and values, and a convolutional network has no attention",
+    "ia3": "it scales keys, values and feed-forwards, and a convolutional network has none",
+}
+# Options that name roles of transformers, so that they are tried on those alone.
+NAMES_OTHER_ROLES = {
+    ("adapter", "roles"): "after.ffn is named",
+    ("lora", "r"): "attn.q is named in the table of ranks",
+    ("peft", "config"): "attn.q and ffn.out are named",
+}
+
+
+def reason(method_name, options, backbone_name):
+    """Why this pair is left out, or None."""
+    if backbone_name not in CONVOLUTIONAL:
+        return None
+    named = [NAMES_OTHER_ROLES[key] for option in options if (key := (method_name, option)) in NAMES_OTHER_ROLES]
+    return NO_PLACE.get(method_name) or (named[0] if named else None)
