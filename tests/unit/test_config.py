@@ -100,7 +100,7 @@ def wrong(*assignments, **values):
         ("backbone.dept=2", 'unknown setting "backbone.dept"; did you mean "backbone.depth"'),
         ("backbone=muq+mert", 'backbone = "muq+mert"; it wants a backbone\'s name'),
         ('backbone={name="musicfm", variant="fms"}', 'backbone.variant = "fms"; it wants msd or fma'),
-        ("head.pool=max", 'head.pool = "max"; it wants mean, attention or mean_std'),
+        ("head.pool=max", 'head.pool = "max"; it wants mean, attention, mean_std or mean_max'),
         ("head.layers=2-1", 'head.layers = "2-1"; 2-1 runs backwards; write 1-2'),
         ("seed=-1", "seed = -1; it wants a whole number (0 or more)"),
     ],

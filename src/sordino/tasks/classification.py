@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from sordino.contracts import Evaluation, PlainBaseline, Prediction, Task
 from sordino.rules import Share
+from sordino.tasks._cross_entropy import mean_cross_entropy
 
 
 @dataclass
@@ -79,9 +79,7 @@ class Classification(Task):
         self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
     ) -> Float[Tensor, ""]:
         """Cross-entropy."""
-        target, smooth = target.to(logits.dtype), self.label_smoothing
-        total = functional.cross_entropy(logits, target, label_smoothing=smooth, reduction="sum")
-        return total / (len(target) if counts is None else counts[0])
+        return mean_cross_entropy(logits, target, counts, self.label_smoothing)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over the classes."""

@@ -26,10 +26,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from sordino.contracts import PlainBaseline, Prediction, Task
 from sordino.rules import Share
+from sordino.tasks._cross_entropy import mean_cross_entropy
 
 MAJOR = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MINOR = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
@@ -105,9 +105,7 @@ class Key(Task):
         self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
     ) -> Float[Tensor, ""]:
         """Cross-entropy."""
-        target, smooth = target.to(logits.dtype), self.label_smoothing
-        total = functional.cross_entropy(logits, target, label_smoothing=smooth, reduction="sum")
-        return total / (len(target) if counts is None else counts[0])
+        return mean_cross_entropy(logits, target, counts, self.label_smoothing)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over the 25 classes."""

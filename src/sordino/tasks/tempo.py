@@ -32,6 +32,7 @@ from torch import Tensor
 
 from sordino.contracts import Observation, PlainBaseline, Prediction, Task
 from sordino.rules import NotNegative
+from sordino.tasks._cross_entropy import mean_cross_entropy
 
 N_CLASSES = 300
 CLASS_BPM = np.arange(1, N_CLASSES + 1, dtype=float)
@@ -115,8 +116,7 @@ class Tempo(Task):
         self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
     ) -> Float[Tensor, ""]:
         """Cross-entropy with the soft target."""
-        total = torch.nn.functional.cross_entropy(logits, target.to(logits.dtype), reduction="sum")
-        return total / (len(target) if counts is None else counts[0])
+        return mean_cross_entropy(logits, target, counts)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over the classes."""

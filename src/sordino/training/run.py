@@ -150,16 +150,7 @@ def train(
 ) -> Run:
     """Train, evaluate on the test split, and write the run's folder; continue where a former process stopped.
 
-    Args:
-        config: the run.
-        out: where run folders lie.
-        advance: called with what is done, how far, of how much.
-        dataset: opened already; None to open what the config names.
-        backbone: loaded already, as the config names it; it is shared, not changed.
-
-    Raises:
-        ValueError: something in the config, the labels or the splits is wrong; says what.
-        FileNotFoundError: the data or the weights are not there.
+    Arguments and errors are those of `open_run`.
     """
     return carry_out(open_run(config, out, advance, dataset, backbone), advance)
 
