@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,9 +43,9 @@ class Corpus(Dataset):
         absent: after `tracks()`, the ids of tracks that are annotated but whose sound is not here.
     """
 
-    places: ClassVar[Mapping[str, tuple[str, ...]]]
-    get: ClassVar[str]
-    archives: ClassVar[tuple[Archive, ...]] = ()
+    places: Mapping[str, tuple[str, ...]]
+    get: str
+    archives: tuple[Archive, ...] = ()
     absent: tuple[str, ...] = ()
 
     def place(self, part: str) -> Path:
