@@ -6,19 +6,19 @@ Nobody needs this to use sordino. It wants the corpus of `build_corpus.py`, libr
     python tools/label_corpus.py --corpus corpus --wheels wheels --out teachers
 
 Every track is answered as it is, then once more played at each of `SPEEDS` (slower and two semitones lower, faster and
-two semitones higher, by resampling alone): what a teacher also says of the changed track is worth more than what it says
-once (`agree_labels.py` compares). Tracks of all packages come evenly, so that what is there early is a fair part of all.
+two semitones higher, by resampling alone): what a teacher says of the changed track as well is worth more than what it
+says once (`agree_labels.py` compares). Tracks of all packages come evenly, so that a beginning is a fair part of all.
 Stopped, the same command goes on; one line a track tells how far it is.
 
-It leaves, beside `teachers.json` (which weights, which licences, which names the columns have), for each teacher and speed
-`out/<teacher>/<speed>/<track>.npz`, where `<track>` is the track's name in the corpus' store and speed one of original,
-slower, faster. The arrays are float16, probabilities below 0.001 are 0:
+It leaves `teachers.json` (which weights, which licences, what the columns are) and, for each teacher and speed,
+`<teacher>/<speed>/<track>.npz`; `<track>` is the name of the track's array in the corpus' store, the speed is one of
+original, slower, faster. The arrays are float16, values below 0.001 are 0:
 
     beatnet  beat [frame 2]        beat that is no downbeat, downbeat; frame i at i / 50 s
     crema    chord [frame 170], root [frame 13], bass [frame 13], pitch [frame 12]; frame i at i * 2048 / 22050 s
-    musicnn  embedding [patch 200] before the tags, tag [patch 50]; patch i is from i * 3 s to i * 3 s + 187 * 256 / 16000 s
+    musicnn  embedding [patch 200] before the tags, tag [patch 50]; patch i begins at i * 3 s and is 2.992 s long
 
-Times of a changed track are those of the changed track: times its rate (0.891 or 1.122) they are the original's.
+Times are those of the track as it was played: times its rate (0.891 or 1.122) they are the original's.
 """
 
 import argparse

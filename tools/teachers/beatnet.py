@@ -1,7 +1,7 @@
 """BeatNet: the probability of a beat and of a downbeat, 50 times a second.
 
-Paper: Heydari, Cwitkowitz and Duan, BeatNet: CRNN and Particle Filtering for Online Joint Beat Downbeat and Meter Tracking,
-ISMIR 2021 https://arxiv.org/abs/2108.03576. Features: Boeck, Krebs and Widmer, madmom's logarithmic spectrogram.
+Paper: Heydari, Cwitkowitz and Duan, BeatNet: CRNN and Particle Filtering for Online Joint Beat, Downbeat, and Meter
+Tracking, ISMIR 2021 https://arxiv.org/abs/2108.03576 (its features are madmom's logarithmic spectrogram).
 Weights: `BeatNet/models/model_1_weights.pt` of the wheel BeatNet (CC BY 4.0), trained without GTZAN.
 Conventions: frame i is centred at i / 50 s. The network is causal: it answers what it has heard up to there.
 """

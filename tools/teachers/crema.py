@@ -3,7 +3,7 @@
 Paper: McFee and Bello, Structured Training for Large-Vocabulary Chord Recognition, ISMIR 2017
 https://brianmcfee.net/papers/ismir2017_chord.pdf
 Weights: `crema/models/chord/model.h5` of the wheel crema 0.2.0 (ISC in its metadata, BSD-2-Clause in its licence file).
-Differs: one constant-Q transform of seven octaves at 22.05 kHz instead of two of six at 44.1 kHz, which gives the same values.
+Differs: one constant-Q transform of seven octaves at 22.05 kHz instead of two of six at 44.1 kHz, which gives the same.
 Conventions: frame i is centred at i * 2048 / 22050 s; pitch class 0 is C, and 12 of root and bass is none.
 """
 

@@ -5,8 +5,8 @@ Conventions: ids are `blues.00000`. `genres/blues/blues.00000.wav` (or `.au`, `.
 repeated artists) are left out.
 
 The version `mini` is ten recordings of each genre, the first ones almost, which a public repository holds: 93 of them
-are in the filtered list, 80 of these have a key. For evaluation only. Ten neighbours often share an artist (the blues are all John
-Lee Hooker's, the reggae Bob Marley's: Sturm 2013, arXiv 1306.1461), so its genres are also artists.
+are in the filtered list, 80 of these have a key. For evaluation only. Ten neighbours often share an artist (the blues
+are all John Lee Hooker's, the reggae Bob Marley's: Sturm 2013, arXiv 1306.1461), so its genres are also artists.
 """
 
 from __future__ import annotations
