@@ -16,7 +16,7 @@ original, slower, faster. The arrays are float16, values below 0.001 are 0:
 
     beatnet  beat [frame 2]        beat that is no downbeat, downbeat; frame i at i / 50 s
     crema    chord [frame 170], root [frame 13], bass [frame 13], pitch [frame 12]; frame i at i * 2048 / 22050 s
-    musicnn  embedding [patch 200] before the tags, tag [patch 50]; patch i begins at i * 3 s and is 2.992 s long
+    musicnn  embedding [patch 200] before the tags, tag [patch 50]; patch i begins at i * 2.992 s and is as long
 
 Times are those of the track as it was played: times its rate (0.891 or 1.122) they are the original's.
 """
@@ -34,12 +34,13 @@ import soxr
 import torch
 from teachers.beatnet import BeatNet
 from teachers.crema import Crema
+from teachers.musicnn import Musicnn
 
 from sordino import audio
 from sordino.files import write_json, write_stream
 from sordino.pretrain.store import Store
 
-TEACHERS = {teacher.name: teacher for teacher in (BeatNet, Crema)}
+TEACHERS = {teacher.name: teacher for teacher in (BeatNet, Crema, Musicnn)}
 SPEEDS = {"original": 0, "slower": -2, "faster": 2}  # semitones
 SMALLEST = 0.001
 
