@@ -169,7 +169,7 @@ def load_adapter(folder: str | Path, backbone: Backbone | None = None) -> Model:
 def _tensors(model: Model) -> dict[str, Tensor]:
     """Everything that is saved, by name."""
     named: dict[str, Tensor] = {}
-    for number, attachment in enumerate(model.attachments):
+    for number, attachment in enumerate(model.backbone.attached):
         named.update({f"method.{number}:{name}": value for name, value in attachment.tensors().items()})
     named.update({f"head:{name}": value for name, value in model.heads.state_dict().items()})
     own = dict(model.backbone.named_parameters())
@@ -184,7 +184,7 @@ def _load_tensors(model: Model, tensors: Mapping[str, Tensor], where: str) -> No
         home, _, name = full.partition(":")
         grouped.setdefault(home, {})[name] = value
     try:
-        for number, attachment in enumerate(model.attachments):
+        for number, attachment in enumerate(model.backbone.attached):
             attachment.load_tensors(grouped.pop(f"method.{number}", {}))
         model.heads.load_state_dict(grouped.pop("head", {}))
     except (RuntimeError, ValueError) as error:

@@ -141,12 +141,3 @@ def _is_pinned(path: Path, sha256: str | None) -> bool:
         with suppress(OSError):  # where nothing can be written, it is read again next time
             write_text(passed, state)
     return same
-
-
-def choose(kind: str, variants: Mapping[str, Published], variant: str, options: Mapping[str, object]) -> Published:
-    """The variant of this name, with a clear error for it or for options that nobody knows."""
-    if options:
-        raise ValueError(f'{kind} has no option "{next(iter(options))}"; it has variant = {" or ".join(variants)}')
-    if variant not in variants:
-        raise ValueError(f'{kind} has no variant "{variant}"; it has {" and ".join(variants)}')
-    return variants[variant]

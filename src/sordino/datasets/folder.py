@@ -29,6 +29,7 @@ from sordino.datasets._annotations import read_beats, read_chords
 from sordino.datasets._corpus import write_tone
 from sordino.datasets._jams import read_jams
 from sordino.datasets._splits import ALIASES, SplitName, split_tracks, stratify_by
+from sordino.rules import Seed
 
 MANIFEST = "sordino.jsonl"  # what `sordino prepare` writes; never read as somebody's table
 COLUMNS = {
@@ -58,7 +59,7 @@ class Folder(Dataset):
     licence = "yours"
     splits = "a column or folder level `split`, else 80/10/10 by group, stratified by label"
 
-    def __init__(self, root: str | Path | None = None, seed: int = 0):
+    def __init__(self, root: str | Path | None = None, seed: Seed = 0):
         super().__init__(root)
         self.seed = seed
         if self.root.exists():

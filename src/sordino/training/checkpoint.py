@@ -14,12 +14,10 @@ from sordino.files import write_stream
 
 @dataclass
 class Progress:
-    """Where a run stands.
+    """Where a run stands; everything lies on the host.
 
     Attributes:
         step: optimiser steps done.
-        trained: the trained tensors (`Model.trained_state`).
-        optimiser: the optimiser's state.
         best: the trained tensors of the best validation so far; None before the first.
         best_score: its score.
         best_step: its step.
@@ -28,8 +26,6 @@ class Progress:
     """
 
     step: int
-    trained: dict[str, Tensor]
-    optimiser: dict[str, Any]
     best: dict[str, Tensor] | None
     best_score: float
     best_step: int
@@ -37,13 +33,29 @@ class Progress:
     peak_memory_bytes: int
 
 
-def save_progress(progress: Progress, path: Path) -> None:
+@dataclass
+class Checkpoint:
+    """What a restarted process goes on from.
+
+    Attributes:
+        progress: where the run stands.
+        trained: the trained tensors (`Model.trained_state`).
+        optimiser: the optimiser's state.
+    """
+
+    progress: Progress
+    trained: dict[str, Tensor]
+    optimiser: dict[str, Any]
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write it so that there is always one whole file."""
-    write_stream(path, lambda file: torch.save(asdict(progress), file))
+    write_stream(path, lambda file: torch.save(asdict(checkpoint), file))
 
 
-def load_progress(path: Path) -> Progress | None:
-    """Read it; None when there is none."""
+def load_checkpoint(path: Path) -> Checkpoint | None:
+    """Read it to the host; None when there is none."""
     if not path.is_file():
         return None
-    return Progress(**torch.load(path, map_location="cpu", weights_only=True))
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    return Checkpoint(Progress(**found["progress"]), found["trained"], found["optimiser"])
