@@ -11,7 +11,6 @@ import zipfile
 from io import BytesIO
 from pathlib import Path
 
-import h5py
 import librosa
 import numpy as np
 
@@ -65,6 +64,8 @@ class Crema:
     columns = {"chord": CHORDS, "root": (*PITCHES, "none"), "bass": (*PITCHES, "none"), "pitch": PITCHES}
 
     def __init__(self, wheel):
+        import h5py
+
         content = BytesIO(zipfile.ZipFile(Path(wheel)).read(WEIGHTS))
         with h5py.File(content) as file:
             self.tensors = read_tensors(file["model_weights"])
@@ -142,7 +143,7 @@ def read_tensors(group):
     found = {}
 
     def visit(name, node):
-        if isinstance(node, h5py.Dataset):
+        if hasattr(node, "shape"):
             found[name.split("/", 1)[1].removesuffix(":0")] = node[...]
 
     group.visititems(visit)

@@ -49,6 +49,7 @@ class GTZANKey(GTZAN):
     def miniature(cls, root: Path, version: str | None = None) -> None:
         """Audio and keys, one of them unknown."""
         cls.write_sounds(root, version)
+        folder = root / ("gtzan_key" if version is None else f"gtzan_key-{COMMIT}/gtzan_key")
         for name, value in (
             ("blues.00029", "22"),
             ("blues.00000", "-1"),
@@ -56,7 +57,7 @@ class GTZANKey(GTZAN):
             ("jazz.00011", "14"),
             ("rock.00010", "7"),
         ):
-            write_text(root / "gtzan_key" / "genres" / name.split(".")[0] / f"{name}.lerch.txt", f"{value}\n")
+            write_text(folder / "genres" / name.split(".")[0] / f"{name}.lerch.txt", f"{value}\n")
 
 
 def _key(path: Path) -> str | None:
