@@ -23,21 +23,24 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from real_music_ears import HEARD, Absent, Adapters, Librosa, Madmom, MeanMel, Plain, States, learned, settings
+from real_music_ears import (
+    HEARD,
+    Absent,
+    Adapters,
+    Librosa,
+    Madmom,
+    MeanMel,
+    Plain,
+    States,
+    Teachers,
+    learned,
+    settings,
+)
+from real_music_scores import KEY_ERRORS, METRICS, Table, classify, tempo_error
 
 from sordino import load_dataset, make_task
 from sordino.files import write_json, write_text
 from sordino.training.report import versions
-
-N_BOOTSTRAP = 2000
-METRICS = {
-    "key": {"weighted": "weighted_score"},
-    "tempo": {"accuracy 1": "accuracy1", "accuracy 2": "accuracy2"},
-    "beat": {"F1": "f_measure", "F1 from 0 s": "f_measure_full"},
-}
-RATIOS = {"2": 2, "1/2": 1 / 2, "2/3": 2 / 3, "3/2": 3 / 2, "4/3": 4 / 3, "3/4": 3 / 4, "3": 3, "1/3": 1 / 3}
-KEY_ERRORS = ("fifth", "fifth_below", "relative", "parallel", "other")
-N_FOLDS, N_DRAWS = 5, 4
 
 
 class Yardstick:
@@ -77,13 +80,6 @@ class Yardstick:
         return scores, {kind: kinds.count(kind) for kind in sorted(set(kinds)) if kind != "correct"}
 
 
-def tempo_error(label, answer, tolerance=0.04):
-    """Which simple ratio of the reference the answer is."""
-    near = {kind: abs(answer / (label * ratio) - 1) for kind, ratio in {"correct": 1, **RATIOS}.items()}
-    kind = min(near, key=near.get)
-    return kind if near[kind] <= tolerance else "other"
-
-
 def answers_of(ear, tracks, cache):
     """What an ear says of every track, by task; kept in the cache."""
     place = cache / "answers" / f"{slug(ear.name)}-{ear.mark}.json"
@@ -111,70 +107,8 @@ def with_tempo_of_beats(answers):
     return {"tempo": [float(60 / np.median(gaps)) if len(gaps) else 0.0 for gaps in beats]}
 
 
-def classify(features, genres):
-    """Accuracy of each state and track over the draws of the folds, [state track], and of the state chosen inside."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    def model():
-        return make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=500))
-
-    n_tracks, n_states, _ = features.shape
-    hit, chosen = np.zeros((n_states, n_tracks)), np.zeros(n_tracks)
-    for draw in range(N_DRAWS):
-        folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=draw)
-        for train, test in folds.split(features, genres):
-            inside = []
-            for state in range(n_states):
-                x = features[:, state]
-                right = model().fit(x[train], genres[train]).predict(x[test]) == genres[test]
-                hit[state, test] += right / N_DRAWS
-                if n_states > 1:
-                    guessed = cross_val_predict(model(), x[train], genres[train], cv=N_FOLDS - 1)
-                    inside.append(((guessed == genres[train]).mean(), right))
-            if inside:
-                chosen[test] += max(inside, key=lambda pair: pair[0])[1] / N_DRAWS
-    return hit, chosen if n_states > 1 else hit[0]
-
-
 def slug(name):
     return "".join(letter if letter.isalnum() else "_" for letter in name)
-
-
-class Table:
-    """Rows of one question: every row's scores by track, and their distance to the first row's."""
-
-    def __init__(self):
-        self.rows = []
-
-    def add(self, task, metric, name, scores, errors=(), note=""):
-        """Add a row from scores [track], or [seed track]."""
-        scores = np.atleast_2d(scores).mean(0)
-        picks = np.random.default_rng(0).integers(len(scores), size=(N_BOOTSTRAP, len(scores)))
-        first = next((row for row in self.rows if row["task"] == task and row["metric"] == metric), None)
-        row = {"task": task, "metric": metric, "name": name, "n_tracks": len(scores), "mean": float(scores.mean()),
-               "interval": np.percentile(scores[picks].mean(1), [2.5, 97.5]).tolist(), "errors": dict(errors),
-               "note": note, "per_track": scores.tolist()}  # fmt: skip
-        if first is not None:
-            apart = scores - np.array(first["per_track"])
-            row["difference"] = float(apart.mean())
-            row["difference_interval"] = np.percentile(apart[picks].mean(1), [2.5, 97.5]).tolist()
-        self.rows.append(row)
-
-    def markdown(self):
-        """All rows, question by question."""
-        lines = ["| question | metric | row | score | 95 % | minus the first row | errors | note |", "|" + "---|" * 8]
-        order = {name: number for number, name in enumerate([*METRICS, "genre"])}
-        for row in sorted(self.rows, key=lambda row: (order[row["task"]], row["metric"])):
-            apart = "" if "difference" not in row else "{:+.3f} [{:+.3f}, {:+.3f}]".format(
-                row["difference"], *row["difference_interval"])  # fmt: skip
-            errors = ", ".join(f"{kind} {count:g}" for kind, count in row["errors"].items())
-            cells = [f"{row['task']} ({row['n_tracks']})", row["metric"], row["name"], f"{row['mean']:.3f}",
-                     "{:.3f} to {:.3f}".format(*row["interval"]), apart, errors, row["note"]]  # fmt: skip
-            lines.append("| " + " | ".join(cells) + " |")
-        return "\n".join(lines) + "\n"
 
 
 def add_answers(table, yardstick, name, several, note=""):
@@ -218,6 +152,9 @@ def fill(table, yardstick, args):
             add_answers(table, yardstick, ear.name, [answers_of(ear, tracks, args.cache)], ear.note)
         except Absent as reason:
             said(f"left out: {kind.name}: {reason}")
+    if args.wheels is not None:
+        ear = Teachers(args.wheels)
+        add_answers(table, yardstick, ear.name, [answers_of(ear, tracks, args.cache)], ear.note)
     for name, folders in args.adapters.items():
         ear = Adapters(name, folders)
         add_answers(table, yardstick, name, [answers_of(ear, tracks, args.cache)], "adapters given")
@@ -259,11 +196,14 @@ def adapters(pairs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, help="where the recordings and annotations lie")
-    parser.add_argument("--weights", nargs="*", default=["builtin"], help="files of mini, or `builtin`")
+    parser.add_argument(
+        "--weights", nargs="*", default=["builtin"], help="`builtin`, or files of mini as NAME=PATH or PATH"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="random networks; 0 for none")
     parser.add_argument("--adapters", nargs="*", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--questions", nargs="*", default=["answers", "genre"], choices=["answers", "genre"])
     parser.add_argument("--no-plain", dest="plain", action="store_false", help="no librosa and madmom")
+    parser.add_argument("--wheels", type=Path, help="folder with the wheels of BeatNet and crema: the teachers' rows")
     parser.add_argument("--taught-on", default="demo", help="dataset of the probes for key, tempo and beats")
     parser.add_argument("--taught-root", help="where it lies")
     parser.add_argument(

@@ -6,6 +6,7 @@ sound file; it returns what it heard, by task: `key`, `tempo` (BPM), `beat` (a l
 
 import hashlib
 import importlib
+import sys
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -90,6 +91,29 @@ class Madmom:
             "tempo": float(self.tempo(self.beats(signal))[0][0]),
             "beat": {"beats": rows[:, 0].tolist(), "downbeats": rows[rows[:, 1] == 1, 0].tolist()},
         }
+
+
+class Teachers:
+    """BeatNet's beats and the key of crema's chords, as `tools/label_corpus.py` takes them from the teachers' wheels.
+
+    Args:
+        wheels: the folder with the wheels.
+    """
+
+    name, note = "BeatNet, crema", "the teachers of beats and chords; beats by the package's tracker"
+
+    def __init__(self, wheels):
+        sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+        self.labels = imported("agree_labels")
+        found = [importlib.import_module("label_corpus").find_wheel(wheels, name) for name in ("beatnet", "crema")]
+        self.beats, self.chords = self.labels.BeatNet(found[0]), self.labels.Crema(found[1])
+        self.mark = hashlib.sha256(b"".join(wheel.read_bytes() for wheel in found)).hexdigest()[:16]
+
+    def hear(self, path):
+        wave = audio.read(path, RATE_HZ)
+        beats, downbeats = self.labels.find_beats(self.beats.answer(wave)["beat"])
+        key = self.labels.key_of(self.chords.answer(wave)["pitch"])
+        return {"key": self.labels.key_name(key), "beat": {"beats": beats.tolist(), "downbeats": downbeats.tolist()}}
 
 
 class Adapters:
@@ -180,12 +204,17 @@ def imported(name):
 
 
 def learned(weights, n_random):
-    """Backbones that can stand in the table, by the name of their row (one for each seed of the random ones)."""
-    rows = {
-        f"mini {Path(place).stem}": ({"name": "mini", "weights": place},) for place in weights if place != "builtin"
-    }
-    if "builtin" in weights:
-        rows = {"mini": ({"name": "mini"},), **rows}
+    """Backbones that can stand in the table, by the name of their row (several for the random ones).
+
+    Args:
+        weights: `builtin`, or files of mini as `NAME=PATH` or `PATH`.
+        n_random: how many random networks.
+    """
+    rows = {}
+    for text in weights:
+        name, _, place = text.rpartition("=")
+        named = "mini" if text == "builtin" else f"mini {name or Path(place).stem}"
+        rows[named] = ({"name": "mini"} if text == "builtin" else {"name": "mini", "weights": place},)
     rows["random weights"] = tuple({"name": "mini", "weights": f"random:{seed}"} for seed in range(n_random))
     rows["musicnn"] = ({"name": "musicnn"},) if "musicnn" in names("backbone") else ()
     return {row: specs for row, specs in rows.items() if specs}

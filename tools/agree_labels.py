@@ -120,6 +120,11 @@ def key_of(pitch):
     return int(np.argmax([np.corrcoef(mean, profile)[0, 1] for profile in profiles]))
 
 
+def key_name(number):
+    """`C major` to `B minor`."""
+    return f"{NAMES[number % 12]} {'major' if number < 12 else 'minor'}"
+
+
 def compare_chords(answers):
     """Chords of the original with their agreement, and what is told of the track."""
     chords = chord_classes(answers["original"])
@@ -135,7 +140,7 @@ def compare_chords(answers):
         for speed in CHANGED
     ]
     told = {
-        "key": None if key is None else f"{NAMES[key % 12]} {'major' if key < 12 else 'minor'}",
+        "key": None if key is None else key_name(key),
         "key_agree": int(sum(same)),
         "chord_agree": float((agree == len(CHANGED)).mean()),
         "no_chord": float((chords == NONE).mean()),

@@ -11,6 +11,7 @@ from sordino.datasets.gtzan_rhythm import GTZANRhythm
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import real_music
+import real_music_scores
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_labels_of_both_corpora_stand_beside_each_other(yardstick):
      (300, "3"), (33.3, "1/3"), (87, "other"), (0, "other")],
 )  # fmt: skip
 def test_errors_of_tempo_have_names(bpm, kind):
-    assert real_music.tempo_error(100, bpm) == kind
+    assert real_music_scores.tempo_error(100, bpm) == kind
 
 
 def test_answers_are_scored_and_errors_counted(yardstick):
@@ -45,7 +46,7 @@ def test_answers_are_scored_and_errors_counted(yardstick):
 
 
 def test_rows_are_compared_track_by_track():
-    table = real_music.Table()
+    table = real_music_scores.Table()
     first = np.tile([0.0, 1.0], 50)
     table.add("key", "weighted", "first", first)
     table.add("key", "weighted", "better", np.stack([np.maximum(first, 0.2), np.maximum(first, 0.4)]))
@@ -61,14 +62,14 @@ def test_genres_are_told_from_the_state_that_holds_them():
     genres = np.repeat([f"genre {n}" for n in range(4)], 10)
     telling = np.repeat(np.eye(4), 10, axis=0) * 5 + rng.normal(size=(40, 4))
     noise = rng.normal(size=(40, 4))
-    hit, chosen = real_music.classify(np.stack([noise, telling], axis=1), genres)
+    hit, chosen = real_music_scores.classify(np.stack([noise, telling], axis=1), genres)
     assert hit[1].mean() > 0.95 and chosen.mean() > 0.95
     assert hit[0].mean() < 0.5
 
 
 def test_a_row_without_states_to_choose_from_is_one_row():
     yardstick = type("Genres", (), {"genres": np.repeat(["a", "b"], 10)})
-    table = real_music.Table()
+    table = real_music_scores.Table()
     real_music.add_genre(table, yardstick, "mel", [np.repeat([[[0.0]], [[1.0]]], 10, axis=0)])
     assert [(row["name"], row["mean"]) for row in table.rows] == [("mel", 1.0)]
 
