@@ -1,18 +1,17 @@
 # make demo   install, adapt the built-in model to the built-in music, print the tables, predict on a recording
 # make test   install what tests need and run them
-# make check  what a change must pass: lint, format, import directions, generated pages, tests
-# make types  pyright's findings (not all mended yet)
+# make check  what a change must pass: lint, format, import directions, types, generated pages, tests
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test slow check types docs clean
+.PHONY: demo test slow check docs clean
 
 demo: $(STAMP)-run
 	$(BIN)/sordino demo
 
 test: $(STAMP)-test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2
 
 slow: $(STAMP)-test
 	$(BIN)/python -m pytest -q -m "slow or compile"
@@ -21,11 +20,9 @@ check: $(STAMP)-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --diff src tests tools benchmarks
 	$(BIN)/lint-imports
-	$(BIN)/python tools/build_docs.py --check
-	$(BIN)/python -m pytest -q
-
-types: $(STAMP)-test
 	$(BIN)/pyright
+	$(BIN)/python tools/build_docs.py --check
+	$(BIN)/python -m pytest -q -n 2
 
 docs: $(STAMP)-test
 	$(BIN)/python tools/build_docs.py

@@ -44,7 +44,7 @@ def write_table(folder, n_tracks):
             soundfile.write(folder / "sounds" / f"{split}{number}.wav", wave, RATE_HZ)
         for number in range(round(share * n_tracks)):
             link = folder / "links" / f"{split}-{number}.wav"
-            os.symlink(folder / "sounds" / f"{split}{number % N_FILES}.wav", link)
+            link.symlink_to(folder / "sounds" / f"{split}{number % N_FILES}.wav")
             rows.append({"path": f"links/{link.name}", "key": KEYS[number % N_FILES], "split": split})
     with (folder / "labels.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the same names as in _HOMES, for editors and type checkers
+    from sordino.adapter_file import load_adapter
+    from sordino.backbones import load_backbone
+    from sordino.contracts import Attachment, Backbone, Batch, Dataset, Method, Prediction, Task, Track
+    from sordino.datasets import load_dataset
+    from sordino.inference import predict
+    from sordino.model import Model
+    from sordino.petl import make_method
+    from sordino.sites import Site
+    from sordino.tasks import make_task
+    from sordino.training import adapt
 
 __version__ = "0.1.0"
-
+__all__ = [
+    "Attachment", "Backbone", "Batch", "Dataset", "Method", "Model", "Prediction", "Site", "Task", "Track", "adapt",
+    "load_adapter", "load_backbone", "load_dataset", "make_method", "make_task", "predict",
+]  # fmt: skip
 _HOMES = {
-    "Attachment": "sites",
-    "Backbone": "contracts",
-    "Batch": "contracts",
-    "Dataset": "contracts",
-    "Method": "contracts",
+    **dict.fromkeys(
+        ("Attachment", "Backbone", "Batch", "Dataset", "Method", "Prediction", "Task", "Track"), "contracts"
+    ),
     "Model": "model",
-    "Prediction": "contracts",
     "Site": "sites",
-    "Task": "contracts",
-    "Track": "contracts",
     "adapt": "training",
     "load_adapter": "adapter_file",
     "load_backbone": "backbones",
@@ -26,7 +36,6 @@ _HOMES = {
     "make_task": "tasks",
     "predict": "inference",
 }
-__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:

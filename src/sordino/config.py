@@ -85,6 +85,14 @@ class Training(Settings):
     head_first: Annotated[dict[str, Any], KeysOf(Training, but=("head_first",))] = field(default_factory=dict)
     loss_weights: dict[str, NotNegative] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crops == "random" and self.cache not in ("waveform", "off"):
+            raise ValueError(
+                'training.crops = "random" cuts other segments in every pass, whose states cannot be kept as '
+                f'training.cache = "{self.cache}"; set that to waveform or off'
+            )
+
 
 @dataclass
 class Config(Settings):

@@ -43,7 +43,7 @@ class HeadConfig(Settings):
         return parse_layers(str(self.layers).removeprefix(MEAN), n_layers, lowest=0)
 
 
-class Mix(nn.Module):
+class LayerMix(nn.Module):
     """One vector per frame from several hidden states: their mean with learned (softmax) or equal weights."""
 
     def __init__(self, n_states: int, learned: bool):
@@ -107,7 +107,7 @@ class Head(nn.Module):
         config = config or HeadConfig()
         self.chosen = config.needed_states(n_layers)
         several = len(self.chosen) > 1
-        self.mix = Mix(len(self.chosen), not str(config.layers).startswith(MEAN)) if several else None
+        self.mix = LayerMix(len(self.chosen), not str(config.layers).startswith(MEAN)) if several else None
         self.pool = Pool(config.pool, dim) if level == "clip" else None
         width = self.pool.dim_out if self.pool is not None else dim
         hidden = dim if config.hidden == -1 else config.hidden

@@ -156,8 +156,8 @@ class Model(nn.Module):
         }
 
     def trained_state(self) -> dict[str, Tensor]:
-        """What a checkpoint needs: `trained` and the buffers of sidecars and heads, detached copies."""
-        return {name: value.detach().clone() for name, value in self._state().items()}
+        """What a checkpoint needs: `trained` and the buffers of sidecars and heads, detached copies on the host."""
+        return {name: value.detach().to("cpu", copy=True) for name, value in self._state().items()}
 
     @torch.no_grad()
     def load_trained_state(self, state: Mapping[str, Tensor]) -> None:

@@ -319,7 +319,7 @@ def test_it_says_what_it_is(case):
 def test_a_layer_that_is_not_there(case):
     wrong = make_method(case.method.name, **{**case.method.options(), "layers": "99"})
     if case.method.n_parameters(case.backbone):
-        with pytest.raises(ValueError, match="names layer"):
+        with pytest.raises(ValueError, match="no layer 99"):
             wrong.n_parameters(case.backbone)
 
 

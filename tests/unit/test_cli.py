@@ -140,3 +140,14 @@ def test_a_folder_for_each_class_needs_no_more_than_its_name(triads, tmp_path):
     told = call("train", tmp_path / "mine", *words)
     assert told.exit_code == 0, told.output
     assert "classification: accuracy" in told.stdout or "classification: " in told.stdout
+
+
+def test_cache_lists_and_clears(triads, tmp_path, monkeypatch):
+    monkeypatch.setenv("SORDINO_CACHE", str(tmp_path / "cache"))
+    assert "0.00 of 100 GB" in call("cache").stdout
+    call("train", triads, "--task", "key", "--method", "probe", "--out", tmp_path / "runs", *SETTINGS, *BACKBONE)
+    lines = call("cache").stdout.splitlines()
+    assert len(lines) == 4 and all("rows  state 2 of " in line for line in lines[:3])
+    assert "removed 0 of 3" in call("cache", "--clear", "--unused-days", "1").stdout
+    assert "removed 3 of 3" in call("cache", "--clear").stdout
+    assert len(call("cache").stdout.splitlines()) == 1

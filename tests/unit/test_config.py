@@ -138,3 +138,10 @@ def test_what_was_given_stays_as_it_was():
     one.training.loss_weights["key"] = 3.0
     assert (tasks, other.task, other.training.loss_weights, training.loss_weights) == (["key"], ["key"], {}, {})
     assert Config().training is not Config().training
+
+
+def test_states_of_random_crops_are_not_kept():
+    for cache in ("waveform", "off"):
+        assert load_config(None, ["training.crops=random", f"training.cache={cache}"]).training.crops == "random"
+    with pytest.raises(ValueError, match=r'crops = "random" .* training\.cache = "float32"; set that to waveform'):
+        load_config(None, ["training.crops=random"])

@@ -175,7 +175,7 @@ def test_an_adapter_file_holds_what_is_trained(tmp_path):
     backbone = mini()
     model = model_of(backbone, make_method("lora"), layers="2")
     fingerprint = backbone.fingerprint()
-    save_adapter(model, tmp_path / "x.adapter", {"name": "mini"}, fingerprint)
+    save_adapter(model, tmp_path / "x.adapter", {"name": "mini"}, fingerprint, 10.0)
     loaded = load_adapter(tmp_path / "x.adapter", backbone)
     constant = model.constant_from(frames_of(backbone))
     assert torch.equal(loaded(*constant)["key"], model(*constant)["key"])

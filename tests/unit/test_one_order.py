@@ -20,7 +20,8 @@ from sordino.training.run import train
 dataset, out = load_dataset("demo"), Path(sys.argv[1])
 some = [[track for track in dataset.tracks() if track.split == split][:2] for split in ("train", "validation", "test")]
 dataset.tracks = lambda: sum(some, [])
-settings = Training(1, 2, precision="float32", segment_s=2.0, cache="off", accelerator="cpu", balanced=True)
+settings = Training(steps=1, batch_size=2, precision="float32", segment_s=2.0, cache="off", accelerator="cpu",
+                    balanced=True)
 tasks = ["key", "tempo", "beat", "chord", {"name": "tagging", "label": "instruments"},
          {"name": "classification", "label": "key"}]
 config = Config("demo", None, tasks, json.loads(sys.argv[2]), "lora+prefix", {}, settings)

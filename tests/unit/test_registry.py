@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+import sordino
 from sordino import registry
 
 
@@ -30,6 +31,7 @@ def test_help_imports_nothing_heavy():
 
 
 def test_import_is_light_and_the_public_names_resolve():
+    assert set(sordino.__all__) == set(sordino._HOMES)
     code = "import sys, sordino; print('torch' in sys.modules); [getattr(sordino, n) for n in sordino.__all__]"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told == "False\n"

@@ -143,6 +143,26 @@ def test_augmentation_trains(triads, tmp_path):
     assert math.isfinite(run.result["tasks"]["key"]["metrics"]["accuracy"])
 
 
+@pytest.mark.parametrize("cache", ["off", "waveform"])
+def test_random_crops_train_and_resume(cache, triads, tmp_path, monkeypatch):
+    settings = {"steps": 8, "segment_s": 0.5, "crops": "random", "checkpoint_s": 0.0, "cache": cache}
+    whole = train(config(triads, method="lora", training=settings), tmp_path / "whole")
+    assert whole.result["protocol"]["crops"] == "random"
+    step = loop_module.Loop._step
+
+    def dying(self, wrapped, optimiser, number):
+        if number == 5:
+            raise Killed
+        return step(self, wrapped, optimiser, number)
+
+    monkeypatch.setattr(loop_module.Loop, "_step", dying)
+    with pytest.raises(Killed):
+        train(config(triads, method="lora", training=settings), tmp_path / "killed")
+    monkeypatch.setattr(loop_module.Loop, "_step", step)
+    again = train(config(triads, method="lora", training=settings), tmp_path / "killed")
+    assert again.result["tasks"] == whole.result["tasks"]
+
+
 def test_the_rate_falls_on_half_a_cosine():
     rates = [learning_rate(step, 100, 1.0, 0.1, "cosine") for step in (0, 50, 100)]
     assert rates == pytest.approx([1.0, 0.55, 0.1])

@@ -63,10 +63,9 @@ def fetch_archives(dataset: Any, advance: Callable[[str, int, int], None]) -> No
 
     from sordino.datasets import download, unpack
 
-    archives = getattr(dataset, "archives", ())
-    if not archives:
-        raise ValueError(f"{dataset.name}: nothing is published for download. {getattr(dataset, 'get', '')}")
-    for archive in archives:
+    if not dataset.archives:
+        raise ValueError(f"{dataset.name}: nothing is published for download. {dataset.get}")
+    for archive in dataset.archives:
         click.echo(archive.url, err=True)
         path = download(archive, dataset.root, partial(advance, f"bytes of {archive.url.rpartition('/')[2]}"))
         written, kept, refused = unpack(path, dataset.root / archive.folder)

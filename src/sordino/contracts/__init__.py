@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from sordino.contracts.attachment import Attachment, merge
 from sordino.contracts.backbone import Backbone, Frames, States
-from sordino.contracts.dataset import Dataset, Track
+from sordino.contracts.dataset import Archive, Dataset, Track
 from sordino.contracts.method import Method
 from sordino.contracts.task import Batch, Evaluation, Label, Observation, PlainBaseline, Prediction, Task
 from sordino.layers import parse_layers
 from sordino.sites import Part, Site, Tap
 
 __all__ = [
+    "Archive",
     "Attachment", "Backbone", "Batch", "Dataset", "Evaluation", "Frames", "Label", "Method", "Observation", "Part",
     "PlainBaseline", "Prediction", "Site", "States", "Tap", "Task", "Track", "merge", "parse_layers",
 ]  # fmt: skip

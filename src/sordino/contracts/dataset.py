@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,20 @@ class Track:
         return replace(self, split=split)
 
 
+class Archive(NamedTuple):
+    """A published archive.
+
+    Attributes:
+        url: where it is.
+        md5: its checksum, as mirdata's index or the publisher gives it.
+        folder: where it is unpacked, below the root.
+    """
+
+    url: str
+    md5: str
+    folder: str = "."
+
+
 class Dataset(ABC):
     """Where tracks, labels and splits come from. One file in `datasets/` is one corpus.
 
@@ -49,6 +63,9 @@ class Dataset(ABC):
         builtin: the audio ships with the package.
         versions: other versions than the usual one, asked for as `NAME:VERSION`, each with a root of its own.
         version: which of them this is; None: the usual one.
+        get: how to come by the files, one or two sentences.
+        archives: what `sordino prepare NAME --download` fetches.
+        absent: after `tracks()`, the ids of tracks that are annotated but whose sound is not here.
     """
 
     name: str
@@ -61,6 +78,9 @@ class Dataset(ABC):
     splits: str = ""  # where the split comes from, one line
     builtin: ClassVar[bool] = False
     versions: ClassVar[tuple[str, ...]] = ()
+    get: str = ""
+    archives: tuple[Archive, ...] = ()
+    absent: tuple[str, ...] = ()
 
     def __init__(self, root: str | Path | None = None, version: str | None = None):
         """Take the corpus at `root` (None: `$SORDINO_DATA/<name>`, else `~/.cache/sordino/data/<name>`).

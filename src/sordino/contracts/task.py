@@ -103,7 +103,6 @@ class Task(Settings, ABC):
         metric: the metric that decides (higher is better), a key of `Evaluation.metrics`.
         segment_s: the usual length of a training crop and of an evaluation segment.
         tunes: `tune` decides something after training.
-        n_counts: how many `counts` there are.
         examples: a few raw labels, all different, in forms that `parse` understands; shown to users and in tests.
         namespace: the JAMS namespace of its observations.
     """
@@ -148,7 +147,10 @@ class Task(Settings, ABC):
             counts: what to divide by where the batch is a part of a larger one; None: as `counts` says of this batch.
         """
 
-    n_counts: int = 1
+    @property
+    def n_counts(self) -> int:
+        """How many `counts` there are."""
+        return 1
 
     def counts(self, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, " count"]:
         """What `loss` divides by; counts of parts add up to those of the whole. By default the number of clips."""

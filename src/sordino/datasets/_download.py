@@ -20,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from sordino.datasets._corpus import Archive
 from sordino.files import write_stream
 
 BLOCK_BYTES = 1 << 20

@@ -94,7 +94,7 @@ def prepare(
     scans = scan((track.path for track in tracks), read_scans(path), n_workers, advance)
     broken = {track.id: reason for track in tracks if (reason := _reason(track, scans[str(track.path)]))}
     usable = [track for track in tracks if track.id not in broken]
-    found = Prepared(dataset.name, dataset.splits, usable, scans, getattr(dataset, "absent", ()), broken)
+    found = Prepared(dataset.name, dataset.splits, usable, scans, dataset.absent, broken)
     found.labels, found.bad_labels = count_labels(usable, tasks, dataset.labels)
     found.repeated = _repeated(usable, same_recordings(list(scans.values())))
     if not dataset.builtin:

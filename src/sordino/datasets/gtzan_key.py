@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sordino.contracts import Track
+from sordino.contracts import Archive, Track
 from sordino.datasets._annotations import number, read_value
-from sordino.datasets._corpus import Archive, write_text
+from sordino.datasets._corpus import write_text
 from sordino.datasets._gtzan import AUDIO, AUDIO_ARCHIVE, GTZAN
 
 COMMIT = "9ef1591f81ee2f7821c7ce41e774ea7ac7f94cbe"

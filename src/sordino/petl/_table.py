@@ -41,7 +41,7 @@ nothing. *Starts as the backbone*: before training, the answers are exactly thos
 
 
 @dataclass(frozen=True)
-class Row:
+class Facts:
     """One method.
 
     Attributes:
@@ -74,7 +74,7 @@ def reference_backbones() -> dict[str, Backbone]:
 
 
 @cache
-def rows() -> tuple[Row, ...]:
+def rows() -> tuple[Facts, ...]:
     """All methods, by year and name; `peft` counts as its default, LoRA, and only where it is installed."""
     backbones = reference_backbones()
     found = []
@@ -87,7 +87,7 @@ def rows() -> tuple[Row, ...]:
             except ImportError:
                 continue
         flags = (method.mergeable, method.identity, method.through_backbone)
-        found.append(Row(name, method.title, method.year, method.paper, trained, stored, *flags))
+        found.append(Facts(name, method.title, method.year, method.paper, trained, stored, *flags))
     return tuple(sorted(found, key=lambda row: (row.year, row.name)))
 
 
@@ -116,7 +116,7 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _number(row: Row, title: str) -> str:
+def _number(row: Facts, title: str) -> str:
     if title not in row.trained:
         return ""
     trained, stored = row.trained[title], row.stored[title]

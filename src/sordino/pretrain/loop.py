@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -22,6 +22,7 @@ from sordino.backbones.mini import Mini
 from sordino.files import write_json, write_stream
 from sordino.pretrain.batches import CropSampler
 from sordino.pretrain.objectives import N_TIMBRE_COMPONENTS, Objectives, mel_statistics
+from sordino.pretrain.quantiser import RandomQuantiser
 from sordino.pretrain.store import FRAME_RATE_HZ, Store
 
 LOG_EVERY_STEPS = 50
@@ -122,6 +123,7 @@ def pretrain(
         losses = {"loss": objectives.total(losses), **losses}
         fabric.backward(losses["loss"])
         norm = fabric.clip_gradients(module, optimiser, max_norm=1.0)
+        assert norm is not None  # given by this way of clipping
         optimiser.step()
         optimiser.zero_grad()
         step += 1
@@ -233,9 +235,8 @@ def _validate(
 
 
 def _perplexities(objectives: Objectives) -> dict[str, float]:
-    return {
-        f"perplexity_{view}": quantiser.perplexity().mean().item() for view, quantiser in objectives.quantisers.items()
-    }
+    quantisers = {view: cast(RandomQuantiser, own) for view, own in objectives.quantisers.items()}
+    return {f"perplexity_{view}": own.perplexity().mean().item() for view, own in quantisers.items()}
 
 
 def _save(fabric: Fabric, objectives: Objectives, optimiser: Any, step: int, run: Path) -> None:

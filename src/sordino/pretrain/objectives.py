@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -145,7 +146,7 @@ class Objectives(nn.Module):
 
     def _token_loss(self, view: str, seen: Tensor, normed: Tensor, hidden: Tensor) -> Float[Tensor, ""]:
         """Mean cross-entropy, each codebook's divided by its unigram entropy: 1 is what counting gives."""
-        quantiser = self.quantisers[view]
+        quantiser = cast(RandomQuantiser, self.quantisers[view])
         tokens = quantiser(normed[..., VIEWS[view]])
         if self.training:
             quantiser.count(tokens)

@@ -79,7 +79,7 @@ def _architecture(cls: type[Backbone]) -> dict[str, Any]:
     }
 
 
-def _method(row: _table.Row) -> dict[str, Any]:
+def _method(row: _table.Facts) -> dict[str, Any]:
     return {
         "name": row.name,
         "title": row.title,

@@ -117,7 +117,10 @@ class Beat(Task):
         sums = torch.cat([positive.sum((0, 1)), negative.sum((0, 1))])
         return (sums / counts.clamp_min(1)).sum() / (2 * self.n_outputs)
 
-    n_counts = 4
+    @property
+    def n_counts(self) -> int:
+        """Four, see `counts`."""
+        return 4
 
     def counts(self, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, " count"]:
         """Beats, downbeats; frames outside of the zones of the ones and of the others."""

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from sordino.compute import Compute
 from sordino.config import Training
+from sordino.files import write_text
 from sordino.model import Model
 from sordino.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
 from sordino.training.cost import peak_memory_bytes
@@ -258,7 +259,7 @@ class Loop:
         found = load_checkpoint(self.checkpoint)
         if found is None:
             if self.fabric.is_global_zero:
-                self.log.write_text("", encoding="utf-8")
+                write_text(self.log, "")
             return Progress(0, None, math.nan, 0, [], self._peak_memory_bytes())
         progress = found.progress
         self.model.load_trained_state(found.trained)
@@ -266,7 +267,7 @@ class Loop:
         kept = [line for line in self.log.read_text(encoding="utf-8").splitlines(keepends=True)
                 if line.endswith("\n") and json.loads(line)["step"] <= progress.step]  # fmt: skip
         if self.fabric.is_global_zero:
-            self.log.write_text("".join(kept), encoding="utf-8")
+            write_text(self.log, "".join(kept))
         return progress
 
     def _peak_memory_bytes(self) -> int:

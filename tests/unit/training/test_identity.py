@@ -19,7 +19,9 @@ from tests.conftest import RATE_HZ, TINY
 @pytest.fixture
 def folder(triads, tmp_path):
     """A copy of the triads that may be changed."""
-    shutil.copytree(triads.parent, tmp_path / "data")
+    (tmp_path / "data").mkdir()
+    for path in (triads, *triads.parent.glob("clip*.wav")):
+        shutil.copy(path, tmp_path / "data")
     return tmp_path / "data"
 
 
