@@ -20,11 +20,69 @@ from pathlib import Path
 from sordino.pretrain.show import bar
 from sordino.pretrain.store import FRAME_RATE_HZ, SUFFIXES, Store, build_store
 
-PACKAGES = (
-    "0ad-data", "colobot-common-sounds", "freedroidrpg-data", "hedgewars-data", "hyperrogue-music",
-    "megaglest-data", "nexuiz-music", "redeclipse-data", "singularity-music", "supertux-data",
-    "supertuxkart-data", "ufoai-music", "warzone2100-music", "wesnoth-1.16-music", "widelands-data",
-)  # fmt: skip
+# The terms of the music, as the package states them; all are in Debian main, so all may be changed and passed on.
+PACKAGES = {
+    "0ad-data": "CC-BY-SA-3.0",
+    "a7xpg-data": "BSD-2-Clause",
+    "angrydd": "GPL-2",
+    "ardentryst": "CC-BY-SA-3.0",
+    "asc-music": "GPL-2+",
+    "berusky2-data": "GPL-2+",
+    "colobot-common-sounds": "GPL-3+",
+    "davegnukem-data": "GPL-2 or GPL-3, CC-BY-3.0",
+    "enigma-data": "GPL-2+",
+    "extremetuxracer-data": "GPL-2+",
+    "fillets-ng-data": "GPL-2+",
+    "flare-game": "CC-BY-SA-3.0+",
+    "freecol": "CC-BY-4.0, GPL-2+",
+    "freedroidrpg-data": "GPL-2+",
+    "frozen-bubble-data": "GPL-2",
+    "funnyboat": "MIT",
+    "gamine-data": "public domain",
+    "gigalomania-data": "CC-BY-3.0",
+    "gunroar-data": "BSD-2-Clause",
+    "hannah-data": "GPL-2",
+    "hedgewars-data": "GPL-2, some GFDL-1.3",
+    "hex-a-hop-data": "CC-BY-SA-3.0",
+    "hyperrogue-music": "CC-BY-SA-3.0",
+    "lincity-ng-data": "GPL-2+",
+    "lordsawar-data": "GPL-3+",
+    "lugaru-data": "CC-BY-SA-3.0",
+    "marsshooter-data": "CC-BY-SA-3.0",
+    "megaglest-data": "CC-BY-SA-3.0",
+    "mu-cade-data": "BSD-2-Clause",
+    "naev-data": "GPL-2+, GPL-3 or CC-BY-3.0, CC-BY-3.0, CC-BY-SA-3.0, by track",
+    "neverball-common": "GPL-2+",
+    "nexuiz-music": "GPL-2+",
+    "noiz2sa-data": "BSD-2-Clause",
+    "openclonk-data": "CC-BY-3.0 or CC0",
+    "parsec47-data": "BSD-2-Clause",
+    "pathological": "GPL-2+",
+    "pax-britannica-data": "MIT",
+    "photofilmstrip": "GPL-2+",
+    "plee-the-bear-data": "CC-BY-SA-3.0",
+    "powermanga-data": "GPL-3+",
+    "pushover-data": "GPL-3+",
+    "redeclipse-data": "CC-BY-SA-3.0+",
+    "scorched3d-data": "GPL-2+",
+    "singularity-music": "Creative Commons (deed in the package)",
+    "starfighter-data": "GPL-2+, CC-BY-3.0, CC-BY-SA-3.0",
+    "supertux-data": "GPL-2+",
+    "supertuxkart-data": "CC-BY-SA-3.0, CC-BY-SA-4.0, CC-BY-3.0, CC0, by track",
+    "titanion-data": "BSD-2-Clause",
+    "torus-trooper-data": "BSD-2-Clause",
+    "tumiki-fighters-data": "BSD-2-Clause",
+    "tuxmath-data": "CC-BY-SA-3.0, GPL-3+",
+    "ufoai-music": "GPL-2+, CC-BY-3.0, CC-BY-SA-3.0, public domain, by track",
+    "unknown-horizons": "CC-BY-SA-3.0",
+    "warmux-data": "GPL-2+",
+    "warzone2100-music": "GPL-2+",
+    "wesnoth-1.16-music": "GPL-2+",
+    "widelands-data": "GPL-2+, one track CC-BY-SA-3.0",
+    "wizznic-data": "GPL-3+",
+    "xmoto-data": "GPL-2+",
+    "zaz-data": "CC-BY-SA-3.0",
+}
 HELD_OUT = ("megaglest-data", "singularity-music")  # for validation: other composers than the rest
 ARCHIVES = (".pk3", ".zip")  # games keep their data in zip files
 SHORTEST_S, SMALLEST_BYTES = 25.0, 200_000  # below lie jingles and sound effects
@@ -56,12 +114,13 @@ def is_kept(path):
 
 
 def write_sources(store, packages, path):
-    lines = ["package\tversion\tfiles\thours"]
+    lines = ["package\tversion\tfiles\thours\tterms"]
     for package in packages.iterdir():
         items = [item for item in store.items if item.source.startswith(f"{package.name}/")]
         hours = sum(item.n_frames for item in items) / FRAME_RATE_HZ / 3600
         version = (package / "VERSION").read_text().strip()
-        lines.append(f"{package.name}\t{version}\t{len(items)}\t{hours:.2f}")
+        terms = PACKAGES.get(package.name, "see its copyright file")
+        lines.append(f"{package.name}\t{version}\t{len(items)}\t{hours:.2f}\t{terms}")
     path.write_text("\n".join([lines[0], *sorted(lines[1:])]) + "\n")
 
 
@@ -69,7 +128,7 @@ def main():
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--packages", nargs="*", default=PACKAGES)
+    parser.add_argument("--packages", nargs="*", default=list(PACKAGES))
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args()
     packages = args.out / "packages"

@@ -12,19 +12,36 @@ from sordino.training.recordings import check_splits
 
 TASKS = [make_task(name) for name in registry.names("task")]
 SPLITS = {"train", "validation", "test"}
+NAMES = [
+    name if version is None else f"{name}:{version}"
+    for name in registry.names("dataset")
+    for version in (None, *registry.find("dataset", name).versions)
+]
 
 
-@pytest.fixture(params=registry.names("dataset"))
-def kind(request):
-    return registry.find("dataset", request.param)
+@pytest.fixture(params=NAMES)
+def name(request):
+    return request.param
 
 
 @pytest.fixture
-def root(kind, tmp_path):
+def kind(name):
+    return registry.find("dataset", name.partition(":")[0])
+
+
+@pytest.fixture
+def opened(name):
+    """A dataset, from where it lies."""
+    return lambda root: load_dataset(name, root)
+
+
+@pytest.fixture
+def root(kind, name, tmp_path):
     """Where a miniature lies; a set that ships with the package lies where it lies."""
     if kind.builtin:
         return None
-    kind.miniature(tmp_path / "data")
+    _, _, version = name.partition(":")
+    kind.miniature(tmp_path / "data", **({"version": version} if version else {}))
     return tmp_path / "data"
 
 
@@ -34,11 +51,11 @@ def test_says_what_it_is(kind):
     assert kind.size == (0, 0.0) or (kind.size[0] > 0 and kind.size[1] > 0)
 
 
-def test_tracks_are_whole_and_the_same_every_time(kind, root):
-    dataset = kind(root)
+def test_tracks_are_whole_and_the_same_every_time(kind, opened, root):
+    dataset = opened(root)
     assert dataset.available()
     tracks = dataset.tracks()
-    assert tracks == kind(root).tracks()
+    assert tracks == opened(root).tracks()
     assert len({track.id for track in tracks}) == len(tracks) > 0
     assert {track.split for track in tracks} <= SPLITS
     assert {name for track in tracks for name in track.labels} <= set(dataset.labels)
@@ -47,42 +64,42 @@ def test_tracks_are_whole_and_the_same_every_time(kind, root):
     check_splits(tracks)
 
 
-def test_sound_can_be_decoded(kind, root):
-    for track in kind(root).tracks()[:8]:
+def test_sound_can_be_decoded(opened, root):
+    for track in opened(root).tracks()[:8]:
         assert len(audio.read(track.path, 16_000, track.start_s, track.duration_s)) > 1000
 
 
-def test_labels_are_understood_by_the_tasks_that_read_them(kind, root):
-    for track in kind(root).tracks()[:50]:
+def test_labels_are_understood_by_the_tasks_that_read_them(opened, root):
+    for track in opened(root).tracks()[:50]:
         for task in TASKS:
             raw = track.labels.get(task.label)
             if raw is not None:
                 assert task.parse(task.parse(raw)) == task.parse(raw)
 
 
-def test_a_missing_corpus_says_where_it_was_looked_for(kind, tmp_path):
+def test_a_missing_corpus_says_where_it_was_looked_for(kind, opened, tmp_path):
     if kind.builtin:
         return
     empty = tmp_path / "nothing"
     empty.mkdir()
     for place in (empty, tmp_path / "absent"):
         with pytest.raises(FileNotFoundError, match=str(place)):
-            kind(place).tracks()
-    assert not kind(tmp_path / "absent").available()
+            opened(place).tracks()
+    assert not opened(tmp_path / "absent").available()
 
 
-def test_a_root_behind_a_link_is_read(kind, root, tmp_path):
+def test_a_root_behind_a_link_is_read(kind, opened, root, tmp_path):
     if kind.builtin:
         return
     link = tmp_path / "link"
     link.symlink_to(root)
-    assert [track.id for track in kind(link).tracks()] == [track.id for track in kind(root).tracks()]
+    assert [track.id for track in opened(link).tracks()] == [track.id for track in opened(root).tracks()]
 
 
-def test_a_cut_off_file_is_named_and_the_rest_is_used(kind, root, tmp_path):
+def test_a_cut_off_file_is_named_and_the_rest_is_used(kind, opened, root, tmp_path):
     if kind.builtin:
         return
-    dataset = kind(root)
+    dataset = opened(root)
     tracks = dataset.tracks()
     victim = tracks[-1].path
     os.truncate(victim, victim.stat().st_size // 2)
@@ -94,5 +111,10 @@ def test_a_cut_off_file_is_named_and_the_rest_is_used(kind, root, tmp_path):
     assert len((tmp_path / "manifest.jsonl").read_text(encoding="utf-8").splitlines()) == len(found.tracks)
 
 
-def test_can_be_opened_by_name(kind):
-    assert load_dataset(kind.name).name == kind.name
+def test_can_be_opened_by_name(name):
+    assert load_dataset(name).name == name
+
+
+def test_an_unknown_version_is_refused(kind):
+    with pytest.raises(ValueError, match=f'{kind.name} has no version "none such"; versions: '):
+        load_dataset(f"{kind.name}:none such")

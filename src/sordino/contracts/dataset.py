@@ -61,6 +61,8 @@ class Dataset(ABC):
         licence: of the audio and the labels, in words a user can act on.
         size: tracks and hours as published, for lists: `(n_tracks, hours)`.
         builtin: the audio ships with the package.
+        versions: other versions than the usual one, asked for as `NAME:VERSION`, each with a root of its own.
+        version: which of them this is; None: the usual one.
         get: how to come by the files, one or two sentences.
         archives: what `sordino prepare NAME --download` fetches.
         absent: after `tracks()`, the ids of tracks that are annotated but whose sound is not here.
@@ -75,13 +77,30 @@ class Dataset(ABC):
     size: ClassVar[tuple[int, float]] = (0, 0.0)
     splits: str = ""  # where the split comes from, one line
     builtin: ClassVar[bool] = False
-    get: ClassVar[str] = ""
-    archives: ClassVar[tuple[Archive, ...]] = ()
+    versions: ClassVar[tuple[str, ...]] = ()
+    get: str = ""
+    archives: tuple[Archive, ...] = ()
     absent: tuple[str, ...] = ()
 
-    def __init__(self, root: str | Path | None = None):
-        """Take the corpus at `root` (None: `$SORDINO_DATA/<name>`, else `~/.cache/sordino/data/<name>`)."""
-        self.root = Path(root) if root is not None else self.default_root()
+    def __init__(self, root: str | Path | None = None, version: str | None = None):
+        """Take the corpus at `root` (None: `$SORDINO_DATA/<name>`, else `~/.cache/sordino/data/<name>`).
+
+        Raises:
+            ValueError: there is no such version.
+        """
+        place = self.default_root()
+        if version is not None:
+            self.check_version(version)
+            self.name = f"{self.name}:{version}"
+            place = place.with_name(f"{place.name}_{version}")
+        self.version = version
+        self.root = Path(root) if root is not None else place
+
+    @classmethod
+    def check_version(cls, version: str) -> None:
+        """Raise a ValueError where the corpus has no such version."""
+        if version not in cls.versions:
+            raise ValueError(f'{cls.name} has no version "{version}"; versions: {", ".join(cls.versions) or "none"}')
 
     @classmethod
     def default_root(cls) -> Path:
@@ -102,5 +121,8 @@ class Dataset(ABC):
 
     @classmethod
     def miniature(cls, root: Path) -> None:
-        """Write a few files with the true names and formats below `root`; the contract tests read the corpus so."""
+        """Write a few files with the true names and formats below `root`; the contract tests read the corpus so.
+
+        A corpus with versions takes `version` too, and writes that one's layout.
+        """
         raise NotImplementedError(f"{cls.name}: write a classmethod miniature(root), as datasets/ballroom.py has one")

@@ -18,7 +18,8 @@ def load_dataset(name: str | Path, root: str | Path | None = None, **options: An
     """Open a dataset: a named corpus, or a user's own folder or table.
 
     Args:
-        name: `demo`, `giantsteps_key`, ... (`sordino list datasets`), several joined with `+`, or a path.
+        name: `demo`, `giantsteps_key`, ... (`sordino list datasets`), a version of one (`gtzan_key:mini`), several
+            joined with `+`, or a path.
         root: where a named corpus lies; None for the usual place.
         **options: what this dataset offers beside (`sordino show NAME`).
 
@@ -26,15 +27,21 @@ def load_dataset(name: str | Path, root: str | Path | None = None, **options: An
         A `Dataset`.
 
     Raises:
-        ValueError: it is neither a known name nor an existing path, or has no such option or wants another value.
+        ValueError: it is neither a known name nor an existing path, or has no such version or option, or wants another
+            value.
     """
-    if str(name) in registry.names("dataset"):
-        return registry.make("dataset", str(name), {"root": root, **options})
+    known = registry.names("dataset")
+    corpus, colon, version = str(name).partition(":")
+    if corpus in known and "+" not in version:
+        if colon:
+            registry.find("dataset", corpus).check_version(version)
+            options["version"] = version
+        return registry.make("dataset", corpus, {"root": root, **options})
     several = str(name).split("+")
-    if len(several) > 1 and set(several) <= set(registry.names("dataset")):
+    if len(several) > 1 and {part.partition(":")[0] for part in several} <= set(known):
         if root is not None:
             raise ValueError(f"{name}: --root can name one corpus only; set SORDINO_DATA for several")
         return Together([load_dataset(part, **options) for part in several])
     if Path(name).exists():
         return registry.make("dataset", "folder", {"root": name, **options})
-    raise ValueError(registry.unknown("dataset", str(name), registry.names("dataset")) + "; nor is it a path here")
+    raise ValueError(registry.unknown("dataset", str(name), known) + "; nor is it a path here")

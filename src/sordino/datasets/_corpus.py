@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -26,7 +25,7 @@ class Corpus(Dataset):
         places: for each part, the paths below the root where it may lie; `*` matches within a name.
     """
 
-    places: ClassVar[Mapping[str, tuple[str, ...]]]
+    places: Mapping[str, tuple[str, ...]]
 
     def place(self, part: str) -> Path:
         """Where a part lies.

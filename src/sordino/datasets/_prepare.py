@@ -107,7 +107,7 @@ def manifest_path(dataset: Dataset) -> Path:
     """Beside the data: `sordino.jsonl` (own folder), `TABLE.sordino.jsonl` or `CORPUS.sordino.jsonl`."""
     if dataset.root.is_file():
         return dataset.root.with_name(f"{dataset.root.stem}.{MANIFEST}")
-    return dataset.root / (MANIFEST if dataset.name == "folder" else f"{dataset.name}.{MANIFEST}")
+    return dataset.root / (MANIFEST if dataset.name == "folder" else f"{dataset.name.replace(':', '_')}.{MANIFEST}")
 
 
 def read_scans(manifest: Path) -> dict[str, Scan]:

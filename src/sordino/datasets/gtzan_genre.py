@@ -32,6 +32,6 @@ class GTZANGenre(GTZAN):
         )
 
     @classmethod
-    def miniature(cls, root: Path) -> None:
+    def miniature(cls, root: Path, version: str | None = None) -> None:
         """The audio alone."""
-        cls.write_sounds(root)
+        cls.write_sounds(root, version)

@@ -15,6 +15,7 @@ from sordino.datasets._annotations import number, read_value
 from sordino.datasets._corpus import write_text
 from sordino.datasets._gtzan import AUDIO, AUDIO_ARCHIVE, GTZAN
 
+COMMIT = "9ef1591f81ee2f7821c7ce41e774ea7ac7f94cbe"
 TONICS = ("A", "A#", "B", "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#")
 
 
@@ -30,7 +31,7 @@ class GTZANKey(GTZAN):
     places = {"audio": AUDIO, "keys": ("gtzan_key/genres", "gtzan_key*/gtzan_key/genres")}
     archives = (
         AUDIO_ARCHIVE,
-        Archive("https://github.com/alexanderlerch/gtzan_key/archive/refs/heads/master.zip", ""),
+        Archive(f"https://github.com/alexanderlerch/gtzan_key/archive/{COMMIT}.zip", ""),
     )
 
     def tracks(self) -> list[Track]:
@@ -45,16 +46,18 @@ class GTZANKey(GTZAN):
         return self.present(found)
 
     @classmethod
-    def miniature(cls, root: Path) -> None:
+    def miniature(cls, root: Path, version: str | None = None) -> None:
         """Audio and keys, one of them unknown."""
-        cls.write_sounds(root)
+        cls.write_sounds(root, version)
+        folder = root / ("gtzan_key" if version is None else f"gtzan_key-{COMMIT}/gtzan_key")
         for name, value in (
             ("blues.00029", "22"),
             ("blues.00000", "-1"),
             ("blues.00012", "3"),
+            ("jazz.00011", "14"),
             ("rock.00010", "7"),
         ):
-            write_text(root / "gtzan_key" / "genres" / name.split(".")[0] / f"{name}.lerch.txt", f"{value}\n")
+            write_text(folder / "genres" / name.split(".")[0] / f"{name}.lerch.txt", f"{value}\n")
 
 
 def _key(path: Path) -> str | None:

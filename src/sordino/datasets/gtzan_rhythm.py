@@ -55,9 +55,10 @@ class GTZANRhythm(GTZAN):
         return self.present(found)
 
     @classmethod
-    def miniature(cls, root: Path) -> None:
+    def miniature(cls, root: Path, version: str | None = None) -> None:
         """Audio, beats and tempo."""
-        cls.write_sounds(root)
+        cls.write_sounds(root, version)
+        folder = root if version is None else root / "gtzan_tempo_beat-main"
         for stem in ("gtzan_blues_00029", "gtzan_blues_00000", "gtzan_blues_00012", "gtzan_rock_00010"):
-            write_text(root / "beats" / f"{stem}.beats", "0.217\t3\n0.695\t4\n0.873\t1\n")
-            write_text(root / "tempo" / f"{stem}.bpm", "1.258700000000000045e+02\n")
+            write_text(folder / "beats" / f"{stem}.beats", "0.217\t3\n0.695\t4\n0.873\t1\n")
+            write_text(folder / "tempo" / f"{stem}.bpm", "1.258700000000000045e+02\n")

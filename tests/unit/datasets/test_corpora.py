@@ -4,9 +4,10 @@ from collections import Counter
 
 import pytest
 
+from sordino.datasets import load_dataset
 from sordino.datasets._annotations import read_beats, read_chords
 from sordino.datasets._corpus import write_text, write_tone
-from sordino.datasets._gtzan import GENRES, filtered_split
+from sordino.datasets._gtzan import GENRES, MINI, filtered_split
 from sordino.datasets.beatles import Beatles, main_key
 from sordino.datasets.giantsteps_key import GiantStepsKey
 from sordino.datasets.gtzan_key import GTZANKey
@@ -19,6 +20,27 @@ def test_the_filtered_split_of_gtzan_has_its_published_sizes():
     assert Counter(split.values()) == {"train": 443, "validation": 197, "test": 290}
     assert {name.split(".")[0] for name in split} == set(GENRES)
     assert all(name == f"{name.split('.')[0]}.{int(name.split('.')[1]):05d}" for name in split)
+
+
+def test_the_version_mini_of_gtzan_has_93_recordings_of_the_filtered_list(tmp_path):
+    assert len(MINI) == 100
+    assert len(MINI & set(filtered_split())) == 93
+    GTZANKey.miniature(tmp_path, "mini")
+    mini = load_dataset("gtzan_key:mini", tmp_path)
+    assert [track.id for track in mini.tracks()] == ["blues.00000", "jazz.00011", "rock.00000"]
+    assert len(mini.absent) == 90
+    assert not GTZANKey(tmp_path).available()  # what holds the hundred is not taken for the whole
+    assert not any("genres.tar.gz" in archive.url for archive in mini.archives)
+    assert load_dataset("gtzan_key:mini").root.name == "gtzan_mini"
+
+
+def test_several_corpora_may_be_versions(tmp_path, monkeypatch):
+    monkeypatch.setenv("SORDINO_DATA", str(tmp_path))
+    GTZANKey.miniature(tmp_path / "gtzan_mini", "mini")
+    GTZANKey.miniature(tmp_path / "gtzan")
+    together = load_dataset("gtzan_key:mini+gtzan_key")
+    assert together.name == "gtzan_key:mini+gtzan_key"
+    assert {track.id for track in together.tracks()} >= {"gtzan_key:mini/blues.00000", "gtzan_key/blues.00000"}
 
 
 def test_numbers_of_gtzan_key_begin_with_a(tmp_path):

@@ -127,5 +127,5 @@ def test_download_fetches_unpacks_and_reads(tmp_path, monkeypatch):
     monkeypatch.setattr(GTZANGenre, "archives", (Archive((tmp_path / "genres.zip").as_uri(), ""),))
     root = tmp_path / "root"
     result = CliRunner().invoke(command, ["gtzan_genre", "--download", "--root", str(root), "--workers", "1"])
-    assert "6 files written, 0 were there; no checksum is published" in result.stderr
-    assert "gtzan_genre: 6 tracks" in result.stdout
+    assert "7 files written, 0 were there; no checksum is published" in result.stderr
+    assert "gtzan_genre: 7 tracks" in result.stdout
