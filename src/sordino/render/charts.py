@@ -76,7 +76,8 @@ def make_chart(request: Request, rng) -> Chart:
     n_bars = ceil(1.06 * RENDERED_S / bar_s) + 3  # the clip begins anywhere in the first bar; tempi drift
     make = _from_piece if request.piece else _made_up
     chords, voices = make(request, n_bars, beats * beat_q, rng)
-    return Chart(request.style, 60 / request.tempo_bpm, n_bars, tuple(chords), request.tonic, request.mode, tuple(voices))
+    change_s = LEAD_S + bar_s + 1.5, LEAD_S + CLIP_S - 1.5  # within the clip, wherever that begins
+    return Chart(request.style, 60 / request.tempo_bpm, n_bars, tuple(chords), request.tonic, request.mode, tuple(voices), change_s)
 
 
 def _from_piece(request, n_bars, bar_q, rng):

@@ -261,4 +261,6 @@ def render_corpus(out_dir, hours, seed=1, workers=2, include_demo_test=False, sh
         for split, (n, tunes, sounds) in plan.items()
         for index in range(n)
     ]
+    # All splits grow together, so that what there is of an unfinished corpus is one in small.
+    jobs.sort(key=lambda job: (job.index + 0.5) / plan[job.split][0])
     return render(jobs, out_dir, workers, show)

@@ -20,6 +20,9 @@ from .timing import Swing, make_clock, swing_ratio
 
 CHORAL = ("strings", "strings", "choir", "organ", "church organ", "brass", "piano", "nylon", "oboe", "accordion", "pad")
 
+# Who may carry a melody in any style.
+GUESTS = ("flute", "flute", "whistle", "clarinet", "oboe", "mallet", "mallet", "sax", "trumpet", "harmonica", "violin")
+
 
 def arrange(chart: Chart, palette, rng) -> Performance:
     """Return what a band makes of a chart.
@@ -30,7 +33,7 @@ def arrange(chart: Chart, palette, rng) -> Performance:
         rng: a numpy generator.
     """
     choral = len({note.voice for note in chart.voices}) > 1
-    sections = draw_sections(chart.n_bars, rng)
+    sections = draw_sections(chart.n_bars, chart.change_s, chart.bar_q / chart.beat_q * chart.beat_s, rng)
     band = _Band(chart, palette, rng)
     tonal = any(chord.intervals for chord in chart.chords)
     parts = band.choir() if choral else [*band.melody(), *band.accompaniment()] if tonal else []
@@ -39,11 +42,11 @@ def arrange(chart: Chart, palette, rng) -> Performance:
     if rng.random() < p_drums and chart.style.grooves:
         kit = palette.draw_kit(chart.style.kits, rng)
         hits = drums.play(chart, sections, kit.crash, rng)
+    # Nobody is told to be silent when nobody else is there.
+    roles = {part.role for part in parts if part.notes} | ({"drums"} if hits else set())
+    sections = tuple(section if roles - set(section.silent) else replace(section, silent=()) for section in sections)
     heard = [replace(part, notes=sounding(part.notes, part.role, sections, chart.bar_q)) for part in parts]
-    silent_drums = [(s.first * chart.bar_q, s.last * chart.bar_q) for s in sections if s.silences("drums")]
-    beaten = [hit for hit in hits if not any(low <= hit.onset_q < high for low, high in silent_drums)]
-    if not any(part.notes for part in heard) and (not beaten or not tonal):
-        heard, beaten = parts, hits  # nobody else was there
+    beaten = sounding(hits, "drums", sections, chart.bar_q)
     if rng.random() < 0.06:
         kit = kit or palette.draw_kit(("acoustic", "machine"), rng)
         beaten = beaten + drums.stray(chart.end_q, chart.beat_q, rng)
@@ -103,7 +106,7 @@ class _Band:
     def melody(self):
         """The tune of a composition, or a melody or riff made up."""
         rng, chart, parts = self.rng, self.chart, []
-        kind = self._pick(self.style.leads)
+        kind = self._pick(GUESTS if rng.random() < 0.2 else self.style.leads)
         low, high = KINDS[kind].range
         notes = list(chart.voices)
         if not notes and rng.random() < 0.75:

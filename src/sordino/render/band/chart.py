@@ -28,6 +28,7 @@ class Chart:
         tonic: pitch class of the key.
         mode: major or minor.
         voices: melody, or several voices, of a composition; empty when a melody is to be made up.
+        change_s: from when until when a change of the section would be heard.
     """
 
     style: Style
@@ -37,6 +38,7 @@ class Chart:
     tonic: int
     mode: str
     voices: tuple[Note, ...] = ()
+    change_s: tuple[float, float] = (4.0, 10.0)
 
     @property
     def beat_q(self):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .figures import repeat
 from .grooves import DRUMS, GROOVES
@@ -15,8 +15,7 @@ _VELOCITY = {"x": 82, "o": 106, "g": 44}
 _PERCUSSION = ("N .... x... .... x...", "Q xxxx xxxx xxxx xxxx", "N x.xx x.xx x.xx x.xx", "G ..x. .x.x ..x. .xx.", "C .... x... .... x...", "W x... x... x... x...")
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(NamedTuple):
     """One stroke: its position in quarter notes, General MIDI drum and velocity."""
 
     onset_q: float

@@ -34,14 +34,23 @@ class Section:
         return role in self.silent
 
 
-def draw_sections(n_bars: int, rng) -> tuple[Section, ...]:
-    """Return one section, or two that meet at a bar line somewhere inside."""
+def draw_sections(n_bars: int, change_s: tuple[float, float], bar_s: float, rng) -> tuple[Section, ...]:
+    """Return one section, or two that meet at a bar line; drums are alone in one of two only.
+
+    Args:
+        n_bars: how long the music is.
+        change_s: from when until when a change would be heard.
+        bar_s: length of a bar.
+        rng: a numpy generator.
+    """
     names = list(_KINDS)
     weights = [_KINDS[name][0] for name in names]
     first, second = (_KINDS[names[i]][1] for i in rng.choice(len(names), 2, p=[w / sum(weights) for w in weights]))
-    if n_bars < 4 or rng.random() < ONE_SECTION:
-        return (Section(0, n_bars, first),)
-    middle = int(rng.integers(2, n_bars - 1))
+    if first == second == _KINDS["drums"][1]:
+        second = ()
+    middle = round(rng.uniform(*change_s) / bar_s)
+    if not 1 <= middle < n_bars or change_s[0] > change_s[1] or rng.random() < ONE_SECTION:
+        return (Section(0, n_bars, () if first == _KINDS["drums"][1] else first),)
     return Section(0, middle, first), Section(middle, n_bars, second)
 
 
@@ -49,7 +58,7 @@ def sounding(notes, role, sections, bar_q):
     """Return the notes (or hits) of a role that begin where it is not silent.
 
     Args:
-        notes: tuples that begin with their onset, in quarter notes.
+        notes: tuples that begin with their onset in quarter notes, or hits.
         role: of the player.
         sections: in order.
         bar_q: length of a bar.

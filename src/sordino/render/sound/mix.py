@@ -11,7 +11,7 @@ from .records import produce, wear
 from .synth import BUSES, SAMPLE_RATE_HZ
 
 # How loud a bus is against the others, in dB, lowest and highest.
-_BALANCE_DB = {"keys": (-4, 2), "guitar": (-6, 1), "drums": (-5, 4), "lead": (-5, 3)}
+_BALANCE_DB = {"keys": (-5, 1), "guitar": (-7, 0), "drums": (-3, 5), "lead": (-5, 2)}
 
 
 def to_buses(rendered, rng):
@@ -69,7 +69,7 @@ def mix(buses, kicks_s, drive, beat_s, record, rng):
         loudness = np.sqrt(np.mean(x**2))
         if loudness > 1e-6:
             # Between what was played and equal loudness: whatever the sounds are, a balance.
-            total = total + x * (0.06 / loudness) ** 0.7 * 10 ** (rng.uniform(*_BALANCE_DB[name]) / 20)
+            total = total + x * (0.06 / loudness) ** 0.9 * 10 ** (rng.uniform(*_BALANCE_DB[name]) / 20)
     return produce(np.asarray(total), record, rng)
 
 
