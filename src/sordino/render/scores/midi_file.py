@@ -71,6 +71,8 @@ def read_midi(content: bytes) -> MidiFile:
             if content[position : position + 4] != b"MTrk":
                 raise UnreadableMidi("a track does not begin where it should")
             (size,) = struct.unpack_from(">I", content, position + 4)
+            if position + 8 + size > len(content):
+                raise UnreadableMidi("cut off")
             _read_track(content[position + 8 : position + 8 + size], division, file)
             position += 8 + size
     except IndexError:

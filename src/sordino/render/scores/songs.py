@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from .midi_file import MidiNote, UnreadableMidi, read_midi, read_wad
-from .pieces import key_fit
+from .pieces import PROFILES, key_fit
 
 DRUM_CHANNEL = 9
 TEMPO_BPM = (60.0, 190.0)
@@ -159,8 +159,8 @@ def sure_key(notes) -> tuple[int | None, str]:
             weights[note.pitch % 12] += min(note.duration_q, 4.0)
             if note.pitch < 52:
                 bass[note.pitch % 12] += min(note.duration_q, 4.0)
-    answers = {int(key_fit(weights, profile).argmax()) for profile in ("albrecht", "krumhansl", "temperley")}
-    if len(answers) != 1 or weights.sum() == 0:
+    answers = {int(key_fit(weights, profile).argmax()) for profile in PROFILES}
+    if len(answers) != 1 or weights.std() == 0:
         return None, "major"
     answer = answers.pop()
     tonic, mode = answer % 12, ("major", "minor")[answer // 12]

@@ -50,8 +50,8 @@ RECORDS = {
     "hall": Record((0.8, 3.0), (-14, 2), 0.1, (0, 0), 0.1, (-65, -28), 0.2, 0.08),
     "lo-fi": Record((0.2, 1.0), (-20, -6), 0.6, (0, 6), 0.8, (-40, -16), 0.8, 0.7),
 }
-CODED = 0.4
-"""How likely a clip is coded as MP3, Vorbis or Opus and decoded again."""
+CODED = 0.3
+"""How likely a clip is coded as MP3 or Vorbis and decoded again."""
 
 
 def produce(x, kind, rng):
