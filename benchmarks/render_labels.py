@@ -1,8 +1,8 @@
 """Do independent estimators hear in renderings what the labels say? `python benchmarks/render_labels.py --per-style 6`
 
-For every style some clips are rendered and compared: beats (F1 within 70 ms) and tempo (accuracy 1 and 2, 4 %) of librosa and,
-where it is installed, of madmom (Bock's networks, made from recorded music; non-commercial licence, a comparison
-only), and key (weighted score) of madmom's network, librosa's chroma with Krumhansl's profiles, and our own
+For every style some clips are rendered and compared: beats (F1 within 70 ms) and tempo (accuracy 1 and 2, 4 %) of
+librosa and, where it is installed, of madmom (Bock's networks, made from recorded music; non-commercial licence, a
+comparison only), and key (weighted score) of madmom's network, librosa's chroma with Krumhansl's profiles, and our own
 chroma template. What an estimator gets wrong on records it gets wrong here too: look for styles that stand out.
 """
 
@@ -77,7 +77,9 @@ def compare(x, row, madmom):
         scores[f"{name} acc1"] = right(tempo, row["tempo"], (1,))
         scores[f"{name} acc2"] = right(tempo, row["tempo"], (1, 2, 3, 1 / 2, 1 / 3))
         if not scores[f"{name} acc1"]:
-            factor = min((1 / 3, 1 / 2, 2 / 3, 3 / 4, 4 / 3, 3 / 2, 2, 3), key=lambda f: abs(np.log(tempo / row["tempo"] / f)))
+            factor = min(
+                (1 / 3, 1 / 2, 2 / 3, 3 / 4, 4 / 3, 3 / 2, 2, 3), key=lambda f: abs(np.log(tempo / row["tempo"] / f))
+            )
             scores[f"{name} x"] = factor
     if row["key"]:
         answers = {"template": estimate_key(x, RATE_HZ), "librosa": librosa_key(x)}
@@ -98,7 +100,12 @@ def main():
     warnings.simplefilter("ignore")
     madmom = madmom_estimators()
     synth = Synth(PALETTES[args.sounds].fonts)
-    names = [f"{tool} {what}" for tool in ("madmom", "librosa") for what in ("beats", "acc1", "acc2") if madmom or tool != "madmom"]
+    names = [
+        f"{tool} {what}"
+        for tool in ("madmom", "librosa")
+        for what in ("beats", "acc1", "acc2")
+        if madmom or tool != "madmom"
+    ]
     names += ["madmom key"] * bool(madmom) + ["librosa key", "template key"]
     print("| style | n | " + " | ".join(names) + " | tempo taken for |\n|" + "---|" * (len(names) + 3), flush=True)
     everything = defaultdict(list)

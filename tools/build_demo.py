@@ -1,7 +1,8 @@
 """Build the labelled set `demo` that ships with the package.
 
 Nobody needs this to use sordino. It needs `pip install 'sordino[render]'`, FluidSynth, two soundfonts (the error
-messages name the packages), Debian's freedoom for its songs, and for the recorded excerpt a folder of the songs of fretsonfire-songs-sectoid:
+messages name the packages), the songs of Debian's freedoom, and for the recorded excerpt a folder of the songs of
+fretsonfire-songs-sectoid:
 
     python tools/build_demo.py --out src/sordino/datasets/demo_data --songs PATH/TO/songs/sectoid
 

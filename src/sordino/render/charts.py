@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil
 
-
 from .band.chart import Chart
 from .band.harmony import chord_window, harmonise, merge, read_chords
 from .band.progressions import colour, draw, realise
@@ -77,7 +76,16 @@ def make_chart(request: Request, rng) -> Chart:
     make = _from_piece if request.piece else _made_up
     chords, voices = make(request, n_bars, beats * beat_q, rng)
     change_s = LEAD_S + bar_s + 1.5, LEAD_S + CLIP_S - 1.5  # within the clip, wherever that begins
-    return Chart(request.style, 60 / request.tempo_bpm, n_bars, tuple(chords), request.tonic, request.mode, tuple(voices), change_s)
+    return Chart(
+        request.style,
+        60 / request.tempo_bpm,
+        n_bars,
+        tuple(chords),
+        request.tonic,
+        request.mode,
+        tuple(voices),
+        change_s,
+    )
 
 
 def _from_piece(request, n_bars, bar_q, rng):

@@ -9,16 +9,16 @@ import numpy as np
 
 from .band.arrange import arrange
 from .band.chart import Performance
+from .band.drums import KICK, SKINS
 from .band.timing import humanise
 from .charts import CLIP_S, LEAD_S, RENDERED_S, Request, make_chart
 from .scores.pieces import key_name
-from .scores.sources import licence_of
 from .scores.songs import Song
+from .scores.sources import licence_of
 from .song_band import perform
 from .sound import drum_machine, engines
 from .sound.mix import finish, mix, to_buses
 from .sound.palettes import KINDS, PALETTES
-from .band.drums import KICK, SKINS
 from .sound.synth import BUSES, N_CHANNELS, Event, Voice
 
 
@@ -81,11 +81,15 @@ class _Score:
         for part in performance.parts:
             cents = tuning_cents + rng.normal(0, 5)
             late_s = 0.004 if part.role == "bass" else 0.0
-            onsets_q, lengths_q, pitches, velocities = (np.array(column, dtype=float) for column in zip(*part.notes, strict=True))
+            onsets_q, lengths_q, pitches, velocities = (
+                np.array(column, dtype=float) for column in zip(*part.notes, strict=True)
+            )
             onsets_s = humanise(clock.seconds(onsets_q) - begin_s, performance.steadiness, rng, late_s)
             lengths_s = np.maximum(clock.seconds(onsets_q + lengths_q) - clock.seconds(onsets_q), 0.05)
             keep = (onsets_s + lengths_s > 0) & (onsets_s > -0.5) & (onsets_s < 13)
-            rows = zip(onsets_s[keep], lengths_s[keep], pitches[keep].astype(int), velocities[keep].astype(int), strict=True)
+            rows = zip(
+                onsets_s[keep], lengths_s[keep], pitches[keep].astype(int), velocities[keep].astype(int), strict=True
+            )
             self._place(part, list(rows), cents)
         self._drums(performance, begin_s, rng)
 
@@ -142,7 +146,9 @@ def labels(request, performance, begin_s):
         "chord": _chords(performance, shift_s),
         "instruments": _sounding(performance, shift_s),
         "style": request.style.name,
-        "sounds": sorted({part.sound.name for part in performance.parts} | ({performance.kit.name} if performance.kit else set())),
+        "sounds": sorted(
+            {part.sound.name for part in performance.parts} | ({performance.kit.name} if performance.kit else set())
+        ),
         "source": request.piece.id if request.piece else request.group,
         "title": request.piece.title if request.piece else f"{request.style.name} of sordino's own",
         "licence": licence_of(request.piece),
@@ -177,6 +183,6 @@ def _sounding(performance, shift_s):
         heard_s[family] = heard_s.get(family, 0.0) + float(inside.sum())
     found = {family for family, seconds in heard_s.items() if seconds >= 0.3}
     struck_s = performance.clock.seconds([hit.onset_q for hit in performance.hits]) - shift_s
-    if sum((0 <= struck_s) & (struck_s < CLIP_S)) >= 3:
+    if sum((struck_s >= 0) & (struck_s < CLIP_S)) >= 3:
         found.add("drums")
     return sorted(found)

@@ -1,9 +1,9 @@
 """Many clips: which styles, pieces, keys and tempi they get, and the workers that render them.
 
-Clip number n of a split is a function of (seed, split, n): keys go round all 24 classes; styles, and with them metres and
-tempi, follow their shares; compositions are taken in a shuffled order so that none comes twice before all have come
-once. Rendering therefore needs no shared state, can be spread over processes, stopped and continued, and always
-ends in the same files. Numbers follow no order of style or key, so a part of a corpus is as balanced as the whole.
+Clip number n of a split is a function of (seed, split, n): keys go round all 24 classes; styles, and with them metres
+and tempi, follow their shares; a composition is any one that fits style and key. Rendering therefore needs no shared
+state, can be spread over processes, stopped and continued, and always ends in the same files. Numbers follow no order
+of style or key, so a part of a corpus is as balanced as the whole.
 """
 
 from __future__ import annotations
@@ -138,7 +138,9 @@ class Wish:
 def _song(wish, rng):
     """Return a request for a song in the mode that is asked for, or None."""
     free = PALETTES[wish.job.sounds].free
-    pool = [s for s in song_pool(wish.job.tunes, free) if not wish.keyed or (s.tonic is not None and s.mode == wish.mode)]
+    pool = [
+        s for s in song_pool(wish.job.tunes, free) if not wish.keyed or (s.tonic is not None and s.mode == wish.mode)
+    ]
     style = song_style(str(rng.choice(RECORDS)))
     for attempt in range(6 if pool else 0):
         song = pool[rng.integers(len(pool))]
@@ -224,7 +226,11 @@ def _render_one(task):
     audio, row = record_clip(request(job), _synth(job.sounds))
     row = {"id": row.pop("id"), "path": name, **row}
     draft = out_dir / ".partial" / f"{job.id}{suffix}"
-    how = {"format": "OGG", "subtype": "OPUS", "compression_level": _OPUS_LEVEL} if suffix == ".ogg" else {"subtype": "PCM_16"}
+    how = (
+        {"format": "OGG", "subtype": "OPUS", "compression_level": _OPUS_LEVEL}
+        if suffix == ".ogg"
+        else {"subtype": "PCM_16"}
+    )
     soundfile.write(draft, audio, RATE_HZ, **how)
     note.write_text(json.dumps(row), encoding="utf-8")
     draft.replace(sound)

@@ -17,15 +17,30 @@ from .sound.palettes import KINDS, PALETTES, fold
 
 _KIND_OF = {program: kind for kind in reversed(KINDS) for program in KINDS[kind].programs}
 # Programs that no kind has, and the kind that comes near.
-_KIND_OF |= {43: "strings", 47: "tuba", 55: "brass", 76: "flute", 83: "saw lead", 84: "saw lead", 86: "saw lead", 93: "pad",
-             99: "pad", 101: "pad", 102: "pad", 103: "pad", 104: "nylon", 106: "banjo", 107: "harp", 31: "clean"}  # fmt: skip
+_KIND_OF |= {43: "strings", 47: "tuba", 55: "brass", 76: "flute", 83: "saw lead", 84: "saw lead", 86: "saw lead",
+             93: "pad", 99: "pad", 101: "pad", 102: "pad", 103: "pad", 104: "nylon", 106: "banjo", 107: "harp",
+             31: "clean"}  # fmt: skip
 RECORDS = ("modern", "band", "live", "vintage")
 
 
 def song_style(record: str) -> Style:
     """Return the style that stands for all songs: its name and the kind of recording are all that is asked of it."""
     nobody = ((), ())
-    return Style("song", 0.0, (4, 1.0), (120, 0.1, 60, 190), 0.5, "tight", "pop", (), ("acoustic",), nobody, (), (), record=record)
+    return Style(
+        "song",
+        0.0,
+        (4, 1.0),
+        (120, 0.1, 60, 190),
+        0.5,
+        "tight",
+        "pop",
+        (),
+        ("acoustic",),
+        nobody,
+        (),
+        (),
+        record=record,
+    )
 
 
 def perform(request: Request, rng) -> Performance:
@@ -78,9 +93,13 @@ def _parts(window, start_q, shift, palette, rng):
     for (_, program), notes in sorted(voices.items()):
         kind = _KIND_OF[program]
         low, high = KINDS[kind].range
-        played = [(n.onset_q - start_q, n.duration_q, fold(n.pitch + shift, low - 5, high + 7), n.velocity) for n in notes]
+        played = [
+            (n.onset_q - start_q, n.duration_q, fold(n.pitch + shift, low - 5, high + 7), n.velocity) for n in notes
+        ]
         # The louder of the file's balance is kept by velocities; volumes are all about the same.
-        parts.append(Part("song", palette.draw(kind, rng), played, int(rng.integers(84, 112)), int(rng.integers(24, 105))))
+        parts.append(
+            Part("song", palette.draw(kind, rng), played, int(rng.integers(84, 112)), int(rng.integers(24, 105)))
+        )
     return parts
 
 

@@ -30,7 +30,9 @@ def chart_of(name, tonic=0, mode="minor", progression="i | bVI | bIII | bVII", n
     turn = realise(progression, tonic, bar_q, 1)
     laps = -(-n_bars // round(turn[-1].end_q / bar_q))
     chords = [
-        type(c)(c.start_q + lap * turn[-1].end_q, c.end_q + lap * turn[-1].end_q, c.root, c.quality, c.intervals, c.bass)
+        type(c)(
+            c.start_q + lap * turn[-1].end_q, c.end_q + lap * turn[-1].end_q, c.root, c.quality, c.intervals, c.bass
+        )
         for lap in range(laps)
         for c in turn
     ]
@@ -78,7 +80,9 @@ def test_what_a_style_plays_fits_its_bar(style):
         assert patterns == list(GROOVES[groove])
         for pattern in patterns:
             assert set(pattern) <= DRUMS.keys()
-            assert all(symbol in "xog" for line in pattern.values() for s in read_figure(line)[0] for symbol in s.symbol)
+            assert all(
+                symbol in "xog" for line in pattern.values() for s in read_figure(line)[0] for symbol in s.symbol
+            )
 
 
 def test_metres_and_tempi_are_in_the_proportions_of_music():
@@ -199,7 +203,9 @@ def test_strokes_of_drums_are_where_the_pattern_says(style):
     steps = {4, 3, 6, 2, 1, 8, 12}
     for hit in hits:
         assert 0 <= hit.onset_q < chart.end_q and 0 < hit.velocity < 128
-        assert any(abs(hit.onset_q / style.meter[1] * s - round(hit.onset_q / style.meter[1] * s)) < 1e-6 for s in steps)
+        assert any(
+            abs(hit.onset_q / style.meter[1] * s - round(hit.onset_q / style.meter[1] * s)) < 1e-6 for s in steps
+        )
     assert len(hits) > chart.n_bars
 
 
@@ -209,7 +215,11 @@ def test_sections_silence_roles_and_never_everything():
         assert sections[0].first == 0 and sections[-1].last == 9
         if len(sections) == 2:
             assert sections[0].last == sections[1].first and 4.0 - 1 <= 2.0 * sections[0].last <= 10.0 + 1
-        alone = [section for section in sections if "bass" in section.silent and "lead" in section.silent and "drums" not in section.silent]
+        alone = [
+            section
+            for section in sections
+            if "bass" in section.silent and "lead" in section.silent and "drums" not in section.silent
+        ]
         assert len(alone) < 2 and (not alone or len(sections) == 2)
     halves = (Section(0, 2, ("lead",)), Section(2, 4, ()))
     assert sounding([(0.0,), (7.9,), (8.0,)], "lead", halves, 4.0) == [(8.0,)]
@@ -219,10 +229,14 @@ def test_sections_silence_roles_and_never_everything():
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
 def test_an_arrangement_is_heard_all_through_and_depends_on_the_seed_alone(style):
     minor = style.minor > 0
-    chart = chart_of(style.name, 0, "minor" if minor else "major", "i | iv | V7 | i" if minor else "I | IV | V7 | I", 10)
+    chart = chart_of(
+        style.name, 0, "minor" if minor else "major", "i | iv | V7 | i" if minor else "I | IV | V7 | I", 10
+    )
     for seed in range(4):
         first, again = (arrange(chart, TRAIN, np.random.default_rng(seed)) for _ in range(2))
         assert (first.parts, first.hits, first.clock) == (again.parts, again.hits, again.clock)
         onsets_q = [note[0] for part in first.parts for note in part.notes] + [hit.onset_q for hit in first.hits]
         assert np.diff(np.sort([0.0, *onsets_q, chart.end_q])).max() <= 4 * chart.bar_q
-    assert arrange(chart, TRAIN, np.random.default_rng(0)).parts != arrange(chart, TRAIN, np.random.default_rng(1)).parts
+    assert (
+        arrange(chart, TRAIN, np.random.default_rng(0)).parts != arrange(chart, TRAIN, np.random.default_rng(1)).parts
+    )

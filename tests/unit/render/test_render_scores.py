@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from sordino.render.band.harmony import harmonise, read_chords
 from sordino.render.scores.abc_tunes import UnreadableTune, key_accidentals, read_book, read_key, read_tune
 from sordino.render.scores.chorales import UnreadableChorale, read_chorale
-from sordino.render.band.harmony import harmonise, read_chords
 from sordino.render.scores.pieces import Note, Piece, key_fit, key_margin, key_name, pitch_class_weights
 from sordino.render.scores.sources import SHARES, group_pieces, in_share
 

@@ -38,7 +38,14 @@ METER = b"\xff\x58\x04\x04\x02\x18\x08"
 def test_notes_tempi_and_metres():
     content = midi(
         track((0, tempo(120)), (0, METER), (384, tempo(90))),
-        track((0, b"\xc1\x21"), (48, b"\x91\x3c\x64"), (96, b"\x3c\x00"), (0, b"\xf0\x02\x01\xf7"), (0, b"\x91\x40\x50"), (200, b"\x81\x40\x00")),
+        track(
+            (0, b"\xc1\x21"),
+            (48, b"\x91\x3c\x64"),
+            (96, b"\x3c\x00"),
+            (0, b"\xf0\x02\x01\xf7"),
+            (0, b"\x91\x40\x50"),
+            (200, b"\x81\x40\x00"),
+        ),
     )
     file = read_midi(content)
     assert file.notes == [MidiNote(0.5, 1.0, 60, 100, 1, 33), MidiNote(1.5, 200 / 96, 64, 80, 1, 33)]
@@ -49,7 +56,9 @@ def test_notes_tempi_and_metres():
     assert read_wad(wad) == {"D_SONG": content}
 
 
-@pytest.mark.parametrize("content", [b"RIFF....", midi(division=0xE728), midi(track((0, METER)))[:-6], midi(b"junkjunk")])
+@pytest.mark.parametrize(
+    "content", [b"RIFF....", midi(division=0xE728), midi(track((0, METER)))[:-6], midi(b"junkjunk")]
+)
 def test_other_bytes_are_refused(content):
     with pytest.raises(UnreadableMidi):
         read_midi(content)
@@ -64,10 +73,24 @@ def band(bpm=120.0, late=0, n_bars=24, root=48):
     for bar in range(n_bars):
         step = (0, 5, 7, 0)[bar % 4]
         for beat in range(4):
-            bass += [(wait if beat == 0 and bar == 0 else 0, bytes([0x90, root - 12 + step, 100])), (96, bytes([0x80, root - 12 + step, 0]))]
-            drums += [(late if not drums else 0, bytes([0x99, 36 if beat % 2 == 0 else 38, 100])), (96, bytes([0x89, 36 if beat % 2 == 0 else 38, 0]))]
-            keys += [(late if not keys else 0, bytes([0x91, root + 12 + step, 80])), (0, bytes([0x91, root + 16 + step, 80])), (0, bytes([0x91, root + 19 + step, 80]))]
-            keys += [(96, bytes([0x81, root + 12 + step, 0])), (0, bytes([0x81, root + 16 + step, 0])), (0, bytes([0x81, root + 19 + step, 0]))]
+            bass += [
+                (wait if beat == 0 and bar == 0 else 0, bytes([0x90, root - 12 + step, 100])),
+                (96, bytes([0x80, root - 12 + step, 0])),
+            ]
+            drums += [
+                (late if not drums else 0, bytes([0x99, 36 if beat % 2 == 0 else 38, 100])),
+                (96, bytes([0x89, 36 if beat % 2 == 0 else 38, 0])),
+            ]
+            keys += [
+                (late if not keys else 0, bytes([0x91, root + 12 + step, 80])),
+                (0, bytes([0x91, root + 16 + step, 80])),
+                (0, bytes([0x91, root + 19 + step, 80])),
+            ]
+            keys += [
+                (96, bytes([0x81, root + 12 + step, 0])),
+                (0, bytes([0x81, root + 16 + step, 0])),
+                (0, bytes([0x81, root + 19 + step, 0])),
+            ]
     return midi(track((0, tempo(bpm)), (0, METER)), track(*bass), track(*keys), track(*drums))
 
 
@@ -89,7 +112,11 @@ def test_keys_are_sure_only_when_profiles_agree():
     assert sure_key(scale) == (0, "major")
     chromatic = [MidiNote(i, 1.0, 60 + i % 12, 90, 0, 0) for i in range(48)]
     assert sure_key(chromatic)[0] is None
-    other_bass = [*scale, *(MidiNote(i, 2.0, 42, 90, 0, 33) for i in range(3)), *(MidiNote(i, 2.0, 44, 90, 0, 33) for i in range(2))]
+    other_bass = [
+        *scale,
+        *(MidiNote(i, 2.0, 42, 90, 0, 33) for i in range(3)),
+        *(MidiNote(i, 2.0, 44, 90, 0, 33) for i in range(2)),
+    ]
     assert sure_key(other_bass)[0] is None
 
 
@@ -105,4 +132,7 @@ def test_a_performance_keeps_the_songs_beats():
     assert [hit.drum for hit in performance.hits[:4]] == [36, 38, 36, 38]
     assert all(hit.onset_q % 1 == 0 for hit in performance.hits)
     with pytest.raises(Unsuitable, match="too short"):
-        perform(Request("c", "train", "g", song_style("band"), "train", 700.0, 2, "major", True, (1, 2), song), np.random.default_rng(0))
+        perform(
+            Request("c", "train", "g", song_style("band"), "train", 700.0, 2, "major", True, (1, 2), song),
+            np.random.default_rng(0),
+        )

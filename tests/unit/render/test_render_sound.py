@@ -6,14 +6,23 @@ import numpy as np
 import pytest
 
 from sordino.render.band.drums import KICK
-from sordino.render.band.grooves import DRUMS, GROOVES, length_beats
 from sordino.render.band.figures import read_figure, repeat
+from sordino.render.band.grooves import DRUMS, GROOVES, length_beats
 from sordino.render.sound import drum_machine, effects, engines, mix, records
 from sordino.render.sound.drum_machine import MACHINES
 from sordino.render.sound.engines import RATE_HZ
 from sordino.render.sound.palettes import FAMILIES, FREE_TRAIN, KINDS, PALETTES, TEST, TRAIN, fold
 from sordino.render.sound.patches import PATCHES, SETTINGS
-from sordino.render.sound.synth import BUSES, SAMPLE_RATE_HZ, Event, MissingSynth, Synth, Voice, _library, find_soundfont
+from sordino.render.sound.synth import (
+    BUSES,
+    SAMPLE_RATE_HZ,
+    Event,
+    MissingSynth,
+    Synth,
+    Voice,
+    _library,
+    find_soundfont,
+)
 
 
 def fundamental(x, near_hz):
@@ -101,7 +110,20 @@ def loudest_s(x):
         lambda x, rng: records.produce(x, "modern", rng),
         lambda x, rng: records.wear(x, "modern", rng),
     ],
-    ids=["amplifier", "chorus", "echo", "room", "equalise", "compress", "limit", "tremolo", "duck", "code", "produce", "wear"],
+    ids=[
+        "amplifier",
+        "chorus",
+        "echo",
+        "room",
+        "equalise",
+        "compress",
+        "limit",
+        "tremolo",
+        "duck",
+        "code",
+        "produce",
+        "wear",
+    ],
 )
 def test_effects_keep_length_and_onsets(effect):
     for seed in range(6):

@@ -57,7 +57,9 @@ def _perform(chart, parts, hits, kit, rng):
     n_beats = chart.n_bars * chart.beats
     beats_q = np.arange(n_beats + 1) * chart.beat_q
     tempo_bpm = 60 / chart.beat_s
-    clock = make_clock(beats_q, tempo_bpm, chart.style.time, (0, chart.beats), draw_swing(chart.style, tempo_bpm, rng), rng)
+    clock = make_clock(
+        beats_q, tempo_bpm, chart.style.time, (0, chart.beats), draw_swing(chart.style, tempo_bpm, rng), rng
+    )
     return Performance(
         parts=[part for part in parts if part.notes],
         hits=hits,
@@ -118,10 +120,18 @@ class _Band:
                 double = self._pick(self.style.leads)
                 parts.append(self._hire("lead", double, players.line(notes, double, 82, rng), 60, 100))
         if rng.random() < self.style.riffs:
-            kinds = [k for _, options in self.style.chords for k in options if KINDS[k].family in ("guitar", "piano", "synth")]
+            kinds = [
+                k
+                for _, options in self.style.chords
+                for k in options
+                if KINDS[k].family in ("guitar", "piano", "synth")
+            ]
             kind = self._pick(kinds) if kinds else "clean"
             low, high = KINDS[kind].range
-            riff = [(n.onset_q, n.duration_q * 0.9, n.pitch, players.velocity(90, rng)) for n in make_riff(chart, low, high - 12, rng)]
+            riff = [
+                (n.onset_q, n.duration_q * 0.9, n.pitch, players.velocity(90, rng))
+                for n in make_riff(chart, low, high - 12, rng)
+            ]
             parts.append(self._hire("riff", kind, riff))
         return parts
 
@@ -132,7 +142,11 @@ class _Band:
         if rng.random() < 0.93:
             names, kinds = style.bass
             kind = self._pick(kinds)
-            parts.append(self._hire("bass", kind, players.bass_line(chart, self._pick(BASS[self._pick(names)]), kind, rng), 84, 120))
+            parts.append(
+                self._hire(
+                    "bass", kind, players.bass_line(chart, self._pick(BASS[self._pick(names)]), kind, rng), 84, 120
+                )
+            )
         chosen = [style.chords[i] for i in rng.permutation(len(style.chords))[: 1 + (rng.random() < 0.4)]]
         if len(parts) == 1 and rng.random() < 0.06:
             chosen = []

@@ -12,7 +12,14 @@ TOMS = (38, 50, 47, 45)
 SKINS = {36, 37, 38, 45, 47, 50}
 STRAY = (56, 62, 64, 75, 39)
 _VELOCITY = {"x": 82, "o": 106, "g": 44}
-_PERCUSSION = ("N .... x... .... x...", "Q xxxx xxxx xxxx xxxx", "N x.xx x.xx x.xx x.xx", "G ..x. .x.x ..x. .xx.", "C .... x... .... x...", "W x... x... x... x...")
+_PERCUSSION = (
+    "N .... x... .... x...",
+    "Q xxxx xxxx xxxx xxxx",
+    "N x.xx x.xx x.xx x.xx",
+    "G ..x. .x.x ..x. .xx.",
+    "C .... x... .... x...",
+    "W x... x... x... x...",
+)
 
 
 class Hit(NamedTuple):
@@ -43,7 +50,9 @@ def play(chart, sections, crash, rng):
     missing = rng.choice([0.0, 0.0, 0.03])
     phrase = int(rng.choice([2, 4, 4, 8]))
     offset = int(rng.integers(phrase))
-    ends = {section.last - 1 for section in sections[:-1]} | {b for b in range(chart.n_bars) if (b + offset) % phrase == phrase - 1}
+    ends = {section.last - 1 for section in sections[:-1]} | {
+        b for b in range(chart.n_bars) if (b + offset) % phrase == phrase - 1
+    }
     fills = {bar: _fill(chart, bar, rng) for bar in ends if rng.random() < 0.55}
     hits = []
     for letter, figure in pattern.items():

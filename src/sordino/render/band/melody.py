@@ -53,7 +53,9 @@ def make_melody(chart, low, high, rng):
         rhythm = phrases["ab".find(letter)] if letter in "ab" else _rhythm(chart, 2 * chart.beats, busy, rng)
         strokes, _ = read_figure(rhythm)
         if letter not in moves or len(moves[letter]) != len(strokes):
-            moves[letter] = rng.choice([-3, -2, -1, 0, 1, 2, 3], len(strokes), p=[0.06, 0.12, 0.26, 0.12, 0.26, 0.12, 0.06])
+            moves[letter] = rng.choice(
+                [-3, -2, -1, 0, 1, 2, 3], len(strokes), p=[0.06, 0.12, 0.26, 0.12, 0.26, 0.12, 0.06]
+            )
         for stroke, move in zip(strokes, moves[letter], strict=True):
             onset_q = (phrase * 2 * chart.beats + stroke.onset) * chart.beat_q
             if onset_q >= chart.end_q - 1e-6:

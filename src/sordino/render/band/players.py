@@ -55,7 +55,10 @@ def voice_lead(chord, before, lowest):
     tones_in = sorted({i % 12 for i in chord.intervals})
     for inversion in range(len(tones_in)):
         bottom = lowest + (chord.root + tones_in[inversion] - lowest) % 12
-        tones = [bottom + (tones_in[(inversion + i) % len(tones_in)] - tones_in[inversion]) % 12 for i in range(len(tones_in))]
+        tones = [
+            bottom + (tones_in[(inversion + i) % len(tones_in)] - tones_in[inversion]) % 12
+            for i in range(len(tones_in))
+        ]
         options += [tones, [t + 12 for t in tones]]
     target = before or [60, 64, 67]
     centre = sum(target) / len(target)
@@ -110,8 +113,14 @@ def chord_part(chart, figure, kind, rng):
         notes += _strike(chart, stroke.symbol, tones, onset_q, first_q, low, rng)
         for late_chord, late_q, late_duration_q in _changes(chart, chord, onset_q, duration_q):
             shape = power_chord if powered else guitar_shape
-            tones = shape(late_chord, low, high) if powered or strummed or picked else voice_lead(late_chord, voicing, max(low, 50))
-            notes += _strike(chart, stroke.symbol, sorted({fold(p, low, high) for p in tones}), late_q, late_duration_q, low, rng)
+            tones = (
+                shape(late_chord, low, high)
+                if powered or strummed or picked
+                else voice_lead(late_chord, voicing, max(low, 50))
+            )
+            notes += _strike(
+                chart, stroke.symbol, sorted({fold(p, low, high) for p in tones}), late_q, late_duration_q, low, rng
+            )
     return notes
 
 
@@ -153,7 +162,9 @@ def held_chords(chart, kind, rng):
         if chord.intervals:
             voicing = voice_lead(chord, voicing, max(low, 52))
             tones = {fold(p, low, high) for p in voicing}
-            notes += [(chord.start_q, (chord.end_q - chord.start_q) * 0.98, p, velocity(72, rng)) for p in sorted(tones)]
+            notes += [
+                (chord.start_q, (chord.end_q - chord.start_q) * 0.98, p, velocity(72, rng)) for p in sorted(tones)
+            ]
     return notes
 
 

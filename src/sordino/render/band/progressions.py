@@ -34,7 +34,8 @@ PROGRESSIONS = {
         (0.4, "I | III | vi | IV"), (0.4, "I | II | IV | I"),
     ),
     ("pop", "minor"): (
-        (3, "i | bVI | bIII | bVII"), (2, "i | bVII | bVI | bVII"), (1.5, "i | iv | bVI | V"), (1.5, "i | bVI | iv | V"),
+        (3, "i | bVI | bIII | bVII"), (2, "i | bVII | bVI | bVII"), (1.5, "i | iv | bVI | V"), (1.5,
+        "i | bVI | iv | V"),
         (1, "i | bVII | bVI | V"), (1, "i | v | bVI | bVII"), (1, "i | iv | i | V"), (0.7, "bVI | bVII | i | i"),
         (0.7, "i | bIII | bVII | iv"), (0.5, "i | bVII/3 | bVI | V7"), (0.5, "i | iv | bVII | bIII"),
     ),
@@ -48,15 +49,18 @@ PROGRESSIONS = {
         (1, "i | i | iv | V"), (1, "i bIII | iv | i bIII | bVII"), (0.7, "i | bVII | iv | i"),
     ),
     ("metal", "minor"): (
-        (2, "i | bVI | bVII | i"), (1.5, "i | i | bII | i"), (1, "i | bIII | bVI | V"), (1, "i bII | i bIII | i bII | bVII"),
+        (2, "i | bVI | bVII | i"), (1.5, "i | i | bII | i"), (1, "i | bIII | bVI | V"), (1,
+        "i bII | i bIII | i bII | bVII"),
         (1, "i | bVI | iv | V"), (1, "i | i | bVI | bVII"), (0.6, "i | bVdim | bVI | bVII"),
     ),
     ("metal", "major"): ((1, "I | V | vi | IV"), (1, "I | bVI | bVII | I"), (1, "I | IV | bVII | I")),
     ("vamp", "minor"): (
-        (2, "i7 | i7 | IV7 | IV7"), (2, "i7 | i7"), (1, "i7 | bVII | bVI | bVII"), (1, "i9 | IV9"), (1, "i | bII | i | bVII"),
+        (2, "i7 | i7 | IV7 | IV7"), (2, "i7 | i7"), (1, "i7 | bVII | bVI | bVII"), (1, "i9 | IV9"), (1,
+        "i | bII | i | bVII"),
         (1, "i | iv"), (1, "i7 | iv7 | i7 | v7"), (0.5, "i | bVImaj7"),
     ),
-    ("vamp", "major"): ((2, "I7 | I7 | IV7 | I7"), (2, "I7 | I7"), (1, "I9 | IV9"), (1, "I | bVII"), (1, "I7 | bVII IV")),
+    ("vamp", "major"): ((2, "I7 | I7 | IV7 | I7"), (2, "I7 | I7"), (1, "I9 | IV9"), (1, "I | bVII"), (1,
+        "I7 | bVII IV")),
     ("blues", "major"): (
         (3, "I7 | I7 | I7 | I7 | IV7 | IV7 | I7 | I7 | V7 | IV7 | I7 | V7"),
         (2, "I7 | IV7 | I7 | I7 | IV7 | IV7 | I7 | I7 | V7 | IV7 | I7 | V7"),
@@ -78,7 +82,8 @@ PROGRESSIONS = {
         (1, "i7 | i7 | IV7 | IV7"), (1, "i | bVI7 V7 | i | iihdim7 V7"), (1, "imin6 | V7 | imin6 | iihdim7 V7"),
     ),
     ("soul", "major"): (
-        (2, "Imaj7 | vi7 | ii7 | V7"), (1.5, "Imaj7 | IVmaj7"), (1, "IVmaj7 | iii7 | ii7 | I"), (1, "Imaj7 | iii7 | vi7 | IVmaj7"),
+        (2, "Imaj7 | vi7 | ii7 | V7"), (1.5, "Imaj7 | IVmaj7"), (1, "IVmaj7 | iii7 | ii7 | I"), (1,
+        "Imaj7 | iii7 | vi7 | IVmaj7"),
         (1, "ii7 | iii7 | IVmaj7 | Vsus4"), (1, "IVmaj7 V | iii7 vi7 | ii7 V7 | I"), (0.7, "I | I7/3 | IV | iv"),
     ),
     ("soul", "minor"): (
@@ -90,15 +95,20 @@ PROGRESSIONS = {
         (1, "I | II | V | I"), (0.5, "vi | IV | I | V"),
     ),
     ("country", "minor"): ((1, "i | bVII | i | V"), (1, "i | iv | V | i")),
-    ("doo-wop", "major"): ((3, "I | vi | IV | V"), (1, "I | vi | ii | V7"), (1, "I | IV | I | V7"), (1, "I | I7 | IV | iv")),
+    ("doo-wop", "major"): ((3, "I | vi | IV | V"), (1, "I | vi | ii | V7"), (1, "I | IV | I | V7"), (1,
+        "I | I7 | IV | iv")),
     ("doo-wop", "minor"): ((2, "i | iv | V7 | i"), (1, "i | bVI | iv | V7"), (1, "i | bVII | bVI | V7")),
-    ("reggae", "major"): ((2, "I | IV"), (2, "I | V | vi | IV"), (1, "I | ii"), (1, "I | IV | V | I"), (1, "I | ii | iii | ii")),
-    ("reggae", "minor"): ((2, "i | iv"), (2, "i | bVII"), (1, "i | bVII | bVI | bVII"), (1, "i | v"), (1, "i7 | iv7 | v7 | i7")),
+    ("reggae", "major"): ((2, "I | IV"), (2, "I | V | vi | IV"), (1, "I | ii"), (1, "I | IV | V | I"), (1,
+        "I | ii | iii | ii")),
+    ("reggae", "minor"): ((2, "i | iv"), (2, "i | bVII"), (1, "i | bVII | bVI | bVII"), (1, "i | v"), (1,
+        "i7 | iv7 | v7 | i7")),
     ("latin", "major"): ((2, "I | IV | V | IV"), (1, "I | V7 | V7 | I"), (1, "I vi | ii V7"), (1, "Imaj7 | ii7 V7")),
     ("latin", "minor"): (
-        (2, "i | iv | V7 | i"), (2, "i | bVII | bVI | V7"), (1, "i | V7 | V7 | i"), (1, "i | bVI | bIII | bVII"), (1, "i7 | IV7"),
+        (2, "i | iv | V7 | i"), (2, "i | bVII | bVI | V7"), (1, "i | V7 | V7 | i"), (1, "i | bVI | bIII | bVII"), (1,
+        "i7 | IV7"),
     ),
-    ("dance", "major"): ((1, "I | V | vi | IV"), (1, "vi | IV | I | V"), (1, "I | I | IV | IV"), (1, "IV | V | vi | I"), (0.7, "Imaj7 | ii7")),
+    ("dance", "major"): ((1, "I | V | vi | IV"), (1, "vi | IV | I | V"), (1, "I | I | IV | IV"), (1,
+        "IV | V | vi | I"), (0.7, "Imaj7 | ii7")),
     ("dance", "minor"): (
         (2, "i | bVI | bIII | bVII"), (2, "i | i | bVI | bVII"), (1.5, "i | i | i | i"), (1, "bVI | bVII | i | v"),
         (1, "i7 | v7"), (1, "i | bIII | iv | bVI"), (1, "i9 | i9 | iv9 | iv9"),
@@ -106,9 +116,11 @@ PROGRESSIONS = {
     ("drone", "minor"): ((2, "i | i | i | i"), (1, "i | i | bII | i"), (1, "i | i | i | bVII")),
     ("drone", "major"): ((1, "I | I | I | I"), (1, "I | I | bVII | I")),
     ("classical", "major"): (
-        (2, "I | V7/5 | I/3 | IV | I/5 | V7 | I | I"), (1, "I | IV | V7 | I"), (1, "I | vi | ii/3 | V7"), (1, "I V | vi iii | IV I | IV V"),
+        (2, "I | V7/5 | I/3 | IV | I/5 | V7 | I | I"), (1, "I | IV | V7 | I"), (1, "I | vi | ii/3 | V7"), (1,
+        "I V | vi iii | IV I | IV V"),
     ),
-    ("classical", "minor"): ((2, "i | iv | V7 | i"), (1, "i | V7/3 | i | iv | i/5 | V7 | i | i"), (1, "i iv | bVII bIII | bVI iihdim7 | V i")),
+    ("classical", "minor"): ((2, "i | iv | V7 | i"), (1, "i | V7/3 | i | iv | i/5 | V7 | i | i"), (1,
+        "i iv | bVII bIII | bVI iihdim7 | V i")),
 }  # fmt: skip
 
 
@@ -122,9 +134,11 @@ def read_numeral(text: str) -> tuple[int, str, int]:
     match = _NUMERAL.match(text)
     if not match:
         raise ValueError(f"chord {text!r} is no Roman numeral with a known figure")
-    flat, numeral, figure, bass = match.groups()
+    flat, numeral, figure, bass = match.groups(default="")
     triad = "maj" if numeral.isupper() else "min"
-    quality = {"": triad, "7": "7" if triad == "maj" else "min7", "9": "9" if triad == "maj" else "min9"}.get(figure, figure)
+    quality = {"": triad, "7": "7" if triad == "maj" else "min7", "9": "9" if triad == "maj" else "min9"}.get(
+        figure, figure
+    )
     if quality not in INTERVALS:
         raise ValueError(f"chord {text!r}: figure {figure!r} is not known")
     return (_DEGREES[numeral.lower()] - bool(flat)) % 12, quality, _BASS[triad][bass] if bass else 0
@@ -167,8 +181,11 @@ def colour(chords, amount: float, rng):
         rng: a numpy generator.
     """
     # One colour for every chord of a kind, as players do: a song has major sevenths or it has not.
-    added = {
-        (root, quality): str(rng.choice(_ADDED[quality])) for root in range(12) for quality in _ADDED if rng.random() < amount
+    added: dict[tuple[int, str], str] = {
+        (root, quality): str(rng.choice(_ADDED[quality]))
+        for root in range(12)
+        for quality in _ADDED
+        if rng.random() < amount
     }
     return tuple(
         replace(chord, quality=quality, intervals=INTERVALS[quality])

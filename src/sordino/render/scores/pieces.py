@@ -49,7 +49,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Chord:
-    """One harmony: a pitch class, a Harte quality (``maj``, ``min``, ``7``...), the semitones of its tones and of its bass."""
+    """One harmony: a root, a Harte quality (``maj``, ``min``, ``7``...), the semitones of its tones and of its bass."""
 
     start_q: float
     end_q: float
@@ -167,10 +167,7 @@ def key_fit(weights, profile="albrecht"):
     if weights.std() == 0:
         return np.zeros((2, 12))
     return np.array(
-        [
-            [np.corrcoef(np.roll(degrees, tonic), weights)[0, 1] for tonic in range(12)]
-            for degrees in PROFILES[profile]
-        ]
+        [[np.corrcoef(np.roll(degrees, tonic), weights)[0, 1] for tonic in range(12)] for degrees in PROFILES[profile]]
     )
 
 

@@ -25,7 +25,14 @@ TEMPO_BPM = (60.0, 190.0)
 SHORTEST_S = 24.0
 ON_GRID, ON_BEATS, ON_DOWNBEATS = 0.9, 0.6, 0.7  # least shares of notes, beats and downbeats
 # Metre to beats per bar and quarter notes per felt beat.
-_METERS = {(4, 1.0): (4, 1.0), (3, 1.0): (3, 1.0), (2, 1.0): (2, 1.0), (6, 0.5): (2, 1.5), (12, 0.5): (4, 1.5), (2, 2.0): (2, 2.0)}
+_METERS = {
+    (4, 1.0): (4, 1.0),
+    (3, 1.0): (3, 1.0),
+    (2, 1.0): (2, 1.0),
+    (6, 0.5): (2, 1.5),
+    (12, 0.5): (4, 1.5),
+    (2, 2.0): (2, 2.0),
+}
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,9 @@ def _covered(positions_q, onsets_q):
     """Return the share of positions at which something begins."""
     onsets_q = np.sort(onsets_q)
     near = np.searchsorted(onsets_q, positions_q - 0.06)
-    return float(np.mean([i < len(onsets_q) and onsets_q[i] <= q + 0.06 for i, q in zip(near, positions_q, strict=True)]))
+    return float(
+        np.mean([i < len(onsets_q) and onsets_q[i] <= q + 0.06 for i, q in zip(near, positions_q, strict=True)])
+    )
 
 
 def sure_key(notes) -> tuple[int | None, str]:

@@ -37,17 +37,40 @@ class Machine:
 
 
 MACHINES = {
-    "train 808": Machine((130, 48, 0.03, 0.45, 0.2), (180, 0.08, 0.12, 1500, 0.6), (6500, 0.03, 0.25, 0.9), 0.9, 85, 0.09),
-    "train 909": Machine((240, 52, 0.022, 0.2, 0.8), (200, 0.06, 0.15, 1200, 0.75), (7000, 0.035, 0.3, 0.3), 1.2, 95, 0.12),
-    "train vinyl": Machine((160, 62, 0.02, 0.14, 0.5), (220, 0.05, 0.09, 800, 0.7), (5000, 0.04, 0.2, 0.1), 0.7, 110, 0.08, 8),
-    "train toy": Machine((300, 70, 0.015, 0.1, 0.3), (330, 0.04, 0.07, 2500, 0.5), (8000, 0.02, 0.12, 0.6), 0.4, 150, 0.05),
-    "test 606": Machine((190, 58, 0.016, 0.17, 0.35), (260, 0.05, 0.1, 2000, 0.65), (7800, 0.025, 0.18, 1.0), 0.5, 130, 0.07),
-    "test linn": Machine((150, 68, 0.018, 0.12, 1.0), (240, 0.07, 0.13, 1000, 0.8), (5600, 0.045, 0.35, 0.0), 1.0, 100, 0.14, 8),
-    "test acoustic": Machine((115, 65, 0.012, 0.11, 0.6), (190, 0.09, 0.16, 700, 0.65), (4500, 0.05, 0.4, 0.2), 1.4, 90, 0.1),
-    "test glitch": Machine((420, 44, 0.035, 0.3, 1.2), (400, 0.025, 0.05, 3500, 0.9), (9000, 0.012, 0.09, 0.5), 0.3, 180, 0.04, 6),
+    "train 808": Machine((130, 48, 0.03, 0.45, 0.2), (180, 0.08, 0.12, 1500, 0.6), (6500, 0.03, 0.25, 0.9), 0.9, 85,
+    0.09),
+    "train 909": Machine((240, 52, 0.022, 0.2, 0.8), (200, 0.06, 0.15, 1200, 0.75), (7000, 0.035, 0.3, 0.3), 1.2, 95,
+    0.12),
+    "train vinyl": Machine((160, 62, 0.02, 0.14, 0.5), (220, 0.05, 0.09, 800, 0.7), (5000, 0.04, 0.2, 0.1), 0.7, 110,
+    0.08, 8),
+    "train toy": Machine((300, 70, 0.015, 0.1, 0.3), (330, 0.04, 0.07, 2500, 0.5), (8000, 0.02, 0.12, 0.6), 0.4, 150,
+    0.05),
+    "test 606": Machine((190, 58, 0.016, 0.17, 0.35), (260, 0.05, 0.1, 2000, 0.65), (7800, 0.025, 0.18, 1.0), 0.5, 130,
+    0.07),
+    "test linn": Machine((150, 68, 0.018, 0.12, 1.0), (240, 0.07, 0.13, 1000, 0.8), (5600, 0.045, 0.35, 0.0), 1.0, 100,
+    0.14, 8),
+    "test acoustic": Machine((115, 65, 0.012, 0.11, 0.6), (190, 0.09, 0.16, 700, 0.65), (4500, 0.05, 0.4, 0.2), 1.4,
+    90, 0.1),
+    "test glitch": Machine((420, 44, 0.035, 0.3, 1.2), (400, 0.025, 0.05, 3500, 0.9), (9000, 0.012, 0.09, 0.5), 0.3,
+    180, 0.04, 6),
 }  # fmt: skip
 _TOMS = {45: 1.0, 47: 1.35, 50: 1.8, 62: 2.6, 64: 1.9}
-_LEVEL = {36: 1.0, 38: 0.8, 37: 0.5, 39: 0.6, 42: 0.3, 44: 0.2, 46: 0.35, 51: 0.3, 53: 0.3, 49: 0.5, 56: 0.3, 75: 0.3, 70: 0.15, 54: 0.2}
+_LEVEL = {
+    36: 1.0,
+    38: 0.8,
+    37: 0.5,
+    39: 0.6,
+    42: 0.3,
+    44: 0.2,
+    46: 0.35,
+    51: 0.3,
+    53: 0.3,
+    49: 0.5,
+    56: 0.3,
+    75: 0.3,
+    70: 0.15,
+    54: 0.2,
+}
 
 
 def play(machine, hits, n_samples, rng):
@@ -67,7 +90,9 @@ def play(machine, hits, n_samples, rng):
             sounds[drum] = np.round(sound * 2**bits) / 2**bits if bits else sound
         start = round(onset_s * RATE_HZ)
         sound = sounds[drum][max(0, -start) : max(0, n_samples - start)]
-        out[max(0, start) : max(0, start) + len(sound)] += sound.astype(np.float32) * np.float32((velocity / 110) ** 1.5)
+        out[max(0, start) : max(0, start) + len(sound)] += sound.astype(np.float32) * np.float32(
+            (velocity / 110) ** 1.5
+        )
     return out
 
 
@@ -118,8 +143,10 @@ def _noise(t, rng):
 
 
 def _above(x, hz):
-    return signal.sosfilt(signal.butter(2, min(hz, 0.45 * RATE_HZ), "highpass", fs=RATE_HZ, output="sos"), x)
+    return np.asarray(
+        signal.sosfilt(signal.butter(2, min(hz, 0.45 * RATE_HZ), "highpass", fs=RATE_HZ, output="sos"), x)
+    )
 
 
 def _band(x, low_hz, high_hz):
-    return signal.sosfilt(signal.butter(2, (low_hz, high_hz), "bandpass", fs=RATE_HZ, output="sos"), x)
+    return np.asarray(signal.sosfilt(signal.butter(2, (low_hz, high_hz), "bandpass", fs=RATE_HZ, output="sos"), x))

@@ -25,7 +25,7 @@ def peak_filter(x, centre_hz, gain_db, q):
     alpha = np.sin(w) / (2 * q)
     b = np.array([1 + alpha * amplitude, -2 * np.cos(w), 1 - alpha * amplitude])
     a = np.array([1 + alpha / amplitude, -2 * np.cos(w), 1 - alpha / amplitude])
-    return signal.lfilter(b / a[0], a / a[0], x)
+    return np.asarray(signal.lfilter(b / a[0], a / a[0], x))
 
 
 def amplifier(x, drive, rng):
@@ -84,7 +84,9 @@ def room(x, rng, decay_s, wet_db):
 def equalise(x, rng, most_db):
     """Raise or lower up to three bands."""
     for _ in range(rng.integers(0, 4)):
-        x = peak_filter(x, np.exp(rng.uniform(np.log(60), np.log(9000))), rng.uniform(-most_db, most_db), rng.uniform(0.4, 1.8))
+        x = peak_filter(
+            x, np.exp(rng.uniform(np.log(60), np.log(9000))), rng.uniform(-most_db, most_db), rng.uniform(0.4, 1.8)
+        )
     return x
 
 

@@ -1,6 +1,7 @@
 """Kinds of sound, where each is found, and which sounds the test split keeps for itself.
 
-A kind (``clean``, ``pad``, ``voice``) is what a style asks for. It belongs to a family (the label) and is found as General
+A kind (``clean``, ``pad``,
+        ``voice``) is what a style asks for. It belongs to a family (the label) and is found as General
 MIDI programs in soundfonts and as patches of the synthesisers in this package. Palettes share none of them: the free
 soundfonts have common ancestors, so a palette bars every program that has a sample (by name) in a program of the other
 palette, and the patches are different ones.
@@ -201,7 +202,9 @@ _TRAIN_KITS = {
     "jazz": _fluid((32, 32), (8, 32)),
     "brushes": _fluid((32, 32), (41, 41)),
     "latin": _fluid((0, 0), (32, 0)),
-    "orchestra": _fluid((48, 48),),
+    "orchestra": _fluid(
+        (48, 48),
+    ),
     "folk": _fluid((8, 8), (48, 48)),
     "machine": tuple(Kit(machine=name) for name in ("train 808", "train 909", "train vinyl", "train toy")),
 }
@@ -223,7 +226,8 @@ _MUSE_KITS = tuple(Kit(MUSE, *pair, crash=False) for pair in ((24, 25), (40, 25)
 TEST = Palette(
     "test",
     {MUSE: frozenset({
-        0, 1, 3, 4, 5, 9, 10, 11, 14, 15, 16, 18, 20, 21, 22, 23, 25, 28, 30, 34, 35, 37, 38, 39, 40, 41, 42, 45, 50, 51,
+        0, 1, 3, 4, 5, 9, 10, 11, 14, 15, 16, 18, 20, 21, 22, 23, 25, 28, 30, 34, 35, 37, 38, 39, 40, 41, 42, 45, 50,
+        51,
         52, 53, 54, 56, 58, 59, 60, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 74, 75, 77, 79, 80, 81, 82, 86, 88, 90,
         94, 95, 96, 97, 98, 100, 110, 111, 114,
     })},

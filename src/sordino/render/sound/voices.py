@@ -64,6 +64,6 @@ def sing(notes, n_samples, rate_hz, rng, *, size, vowels, vibrato_cents, vibrato
     for vowel, source in sources.items():
         for centre_hz, level in FORMANTS[vowel]:
             peak = signal.iirpeak(min(centre_hz * size, 0.45 * rate_hz), 6.0, fs=rate_hz)
-            out += level * signal.lfilter(*peak, source)
+            out += level * np.asarray(signal.lfilter(*peak, source))
         out += 0.04 * source
     return 1.6 * out.astype(np.float32) / np.sqrt(voices)
