@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -226,11 +227,9 @@ def _render_one(task):
     audio, row = record_clip(request(job), _synth(job.sounds))
     row = {"id": row.pop("id"), "path": name, **row}
     draft = out_dir / ".partial" / f"{job.id}{suffix}"
-    how = (
-        {"format": "OGG", "subtype": "OPUS", "compression_level": _OPUS_LEVEL}
-        if suffix == ".ogg"
-        else {"subtype": "PCM_16"}
-    )
+    how: dict[str, Any] = {"subtype": "PCM_16"}
+    if suffix == ".ogg":
+        how = {"format": "OGG", "subtype": "OPUS", "compression_level": _OPUS_LEVEL}
     soundfile.write(draft, audio, RATE_HZ, **how)
     note.write_text(json.dumps(row), encoding="utf-8")
     draft.replace(sound)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import signal
 
+from .effects import filtered
 from .engines import RATE_HZ
 
 
@@ -143,10 +143,8 @@ def _noise(t, rng):
 
 
 def _above(x, hz):
-    return np.asarray(
-        signal.sosfilt(signal.butter(2, min(hz, 0.45 * RATE_HZ), "highpass", fs=RATE_HZ, output="sos"), x)
-    )
+    return filtered(x, "highpass", hz)
 
 
 def _band(x, low_hz, high_hz):
-    return np.asarray(signal.sosfilt(signal.butter(2, (low_hz, high_hz), "bandpass", fs=RATE_HZ, output="sos"), x))
+    return filtered(x, "bandpass", (low_hz, high_hz))
