@@ -215,12 +215,9 @@ def test_sections_silence_roles_and_never_everything():
         assert sections[0].first == 0 and sections[-1].last == 9
         if len(sections) == 2:
             assert sections[0].last == sections[1].first and 4.0 - 1 <= 2.0 * sections[0].last <= 10.0 + 1
-        alone = [
-            section
-            for section in sections
-            if "bass" in section.silent and "lead" in section.silent and "drums" not in section.silent
-        ]
-        assert len(alone) < 2 and (not alone or len(sections) == 2)
+        quiet = [section for section in sections if "drums" in section.silent or len(section.silent) > 3]
+        assert len(quiet) < 2 or sum("drums" in section.silent for section in sections) == 1
+        assert len(sections) == 2 or not quiet
     halves = (Section(0, 2, ("lead",)), Section(2, 4, ()))
     assert sounding([(0.0,), (7.9,), (8.0,)], "lead", halves, 4.0) == [(8.0,)]
     assert len(sounding([(0.0,), (8.0,)], "bass", halves, 4.0)) == 2

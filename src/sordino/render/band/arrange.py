@@ -33,7 +33,7 @@ def arrange(chart: Chart, palette, rng) -> Performance:
         rng: a numpy generator.
     """
     choral = len({note.voice for note in chart.voices}) > 1
-    sections = draw_sections(chart.n_bars, chart.change_s, chart.bar_q / chart.beat_q * chart.beat_s, rng)
+    sections = draw_sections(chart.n_bars, chart.change_s, chart.beats * chart.beat_s, rng)
     band = _Band(chart, palette, rng)
     tonal = any(chord.intervals for chord in chart.chords)
     parts = band.choir() if choral else [*band.melody(), *band.accompaniment()] if tonal else []
@@ -47,9 +47,6 @@ def arrange(chart: Chart, palette, rng) -> Performance:
     sections = tuple(section if roles - set(section.silent) else replace(section, silent=()) for section in sections)
     heard = [replace(part, notes=sounding(part.notes, part.role, sections, chart.bar_q)) for part in parts]
     beaten = sounding(hits, "drums", sections, chart.bar_q)
-    if rng.random() < 0.06:
-        kit = kit or palette.draw_kit(("acoustic", "machine"), rng)
-        beaten = beaten + drums.stray(chart.end_q, chart.beat_q, rng)
     return _perform(chart, heard, beaten, kit, rng)
 
 

@@ -1,4 +1,4 @@
-"""The drummer: patterns of a style from bar to bar, with fills, crashes, variation, and stray percussion."""
+"""The drummer: patterns of a style from bar to bar, with fills, crashes and variation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from .grooves import DRUMS, GROOVES
 KICK, SNARE, CLOSED, RIDE, CRASH, CLAP = 36, 38, 42, 51, 49, 39
 TOMS = (38, 50, 47, 45)
 SKINS = {36, 37, 38, 45, 47, 50}
-STRAY = (56, 62, 64, 75, 39)
 _VELOCITY = {"x": 82, "o": 106, "g": 44}
 _PERCUSSION = (
     "N .... x... .... x...",
@@ -90,10 +89,3 @@ def _fill(chart, bar, rng):
         loudness = _loud(75 + 30 * step / n_steps, 8, rng)
         hits.append(Hit(start_q + step * n_beats * chart.beat_q / n_steps, drum, loudness))
     return start_q, hits
-
-
-def stray(end_q, beat_q, rng):
-    """Return hits of one small instrument at places that have nothing to do with the beat."""
-    drum = int(rng.choice(STRAY))
-    n_hits = rng.poisson(0.35 * end_q / beat_q)
-    return [Hit(float(q), drum, int(rng.integers(35, 85))) for q in sorted(rng.uniform(0, end_q, n_hits))]

@@ -270,12 +270,13 @@ P .. x. .. x.
 
 bossa
 K o. .x o. .x
-R o. .x .. o. .. o. .x ..
-H xx xx xx xx
+R x. .x .. x. .. x. .x ..
+H ox ox ox ox
 
 bossa
 K o. .x o. .x
-R .. o. .o .. o. .o .. o.
+R .. x. .x .. x. .x .. x.
+H ox ox ox ox
 Q xx xx xx xx
 
 samba

@@ -35,7 +35,7 @@ class Section:
 
 
 def draw_sections(n_bars: int, change_s: tuple[float, float], bar_s: float, rng) -> tuple[Section, ...]:
-    """Return one section, or two that meet at a bar line; drums are alone in one of two only.
+    """Return one section, or two that meet at a bar line; drums are silent, or almost alone, in one of two only.
 
     Args:
         n_bars: how long the music is.
@@ -46,11 +46,11 @@ def draw_sections(n_bars: int, change_s: tuple[float, float], bar_s: float, rng)
     names = list(_KINDS)
     weights = [_KINDS[name][0] for name in names]
     first, second = (_KINDS[names[i]][1] for i in rng.choice(len(names), 2, p=[w / sum(weights) for w in weights]))
-    if first == second == _KINDS["drums"][1]:
-        second = ()
     middle = round(rng.uniform(*change_s) / bar_s)
     if not 1 <= middle < n_bars or change_s[0] > change_s[1] or rng.random() < ONE_SECTION:
-        return (Section(0, n_bars, () if first == _KINDS["drums"][1] else first),)
+        return (Section(0, n_bars, () if "drums" in first or len(first) > 3 else first),)
+    if ("drums" in first and "drums" in second) or (len(first) > 3 and len(second) > 3):
+        second = ()
     return Section(0, middle, first), Section(middle, n_bars, second)
 
 

@@ -56,7 +56,7 @@ class Style:
     pads: tuple[str, ...] = ()
     swing: tuple[str, float, float] | None = None
     colour: float = 0.1
-    drums: float = 0.9
+    drums: float = 0.95
     tunes: float = 0.1
     riffs: float = 0.2
     record: str = "band"
