@@ -21,6 +21,8 @@ import soundfile
 from rich.console import Console
 from rich.progress import track
 
+from sordino.files import write_text, write_with
+
 from .band.styles import Style, draw_style
 from .charts import CLIP_S, Request, Unsuitable, make_chart
 from .clips import record_clip
@@ -195,9 +197,7 @@ def render(jobs: Iterable[Job], out_dir, workers, show=True, suffix=".flac") -> 
     done = _finish([(job, out_dir, suffix) for job in jobs], workers)
     rows = list(track(done, "rendering", len(jobs), console=Console(stderr=True), disable=not show))
     rows.sort(key=lambda row: row["id"])
-    draft = out_dir / ".partial" / "labels.jsonl"
-    draft.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    draft.replace(out_dir / "labels.jsonl")
+    write_text(out_dir / "labels.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     for leftover in (out_dir / ".partial").iterdir():
         leftover.unlink()
     (out_dir / ".partial").rmdir()
@@ -226,13 +226,11 @@ def _render_one(task):
         return json.loads(note.read_text(encoding="utf-8"))
     audio, row = record_clip(request(job), _synth(job.sounds))
     row = {"id": row.pop("id"), "path": name, **row}
-    draft = out_dir / ".partial" / f"{job.id}{suffix}"
     how: dict[str, Any] = {"subtype": "PCM_16"}
     if suffix == ".ogg":
         how = {"format": "OGG", "subtype": "OPUS", "compression_level": _OPUS_LEVEL}
-    soundfile.write(draft, audio, RATE_HZ, **how)
-    note.write_text(json.dumps(row), encoding="utf-8")
-    draft.replace(sound)
+    write_text(note, json.dumps(row))
+    write_with(sound, lambda part: soundfile.write(part, audio, RATE_HZ, **how))
     return row
 
 
