@@ -7,7 +7,7 @@ from typing import NamedTuple
 from .figures import repeat
 from .grooves import DRUMS, GROOVES
 
-KICK, SNARE, CLOSED, RIDE, CRASH, CLAP = 36, 38, 42, 51, 49, 39
+KICK, SNARE, CRASH = 36, 38, 49
 TOMS = (38, 50, 47, 45)
 SKINS = {36, 37, 38, 45, 47, 50}
 _VELOCITY = {"x": 82, "o": 106, "g": 44}
