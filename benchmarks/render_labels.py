@@ -21,7 +21,7 @@ import soundfile
 
 from sordino.baselines.chroma_template import estimate_key
 from sordino.render.scores.pieces import key_fit, key_name
-from sordino.render.sound.engines import RATE_HZ
+from sordino.render.sound.waves import RATE_HZ
 
 
 def madmom_estimators():

@@ -8,7 +8,7 @@ from math import ceil
 from .band.chart import Chart
 from .band.harmony import chord_window, harmonise, merge, read_chords
 from .band.progressions import colour, draw, realise
-from .band.styles import Style
+from .band.style import Style
 from .scores.pieces import Chord, Piece, key_margin, pitch_class_weights
 from .scores.songs import Song
 

@@ -23,15 +23,16 @@ from rich.progress import track
 
 from sordino.files import write_text, write_with
 
-from .band.styles import Style, draw_style
+from .band.style import Style
+from .band.styles import draw_style
 from .charts import CLIP_S, Request, Unsuitable, make_chart
 from .clips import record_clip
 from .scores.songs import SONGS, load_songs
 from .scores.sources import group_pieces, in_share, load_pieces
 from .song_band import RECORDS, perform, song_style
-from .sound.engines import RATE_HZ
 from .sound.palettes import PALETTES
 from .sound.synth import Synth
+from .sound.waves import RATE_HZ
 
 ONSETS_PER_S = (0.9, 9.0)  # a tune is played at a tempo only if its notes come neither too slow nor too fast
 UNKEYED_EVERY = 20  # every 20th clip modulates, or is nothing but drums, and has no key label

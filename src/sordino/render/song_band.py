@@ -9,7 +9,7 @@ import numpy as np
 
 from .band.chart import Part, Performance
 from .band.drums import Hit
-from .band.styles import Style
+from .band.style import Style
 from .band.timing import Clock
 from .charts import RENDERED_S, Request, Unsuitable
 from .scores.songs import DRUM_CHANNEL, Song, sure_key

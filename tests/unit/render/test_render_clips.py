@@ -15,9 +15,9 @@ from sordino.render.clips import labels, plan_clip, record_clip
 from sordino.render.corpus import Job, render, request
 from sordino.render.scores.abc_tunes import read_tune
 from sordino.render.scores.sources import SHARES
-from sordino.render.sound.engines import RATE_HZ
 from sordino.render.sound.palettes import FAMILIES, PALETTES
 from sordino.render.sound.synth import MissingSynth, Synth, _library, find_soundfont
+from sordino.render.sound.waves import RATE_HZ
 
 TUNE = "X:{}\nT:{}\nM:{}\nL:1/8\nK:D\n"
 REEL = read_tune(TUNE.format(1, "A Reel", "C|") + "DFAF dAFA|GBdB AFDF|GABG FGAF|EFGE D4|", "oneill")

@@ -10,7 +10,6 @@ from sordino.render.band.figures import read_figure, repeat
 from sordino.render.band.grooves import DRUMS, GROOVES, length_beats
 from sordino.render.sound import drum_machine, effects, engines, mix, records
 from sordino.render.sound.drum_machine import MACHINES
-from sordino.render.sound.engines import RATE_HZ
 from sordino.render.sound.palettes import FAMILIES, FREE_TRAIN, KINDS, PALETTES, TEST, TRAIN, fold
 from sordino.render.sound.patches import PATCHES, SETTINGS
 from sordino.render.sound.synth import (
@@ -23,6 +22,7 @@ from sordino.render.sound.synth import (
     _library,
     find_soundfont,
 )
+from sordino.render.sound.waves import RATE_HZ, hertz
 
 
 def fundamental(x, near_hz):
@@ -41,9 +41,9 @@ def test_patches_are_in_tune_and_begin_when_struck(patch):
     x = engines.play(patch, notes, 2 * RATE_HZ, np.random.default_rng(0))
     assert np.isfinite(x).all() and np.abs(x[: round(0.49 * RATE_HZ)]).max() < 1e-6
     assert 0.01 < np.abs(x).max() < 4
-    hz = fundamental(x[round(0.75 * RATE_HZ) : round(1.6 * RATE_HZ)], engines.hertz(pitch))
+    hz = fundamental(x[round(0.75 * RATE_HZ) : round(1.6 * RATE_HZ)], hertz(pitch))
     # Voices shake; pulse trains and detuned oscillators are a few cents off.
-    assert abs(1200 * np.log2(hz / engines.hertz(pitch))) < 45
+    assert abs(1200 * np.log2(hz / hertz(pitch))) < 45
     sure = x[round(0.5 * RATE_HZ) : round(0.62 * RATE_HZ)]
     assert np.abs(sure).max() > 0.03 * np.abs(x).max()
 
@@ -53,8 +53,8 @@ def test_strings_and_modulators_are_exactly_in_tune():
         for pitch in (45.0, 60.3, 71.0):
             x = engines.play(patch, [(0.0, 1.5, pitch, 100)], 2 * RATE_HZ, np.random.default_rng(0))
             octave = 0.5 if "drawbar" in patch else 1.0
-            hz = fundamental(x[: round(1.2 * RATE_HZ)], engines.hertz(pitch) * octave)
-            assert abs(1200 * np.log2(hz / octave / engines.hertz(pitch))) < 12, (patch, pitch)
+            hz = fundamental(x[: round(1.2 * RATE_HZ)], hertz(pitch) * octave)
+            assert abs(1200 * np.log2(hz / octave / hertz(pitch))) < 12, (patch, pitch)
 
 
 @pytest.mark.parametrize("machine", MACHINES)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..scores.pieces import Chord, Note
 from ..sound.palettes import Kit, Sound
 from .drums import Hit
-from .styles import Style
+from .style import Style
 from .timing import Clock
 
 

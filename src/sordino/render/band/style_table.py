@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .styles import Style
+from .style import Style
 
 FOUR, TWO, CUT, THREE = (4, 1.0), (2, 1.0), (2, 2.0), (3, 1.0)
 SIX_EIGHT, NINE_EIGHT, TWELVE_EIGHT = (2, 1.5), (3, 1.5), (4, 1.5)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .effects import filtered
-from .engines import RATE_HZ
+from .waves import RATE_HZ
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import signal
 
-from .engines import RATE_HZ
+from .waves import RATE_HZ
 
 
 def filtered(x, kind, edge_hz, order=2):

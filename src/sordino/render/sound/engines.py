@@ -10,15 +10,12 @@ Differs: the string's loop filter is applied to the spectrum of each period, whi
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from . import voices
 from .patches import SETTINGS
+from .waves import RATE_HZ, TABLE, hertz, look_up, wavetable
 
-RATE_HZ = 24_000
-_TABLE = 2048
 _DRAWBARS = (1, 3, 2, 4, 6, 8, 10, 12, 16)  # harmonics of the lowest (16 foot) pipe
 
 
@@ -34,7 +31,7 @@ def play(patch, notes, n_samples, rng):
     setting = dict(SETTINGS[patch])
     engine = setting.pop("engine")
     if engine == "voice":
-        return voices.sing(notes, n_samples, RATE_HZ, rng, **setting)
+        return voices.sing(notes, n_samples, rng, **setting)
     make = {"subtractive": subtractive, "fm": fm, "string": string, "organ": organ}[engine]
     out, known, before = np.zeros(n_samples, dtype=np.float32), {}, None
     glide_s = setting.pop("glide_s", 0.0)
@@ -48,35 +45,6 @@ def play(patch, notes, n_samples, rng):
         out[start : start + len(sound)] += sound * np.float32((velocity / 100) ** 1.6)
         before = pitch
     return out
-
-
-def hertz(pitch):
-    """Return the frequency of a MIDI pitch, which may be fractional."""
-    return 440.0 * 2 ** ((pitch - 69) / 12)
-
-
-@cache
-def wavetable(wave, n_harmonics):
-    """Return one period of a wave made of so many harmonics, of about unit power."""
-    k = np.arange(1, n_harmonics + 1)
-    amplitude = {
-        "sine": (k == 1) * 1.0,
-        "saw": 1 / k,
-        "square": (k % 2) / k,
-        "pulse": np.sin(np.pi * k * 0.28) / k,
-        "thin": np.sin(np.pi * k * 0.12) / k,
-        "triangle": (k % 2) * np.where(k % 4 == 1, 1, -1) / k**2,
-        "glottis": k**-1.35,
-    }[wave]
-    spectrum = np.zeros(_TABLE // 2 + 1, dtype=complex)
-    spectrum[1 : n_harmonics + 1] = -0.5j * amplitude * _TABLE
-    table = np.fft.irfft(spectrum, _TABLE)
-    return (table / np.sqrt(np.mean(table**2)) * 0.35).astype(np.float32)
-
-
-def look_up(table, phase):
-    """Return the values of a table at phases counted in periods."""
-    return table[(phase * _TABLE).astype(np.int32) & (_TABLE - 1)]
 
 
 def envelope(n, duration_s, attack_s, decay_s, sustain, release_s):
@@ -163,11 +131,11 @@ def organ(hz, duration_s, rng, *, drawbars, tremolo_hz, click):
     """Tone wheels through a turning loudspeaker."""
     release_s = 0.03
     n = round((duration_s + release_s) * RATE_HZ)
-    spectrum = np.zeros(_TABLE // 2 + 1, dtype=complex)
+    spectrum = np.zeros(TABLE // 2 + 1, dtype=complex)
     for harmonic, bar in zip(_DRAWBARS, drawbars, strict=True):
         if harmonic * hz / 2 < 0.45 * RATE_HZ:
-            spectrum[harmonic] = -0.5j * _TABLE * bar / 8
-    table = np.fft.irfft(spectrum, _TABLE).astype(np.float32)
+            spectrum[harmonic] = -0.5j * TABLE * bar / 8
+    table = np.fft.irfft(spectrum, TABLE).astype(np.float32)
     t = np.arange(n, dtype=np.float32) / RATE_HZ
     turning = np.sin(2 * np.pi * tremolo_hz * t + rng.uniform(0, 6))
     out = look_up(table, hz / 2 * t + np.float32(0.0006 * hz / tremolo_hz) * turning)

@@ -6,9 +6,9 @@ import numpy as np
 from scipy import signal
 
 from . import effects
-from .engines import RATE_HZ as CLIP_RATE_HZ
 from .records import produce, wear
 from .synth import BUSES, SAMPLE_RATE_HZ
+from .waves import RATE_HZ as CLIP_RATE_HZ
 
 # How loud a bus is against the others, in dB, lowest and highest.
 _BALANCE_DB = {"keys": (-5, 1), "guitar": (-7, 0), "drums": (-3, 5), "lead": (-5, 2)}

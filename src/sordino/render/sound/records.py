@@ -13,7 +13,7 @@ import soundfile
 from scipy import signal
 
 from .effects import compress, equalise, filtered, limit, room
-from .engines import RATE_HZ
+from .waves import RATE_HZ
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import signal
 
+from .waves import RATE_HZ, hertz, look_up, wavetable
+
 # First three formants in Hz and their levels.
 FORMANTS = {
     "a": ((790, 1.0), (1180, 0.6), (2650, 0.25)), "e": ((570, 1.0), (2000, 0.4), (2600, 0.3)),
@@ -19,13 +21,12 @@ FORMANTS = {
 }  # fmt: skip
 
 
-def sing(notes, n_samples, rate_hz, rng, *, size, vowels, vibrato_cents, vibrato_hz, glide_s, breath, voices):
+def sing(notes, n_samples, rng, *, size, vowels, vibrato_cents, vibrato_hz, glide_s, breath, voices):
     """Return a part [time].
 
     Args:
         notes: (onset in s, duration in s, fractional MIDI pitch, velocity), in order.
         n_samples: length of the answer.
-        rate_hz: sample rate.
         rng: a numpy generator.
         size: moves the formants up (above 1: a smaller head) or down.
         vowels: letters of `FORMANTS`; each note takes one.
@@ -35,35 +36,33 @@ def sing(notes, n_samples, rate_hz, rng, *, size, vowels, vibrato_cents, vibrato
         breath: noise among the voice.
         voices: how many sing together, each a little different.
     """
-    from .engines import hertz, look_up, wavetable
-
     out = np.zeros(n_samples)
     mean_hz = hertz(np.mean([pitch for _, _, pitch, _ in notes])) if notes else 220.0
-    table = wavetable("glottis", max(3, min(60, int(0.4 * rate_hz / mean_hz / 1.5))))
+    table = wavetable("glottis", max(3, min(60, int(0.4 * RATE_HZ / mean_hz / 1.5))))
     sources = {vowel: np.zeros(n_samples) for vowel in vowels}
     for _ in range(voices):
         cents, shake_hz = rng.normal(0, 6 if voices > 1 else 0), vibrato_hz * rng.uniform(0.93, 1.07)
         before = None
         for onset_s, duration_s, pitch, velocity in notes:
-            start, n = round(max(onset_s, 0) * rate_hz), round((duration_s + 0.12) * rate_hz)
+            start, n = round(max(onset_s, 0) * RATE_HZ), round((duration_s + 0.12) * RATE_HZ)
             n = min(n, n_samples - start)
             if n <= 0:
                 continue
-            t = np.arange(n) / rate_hz
+            t = np.arange(n) / RATE_HZ
             deep = vibrato_cents * np.clip((t - 0.15) / 0.3, 0, 1)  # straight at first, then shaking
             bend = deep * np.sin(2 * np.pi * shake_hz * t + rng.uniform(0, 6)) + cents
             if before is not None and abs(before - pitch) < 13:
                 bend = bend + 100 * (before - pitch) * np.exp(-t / glide_s)
             else:
                 bend = bend - rng.uniform(0, 80) * np.exp(-t / glide_s)
-            phase = np.cumsum(hertz(pitch) * 2 ** (bend / 1200)) / rate_hz + rng.uniform()
+            phase = np.cumsum(hertz(pitch) * 2 ** (bend / 1200)) / RATE_HZ + rng.uniform()
             level = np.minimum(t / 0.035, 1) * np.exp(-np.maximum(t - duration_s, 0) / 0.03)
             sung = look_up(table, phase) + breath * 0.35 * rng.standard_normal(n)
             sources[vowels[rng.integers(len(vowels))]][start : start + n] += sung * level * (velocity / 100) ** 1.5
             before = pitch if voices == 1 else None
     for vowel, source in sources.items():
         for centre_hz, level in FORMANTS[vowel]:
-            peak = signal.iirpeak(min(centre_hz * size, 0.45 * rate_hz), 6.0, fs=rate_hz)
+            peak = signal.iirpeak(min(centre_hz * size, 0.45 * RATE_HZ), 6.0, fs=RATE_HZ)
             out += level * np.asarray(signal.lfilter(*peak, source))
         out += 0.04 * source
     return 1.6 * out.astype(np.float32) / np.sqrt(voices)
