@@ -1,7 +1,8 @@
 """Build the labelled set `demo` that ships with the package.
 
-Nobody needs this to use sordino. It needs `pip install 'sordino[render]'`, FluidSynth and the two soundfonts (the error
-messages name the packages), and for the recorded excerpt a folder of the songs of fretsonfire-songs-sectoid:
+Nobody needs this to use sordino. It needs `pip install 'sordino[render]'`, FluidSynth, two soundfonts (the error
+messages name the packages), the songs of Debian's freedoom, and for the recorded excerpt a folder of the songs of
+fretsonfire-songs-sectoid:
 
     python tools/build_demo.py --out src/sordino/datasets/demo_data --songs PATH/TO/songs/sectoid
 
@@ -19,11 +20,12 @@ from scipy import signal
 from sordino.render.corpus import Job, render
 
 SEED = 0
-# 19 of every 20 clips have a key, so that each split has all 24 keys equally often: 288, 48 and 120 keyed clips.
+# 19 of every 20 clips have a key, so that each split has all 24 keys equally often: 288, 96 and 144 keyed clips. Only
+# sounds and songs whose renderings may go under any licence.
 SPLITS = {
-    "train": (303, "train", "train"),
-    "validation": (50, "validation", "train"),
-    "test": (126, "demo test", "test"),
+    "train": (303, "train", "free train"),
+    "validation": (101, "validation", "free train"),
+    "test": (151, "demo test", "test"),
 }
 
 # The tempo map of the song's notes.mid is one entry: 631,579 microseconds per quarter. The audio begins 27 ms late
@@ -40,7 +42,7 @@ def build_clips(out, workers):
     ]
     for split in SPLITS:
         shutil.rmtree(out / split, ignore_errors=True)
-    rows = render(jobs, out, workers)
+    rows = render(jobs, out, workers, suffix=".ogg")
     size = sum(path.stat().st_size for path in out.rglob("*.ogg"))
     print(f"{len(rows)} clips, {len({row['group'] for row in rows})} groups of pieces, {size / 1e6:.1f} MB")
 

@@ -10,7 +10,7 @@ import soundfile
 
 from sordino.datasets.demo import Demo
 from sordino.datasets.rendered import Rendered
-from sordino.render.instruments import FAMILIES
+from sordino.render.sound.palettes import FAMILIES
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""`sordino render`: a labelled corpus made from public-domain scores, for the dataset `rendered`."""
+"""`sordino render`: a labelled corpus of any size, arranged and synthesised here, for the dataset `rendered`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ import click
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Processes.")
 @click.option("--include-demo-test", is_flag=True, help="Make the test split from the demo's test tunes and sounds.")
 def command(folder, hours, seed, workers, include_demo_test):
-    """Render clips of 10 s with key, tempo, beats, chords and instruments into FOLDER.
+    """Render clips of 10 s with key, tempo, beats, chords, instruments and style into FOLDER.
 
     Without FOLDER they go where the dataset `rendered` is looked for. An interrupted run is continued by the same
-    command. Needs FluidSynth, two soundfonts and the scores of music21; what is missing is named.
+    command. Needs FluidSynth, soundfonts and the scores of music21; what is missing is named. Songs of the
+    Debian packages freedoom and openttd-openmsx are played too where these are installed.
 
     Example: sordino render --hours 5
     """

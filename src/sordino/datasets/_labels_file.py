@@ -8,7 +8,7 @@ from pathlib import Path
 from sordino.contracts import Track
 
 LABELS = ("key", "tempo", "beat", "chord", "instruments")
-_INFO = ("source", "title", "licence")
+_INFO = ("source", "title", "licence", "style")
 
 
 def read_labels(root: Path) -> list[Track]:

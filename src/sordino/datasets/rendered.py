@@ -1,4 +1,4 @@
-"""A labelled set of any size, rendered on your own machine from the scores that the demo set is made of.
+"""A labelled set of any size, arranged and rendered on your own machine (docs/rendering.md).
 
 Conventions: those of ``demo``. By default neither the demo's test tunes nor its test sounds occur, so that what
 was trained here can be tested there. Splits are by piece.
@@ -18,9 +18,9 @@ class Rendered(Dataset):
     """Clips of 10 s made by ``sordino render``."""
 
     name = "rendered"
-    title = "Rendered chorales and tunes, as many hours as you like"
+    title = "Rendered bands, tunes, chorales and songs, as many hours as you like"
     labels = LABELS
-    licence = "compositions in the public domain, soundfonts under MIT; the renderings are yours"
+    licence = "see docs/rendering.md: public domain, own, MIT; some songs and one soundfont GPL-2"
     splits = "by piece, 90/5/5 percent; without the demo's test tunes unless asked for"
 
     def tracks(self) -> list[Track]:

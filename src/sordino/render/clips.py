@@ -1,182 +1,188 @@
-"""One clip from beginning to end: choose a window, arrange, synthesise, mix, and write down what is heard.
+"""One clip from beginning to end: make its chart, arrange, synthesise, mix, and write down what is heard.
 
-`plan_clip` draws everything that decides the labels and is cheap; `record_clip` makes the sound. Both are
-functions of the request alone (its seed included), so a clip is the same whichever process makes it.
+A clip is a function of the request alone (its seed included), so it is the same whichever process makes it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from .arrange import CYMBALS_CHANNEL, SKINS_CHANNEL, Arrangement, arrange
-from .drums import CYMBALS
-from .instruments import Palette
-from .mix import mix
-from .pieces import Piece, key_margin, key_name
-from .sources import COLLECTIONS
-from .synth import Event, Voice
-
-CLIP_S = 10.0
-LEAD_S = 2.0  # rendered before the clip and cut off, so that notes are already sounding when it begins
-# How well a clip's notes fit its key against the best of the other 23 (difference of correlations). Excerpts of
-# real music often leave the key open, clean tunes hardly ever: so every other clip is taken from where its key
-# is least obvious.
-KEY_MARGIN = -0.03
-OPEN_MARGIN = 0.10
-MODULATES = -0.12  # a clip of a chorale counts as modulating when they fit another key so much better
+from .band.arrange import arrange
+from .band.chart import Performance
+from .band.drums import KICK, SKINS
+from .band.timing import humanise
+from .charts import CLIP_S, LEAD_S, RENDERED_S, Request, make_chart
+from .scores.pieces import key_name
+from .scores.songs import Song
+from .scores.sources import licence_of
+from .song_band import perform
+from .sound import drum_machine, engines
+from .sound.mix import finish, mix, to_buses
+from .sound.palettes import KINDS, PALETTES
+from .sound.synth import BUSES, N_CHANNELS, Event, Voice
 
 
-class Unsuitable(ValueError):
-    """This window of this piece cannot carry the label that was asked for."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a clip shall be.
-
-    Attributes:
-        id: its name.
-        split: train, validation or test.
-        group: the group of its piece.
-        piece: what is played.
-        palette: the sounds.
-        tempo_bpm: felt beats per minute.
-        tonic: pitch class it is transposed to.
-        keyed: True for a clip with a key label, False for one that has none.
-        seed: numbers that decide everything else.
-        open: take a window whose notes leave the key rather open.
-    """
-
-    id: str
-    split: str
-    group: str
-    piece: Piece
-    palette: Palette
-    tempo_bpm: float
-    tonic: int
-    keyed: bool
-    seed: tuple[int, ...]
-    open: bool = False
-
-
-def plan_clip(request):
-    """Return (arrangement, start in quarters) for a request.
+def plan_clip(request: Request) -> tuple[Performance, float]:
+    """Return what is played for a request, and the second of it at which the rendering begins.
 
     Raises:
-        Unsuitable: the window's notes do not fit (or, without key, fit too well) the key of the piece.
+        Unsuitable: the music cannot carry the labels that were asked for.
     """
-    piece, rng = request.piece, np.random.default_rng([*request.seed, 1])
-    quarters_per_s = request.tempo_bpm / 60 * piece.beat_q
-    start_q = float(rng.uniform(0, piece.length_q))
-    shift = (request.tonic - piece.tonic + 6) % 12 - 6
-    lead_q = LEAD_S * quarters_per_s
-    # Never before the piece's beginning: a lap further on is the same music.
-    first_q = start_q - lead_q + piece.length_q * float(np.ceil(lead_q / piece.length_q))
-    arrangement = arrange(piece, request.palette, first_q, first_q + lead_q + CLIP_S * quarters_per_s, shift, rng)
-    plain = piece.mode in ("major", "minor")
-    margin = key_margin(arrangement.pitch_weights, request.tonic, piece.mode) if plain else -1.0
-    if request.keyed and margin < KEY_MARGIN:
-        raise Unsuitable(f"{request.id}: {piece.id} does not sound in its key here")
-    if request.open and margin > OPEN_MARGIN:
-        raise Unsuitable(f"{request.id}: {piece.id} is too clear about its key here")
-    if not request.keyed and margin > MODULATES:
-        raise Unsuitable(f"{request.id}: {piece.id} does not modulate here")
-    return arrangement, first_q + lead_q
+    rng = np.random.default_rng([*request.seed, 1])
+    if isinstance(request.piece, Song):
+        performance = perform(request, rng)
+    else:
+        performance = arrange(make_chart(request, rng), PALETTES[request.palette], rng)
+    first_bar_s = performance.clock.seconds(np.array(performance.downbeats_q[:2]))
+    return performance, float(rng.uniform(*first_bar_s))
 
 
 def record_clip(request, synth):
-    """Return (mono audio at `CLIP_RATE_HZ`, labels) of a request.
+    """Return (mono audio at `engines.RATE_HZ`, labels) of a request.
 
     Args:
         request: what the clip shall be.
-        synth: a `Synth` with the soundfont of the split.
+        synth: a `Synth` with the soundfonts of the palette.
     """
-    arrangement, start_q = plan_clip(request)
+    performance, begin_s = plan_clip(request)
     rng = np.random.default_rng([*request.seed, 2])
-    quarter_s = 60 / (request.tempo_bpm * request.piece.beat_q)
-    voices, events = _score(arrangement, quarter_s, rng)
-    stereo = synth.render(voices, events, LEAD_S + CLIP_S + 0.1)
-    audio = mix(stereo, rng, LEAD_S, CLIP_S)
-    return audio, labels(request, arrangement, start_q)
+    score = _Score(performance, begin_s, rng)
+    buses = to_buses(synth.render(score.voices, score.events, RENDERED_S), rng)
+    n_samples = len(buses["keys"])
+    for part, notes in score.patched:
+        played = engines.play(part.sound.patch, notes, n_samples, rng)
+        level = part.volume / 100 * 0.3 / (np.abs(played).max() + 1e-6)  # as loud as a soundfont's
+        buses[KINDS[part.sound.kind].bus] = buses[KINDS[part.sound.kind].bus] + level * played
+    if performance.kit and performance.kit.machine:
+        machine = drum_machine.play(performance.kit.machine, score.struck, n_samples, rng)
+        buses["drums"] = buses["drums"] + 0.5 * machine
+    kicks_s = [onset_s for onset_s, drum, _ in score.struck if drum == KICK]
+    drives = [KINDS[part.sound.kind].drive for part in performance.parts]
+    beat_s = float(np.median(np.diff(performance.clock.seconds(np.array(performance.beats_q)))))
+    audio = mix(buses, kicks_s, max(drives, default=0.0), beat_s, request.style.record, rng)
+    return finish(audio, LEAD_S, CLIP_S, request.style.record, rng), labels(request, performance, begin_s)
 
 
-def _score(arrangement: Arrangement, quarter_s, rng):
-    """Turn parts into channels and events in seconds, slightly out of tune and out of time."""
-    tuning_cents = rng.uniform(-30, 30)
-    voices, events = [], []
-    channels = [c for c in range(32) if c not in (SKINS_CHANNEL, CYMBALS_CHANNEL)]
-    for channel, part in zip(channels, arrangement.parts, strict=False):
-        voices.append(Voice(channel, 0, part.program, part.volume, part.pan, tuning_cents + rng.normal(0, 4)))
-        for onset_q, duration_q, pitch, velocity in part.notes:
-            onset_s = onset_q * quarter_s + rng.normal(0, 0.005)
-            events.append(Event(onset_s, "on", channel, pitch, velocity))
-            events.append(Event(onset_s + max(duration_q * quarter_s, 0.05), "off", channel, pitch))
-    if arrangement.kit:
-        volume = int(rng.integers(84, 128))
-        for channel, kit in zip((SKINS_CHANNEL, CYMBALS_CHANNEL), arrangement.kit, strict=True):
-            voices.append(Voice(channel, 128, kit, volume))
-        for hit in arrangement.hits:
-            channel = CYMBALS_CHANNEL if hit.drum in CYMBALS else SKINS_CHANNEL
-            onset_s = hit.onset_q * quarter_s + rng.normal(0, 0.003)
-            events.append(Event(onset_s, "on", channel, hit.drum, hit.velocity))
-            events.append(Event(onset_s + 0.2, "off", channel, hit.drum))
-    return voices, events
+class _Score:
+    """Parts as channels and events in seconds, slightly out of tune and out of time.
+
+    Attributes:
+        voices, events: for the soundfont synthesiser.
+        patched: (part, notes) for our own engines.
+        struck: (onset_s, drum, velocity).
+    """
+
+    def __init__(self, performance, begin_s, rng):
+        # Most recordings are near 440 Hz; some are anywhere.
+        tuning_cents = rng.normal(0, 6) if rng.random() < 0.65 else rng.uniform(-50, 50)
+        self.voices, self.events, self.patched, self.struck = [], [], [], []
+        self._free = {bus: iter(range(index, N_CHANNELS, len(BUSES))) for index, bus in enumerate(BUSES)}
+        clock = performance.clock
+        for part in performance.parts:
+            cents = tuning_cents + rng.normal(0, 5)
+            late_s = 0.004 if part.role == "bass" else 0.0
+            onsets_q, lengths_q, pitches, velocities = (
+                np.array(column, dtype=float) for column in zip(*part.notes, strict=True)
+            )
+            onsets_s = humanise(clock.seconds(onsets_q) - begin_s, performance.steadiness, rng, late_s)
+            lengths_s = np.maximum(clock.seconds(onsets_q + lengths_q) - clock.seconds(onsets_q), 0.05)
+            keep = (onsets_s + lengths_s > 0) & (onsets_s > -0.5) & (onsets_s < 13)
+            rows = zip(
+                onsets_s[keep], lengths_s[keep], pitches[keep].astype(int), velocities[keep].astype(int), strict=True
+            )
+            self._place(part, list(rows), cents)
+        self._drums(performance, begin_s, rng)
+
+    def _place(self, part, notes, cents):
+        if not part.sound.font:
+            notes = sorted(notes)
+            self.patched.append((part, [(max(o, 0.0), d, p + cents / 100, v) for o, d, p, v in notes]))
+            return
+        channel = next(self._free[KINDS[part.sound.kind].bus])
+        self.voices.append(Voice(channel, part.sound.font, 0, part.sound.program, part.volume, part.pan, cents))
+        for onset_s, length_s, pitch, velocity in notes:
+            self.events.append(Event(onset_s, "on", channel, int(pitch), int(velocity)))
+            self.events.append(Event(onset_s + length_s, "off", channel, int(pitch)))
+
+    def _drums(self, performance, begin_s, rng):
+        kit = performance.kit
+        if kit is None or not performance.hits:
+            return
+        onsets_s = performance.clock.seconds([hit.onset_q for hit in performance.hits]) - begin_s
+        onsets_s = humanise(onsets_s, performance.steadiness, rng)
+        self.struck = [
+            (float(onset_s), hit.drum, hit.velocity)
+            for onset_s, hit in zip(onsets_s, performance.hits, strict=True)
+            if -0.3 < onset_s < 13
+        ]
+        if kit.machine:
+            return
+        volume = int(rng.integers(90, 122))
+        skins, cymbals = next(self._free["drums"]), next(self._free["drums"])
+        self.voices.append(Voice(skins, kit.skins_font or kit.font, 128, kit.skins, volume))
+        self.voices.append(Voice(cymbals, kit.font, 128, kit.cymbals, volume))
+        for onset_s, drum, velocity in self.struck:
+            channel = skins if drum in SKINS else cymbals
+            self.events.append(Event(onset_s, "on", channel, drum, velocity))
+            self.events.append(Event(onset_s + 0.2, "off", channel, drum))
 
 
-def labels(request, arrangement, start_q):
+def labels(request, performance, begin_s):
     """Return everything known about a clip, as one JSON object of `labels.jsonl`."""
-    piece, quarter_s = request.piece, 60 / (request.tempo_bpm * request.piece.beat_q)
-    beats, downbeats = _beats(piece, start_q, quarter_s)
-    collection = COLLECTIONS[piece.source]
+    shift_s = begin_s + LEAD_S
+    clock = performance.clock
+    beats, downbeats = (
+        [round(float(t), 4) for t in clock.seconds(np.array(q)) - shift_s if 0 <= t < CLIP_S]
+        for q in (performance.beats_q, performance.downbeats_q)
+    )
     return {
         "id": request.id,
         "split": request.split,
         "group": request.group,
         "duration_s": CLIP_S,
-        "key": key_name(request.tonic, piece.mode) if request.keyed else None,
-        "tempo": round(request.tempo_bpm, 2),
-        "beat": {"beats": beats, "downbeats": downbeats, "meter": piece.beats_per_bar},
-        "chord": _chords(arrangement.chords, quarter_s),
-        "instruments": _sounding(arrangement, quarter_s),
-        "source": piece.id,
-        "title": piece.title,
-        "licence": collection.licence,
+        "key": key_name(request.tonic, request.mode) if request.keyed else None,
+        "tempo": round(60 / float(np.median(np.diff(beats))), 2),
+        "beat": {"beats": beats, "downbeats": downbeats, "meter": performance.beats_per_bar},
+        "chord": _chords(performance, shift_s),
+        "instruments": _sounding(performance, shift_s),
+        "style": request.style.name,
+        "sounds": sorted(
+            {part.sound.name for part in performance.parts} | ({performance.kit.name} if performance.kit else set())
+        ),
+        "source": request.piece.id if request.piece else request.group,
+        "title": request.piece.title if request.piece else f"{request.style.name} of sordino's own",
+        "licence": licence_of(request.piece),
     }
 
 
-def _beats(piece, start_q, quarter_s):
-    first, beats, downbeats = int(np.ceil(start_q / piece.beat_q - 1e-9)), [], []
-    for index in range(first, first + 200):
-        time_s = (index * piece.beat_q - start_q) * quarter_s
-        if time_s >= CLIP_S:
-            break
-        beats.append(round(time_s, 4))
-        if index % piece.beats_per_bar == 0:
-            downbeats.append(round(time_s, 4))
-    return beats, downbeats
-
-
-def _chords(chords, quarter_s):
+def _chords(performance, shift_s):
     """Return [start_s, end_s, label] in the clip, or None when a third of it or more is not explained."""
+    if performance.chords is None:
+        return None
+    bounds_q = np.array([chord.start_q for chord in performance.chords] + [performance.chords[-1].end_q])
+    bounds_s = performance.clock.seconds(bounds_q) - shift_s
     found = []
-    for chord in chords:
-        low, high = (max(0.0, q * quarter_s - LEAD_S) for q in (chord.start_q, chord.end_q))
-        if min(high, CLIP_S) - low > 1e-3:
-            found.append([round(low, 4), round(min(high, CLIP_S), 4), chord.label()])
+    for chord, low, high in zip(performance.chords, bounds_s[:-1], bounds_s[1:], strict=True):
+        low, high = max(0.0, float(low)), min(float(high), CLIP_S)
+        if high - low > 1e-3:
+            if found and found[-1][2] == chord.label():
+                low = found.pop()[0]
+            found.append([round(low, 4), round(high, 4), chord.label()])
     unknown_s = sum(end - start for start, end, label in found if label == "X")
     return found if unknown_s < CLIP_S / 3 else None
 
 
-def _sounding(arrangement, quarter_s):
+def _sounding(performance, shift_s):
     """Return the families heard for at least 0.3 s (drums: at least three strokes) in the clip."""
     heard_s: dict[str, float] = {}
-    for part in arrangement.parts:
-        for onset_q, duration_q, _, _ in part.notes:
-            low, high = onset_q * quarter_s - LEAD_S, (onset_q + duration_q) * quarter_s - LEAD_S
-            heard_s[part.family] = heard_s.get(part.family, 0.0) + max(0.0, min(high, CLIP_S) - max(low, 0.0))
+    for part in performance.parts:
+        family = KINDS[part.sound.kind].family
+        onsets_q, lengths_q = (np.array([note[i] for note in part.notes]) for i in (0, 1))
+        starts, ends = (performance.clock.seconds(q) - shift_s for q in (onsets_q, onsets_q + lengths_q))
+        inside = np.clip(ends, 0, CLIP_S) - np.clip(starts, 0, CLIP_S)
+        heard_s[family] = heard_s.get(family, 0.0) + float(inside.sum())
     found = {family for family, seconds in heard_s.items() if seconds >= 0.3}
-    if sum(LEAD_S <= hit.onset_q * quarter_s < LEAD_S + CLIP_S for hit in arrangement.hits) >= 3:
+    struck_s = performance.clock.seconds([hit.onset_q for hit in performance.hits]) - shift_s
+    if sum((struck_s >= 0) & (struck_s < CLIP_S)) >= 3:
         found.add("drums")
     return sorted(found)

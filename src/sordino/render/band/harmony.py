@@ -8,9 +8,11 @@ triad or seventh chord explains are labelled ``X``, which the metrics of chord r
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from .pieces import SCALES, Chord
+from ..scores.pieces import SCALES, Chord
 
 QUALITIES = {
     "maj": (0, 4, 7),
@@ -144,7 +146,19 @@ def merge(chords):
     """Join neighbouring spans of one chord."""
     joined = []
     for chord in chords:
-        if joined and (joined[-1].root, joined[-1].quality) == (chord.root, chord.quality):
-            chord = Chord(joined.pop().start_q, chord.end_q, chord.root, chord.quality, chord.intervals)
+        if joined and replace(joined[-1], start_q=chord.start_q, end_q=chord.end_q) == chord:
+            chord = replace(chord, start_q=joined.pop().start_q)
         joined.append(chord)
     return joined
+
+
+def chord_window(chords, length_q, start_q, end_q):
+    """Return the chords between two positions of a piece repeated without end, relative to ``start_q``."""
+    found = []
+    for lap in range(int(start_q // length_q), int(end_q // length_q) + 1):
+        for chord in chords:
+            low = max(chord.start_q + lap * length_q - start_q, 0.0)
+            high = min(chord.end_q + lap * length_q - start_q, end_q - start_q)
+            if high > low:
+                found.append(replace(chord, start_q=low, end_q=high))
+    return merge(found)

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from sordino.render.abc_tunes import UnreadableTune, key_accidentals, read_book, read_key, read_tune
-from sordino.render.chorales import UnreadableChorale, read_chorale
-from sordino.render.harmony import harmonise, read_chords
-from sordino.render.pieces import Note, Piece, key_fit, key_margin, key_name, pitch_class_weights
-from sordino.render.sources import SHARES, group_pieces, in_share
+from sordino.render.band.harmony import harmonise, read_chords
+from sordino.render.scores.abc_tunes import UnreadableTune, key_accidentals, read_book, read_key, read_tune
+from sordino.render.scores.chorales import UnreadableChorale, read_chorale
+from sordino.render.scores.pieces import Note, Piece, key_fit, key_margin, key_name, pitch_class_weights
+from sordino.render.scores.sources import SHARES, group_pieces, in_share
 
 HEADER = "X:1\nT:A Tune\nM:{meter}\nL:1/8\nK:{key}\n"
 SCALE = "CDEF GABc|cBAG FEDC|CEGc cGEC|G,A,B,D C4|\n"

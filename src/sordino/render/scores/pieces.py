@@ -13,6 +13,8 @@ import numpy as np
 MAJOR_NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MINOR_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 
+_DEGREES = {3: "b3", 4: "3", 7: "5"}  # of a chord's bass, in Harte's syntax
+
 # Semitones of the seven degrees above the tonic.
 SCALES = {
     "major": (0, 2, 4, 5, 7, 9, 11),
@@ -21,11 +23,18 @@ SCALES = {
     "mixolydian": (0, 2, 4, 5, 7, 9, 10),
 }
 
-# Albrecht and Shanahan, "The use of large corpora to train a new type of key-finding algorithm" (2013), table 1.
-_PROFILES = {
-    "major": (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081),
-    "minor": (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052),
-}
+# How strongly each degree belongs to a key: of major, of minor.
+PROFILES = {
+    # Albrecht and Shanahan, "The use of large corpora to train a new type of key-finding algorithm" (2013), table 1.
+    "albrecht": ((0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081),
+                 (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052)),
+    # Krumhansl, Cognitive Foundations of Musical Pitch (1990), table 2.1.
+    "krumhansl": ((6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
+                  (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)),
+    # Temperley, Music and Probability (2007), figure 6.4.
+    "temperley": ((0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400),
+                  (0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330)),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,20 +49,22 @@ class Note:
 
 @dataclass(frozen=True)
 class Chord:
-    """One harmony: a pitch class, a Harte quality (``maj``, ``min``, ``7``...) and the semitones of its tones."""
+    """One harmony: a root, a Harte quality (``maj``, ``min``, ``7``...), the semitones of its tones and of its bass."""
 
     start_q: float
     end_q: float
     root: int
     quality: str
     intervals: tuple[int, ...]
+    bass: int = 0
 
     def label(self, shift_semitones=0):
         """Return the Harte label of the chord after a transposition; ``N`` and ``X`` stay what they are."""
         if not self.intervals:
             return self.quality
         names = MINOR_NAMES if self.quality.startswith("min") else MAJOR_NAMES
-        return f"{names[(self.root + shift_semitones) % 12]}:{self.quality}"
+        bass = f"/{_DEGREES[self.bass]}" if self.bass else ""
+        return f"{names[(self.root + shift_semitones) % 12]}:{self.quality}{bass}"
 
 
 @dataclass(frozen=True)
@@ -96,13 +107,21 @@ class Piece:
 
     @property
     def sure_of_key(self):
-        """Whether the piece is in major or minor, its notes fit that key best, and it ends on the tonic's chord."""
-        if self.mode not in ("major", "minor"):
-            return False
-        triad = {(self.tonic + step) % 12 for step in (0, 7, 4 if self.mode == "major" else 3)}
+        """Whether a piece in major or minor has the notes of that key before all others, and ends on the tonic's chord.
+
+        A piece in another mode must end there.
+        """
+        triad = {(self.tonic + step) % 12 for step in (0, 7, 4 if self.third == "major" else 3)}
         last = self.notes[-1].pitch % 12
+        if self.mode not in ("major", "minor"):
+            return last in triad
         fits = key_margin(pitch_class_weights(self.notes), self.tonic, self.mode) > 0
         return fits and (last in triad or self.n_voices > 1)
+
+    @property
+    def third(self):
+        """The mode a listener names: major or minor, by the third of the scale."""
+        return "minor" if SCALES[self.mode][2] == 3 else "major"
 
     def window(self, start_q, end_q):
         """Return the notes that sound between two positions, the piece being repeated without end.
@@ -134,11 +153,12 @@ def pitch_class_weights(notes):
     return weights
 
 
-def key_fit(weights):
+def key_fit(weights, profile="albrecht"):
     """Correlate pitch-class weights with every major and minor key.
 
     Args:
         weights: twelve durations, C first.
+        profile: a name in `PROFILES`.
 
     Returns:
         An array of two rows (major, minor) and twelve columns (tonics).
@@ -147,10 +167,7 @@ def key_fit(weights):
     if weights.std() == 0:
         return np.zeros((2, 12))
     return np.array(
-        [
-            [np.corrcoef(np.roll(_PROFILES[mode], tonic), weights)[0, 1] for tonic in range(12)]
-            for mode in ("major", "minor")
-        ]
+        [[np.corrcoef(np.roll(degrees, tonic), weights)[0, 1] for tonic in range(12)] for degrees in PROFILES[profile]]
     )
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from .abc_tunes import read_book
 from .chorales import UnreadableChorale, read_chorale
 from .pieces import Piece
+from .songs import SONGS, Song
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,13 @@ COLLECTIONS = {
         encoding="MusicXML from the collection of Margaret Greentree, used by permission in the music21 corpus",
     ),
 }
+
+
+def licence_of(piece: Piece | Song | None) -> str:
+    """Return the terms of a composition; None is music made up here."""
+    if piece is None:
+        return "made up by sordino, as the package (Apache-2.0)"
+    return SONGS[piece.source].licence if isinstance(piece, Song) else COLLECTIONS[piece.source].licence
 
 
 def corpus_folder():

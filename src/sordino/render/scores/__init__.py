@@ -1,0 +1,1 @@
+"""Compositions: tune books, chorales and MIDI files, read into pieces; where they come from."""
