@@ -1,23 +1,67 @@
-"""Crops for one step: most of unlabelled music, some of rendered music with labels.
+"""Crops for one step: pairs from one track, some of unlabelled music, some of rendered music with labels.
 
-What step `n` sees depends on the seed and on `n` alone, so a run that was stopped goes on as if it had not.
+The two crops of a pair lie near each other in one track (so they share key and tempo); each is stretched and
+transposed by an amount of its own. What step `n` sees depends on the seed and on `n` alone, so a run that was stopped
+goes on as if it had not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from sordino.backbones._mini_frontend import BINS_PER_SEMITONE, MEL_STACK, N_MELS, VIEWS
-from sordino.pretrain.labels import Targets, crop_targets, read_labels
+from sordino.backbones._mini_frontend import MEL_STACK, N_MELS, VIEWS, fold_chroma
+from sordino.pretrain.labels import Cut, Targets, crop_targets, read_labels
 from sordino.pretrain.masking import span_mask
-from sordino.pretrain.objectives import Crops
-from sordino.pretrain.store import Store
+from sordino.pretrain.store import FRAME_RATE_HZ, Store
+from sordino.pretrain.stretching import rate_of, source_frames, stretch, transpose
 
-LabelTargets = tuple[np.ndarray, ...]  # beat, chord, key, tempo, instruments
+MOST_TEMPO_STEPS = 12  # either way, a third faster or a quarter slower
+LOWEST_SHIFT, HIGHEST_SHIFT = -5, 6  # semitones
+NEIGHBOUR_FRAMES = round(15 * FRAME_RATE_HZ)  # between the starts of a pair
+SURROUNDINGS_FRAMES = round(60 * FRAME_RATE_HZ)  # whose mean chroma is asked of a crop
+SURROUNDINGS_STEP = 5
+
+
+@dataclass
+class Crops:
+    """One batch; rows 2k and 2k + 1 are of one track.
+
+    Attributes:
+        features: the views as stored, stretched and transposed, [batch frame feature].
+        hidden: the frames that are replaced by noise, [batch frame].
+        harmony: mean chroma of the minute around each crop, transposed as it is, [batch 12].
+        tempo_steps: classes of tempo by which each was made faster, [batch].
+        semitones: by which each was made higher, [batch].
+        targets: labels.
+    """
+
+    features: Float[Tensor, "batch frame feature"]
+    hidden: Bool[Tensor, "batch frame"]
+    harmony: Float[Tensor, "batch 12"]
+    tempo_steps: Int[Tensor, " batch"]
+    semitones: Int[Tensor, " batch"]
+    targets: Targets
+
+    def to(self, device: torch.device) -> Crops:
+        """The same on another device."""
+        return Crops(*(getattr(self, item.name).to(device) for item in fields(self)))
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """A store and what is known of its tracks, by their sound file."""
+
+    store: Store
+    labels: Mapping[str, dict[str, Any]]
+    hidden_share: float
 
 
 class CropSampler:
@@ -26,21 +70,20 @@ class CropSampler:
     Args:
         music: the unlabelled tracks.
         n_frames: length of a crop at 25 Hz.
-        batch_size: crops in a batch.
+        batch_size: crops in a batch, even.
         hidden_share: how much of an unlabelled crop is hidden.
         rendered: tracks with labels; None for none.
         labels_file: their `labels.jsonl`.
         labelled_share: how much of a batch is rendered music.
         labelled_hidden_share: how much of a labelled crop is hidden.
-        augment: play mel frames louder, softer and through a random equaliser; transpose rendered crops and
-            change their tempo.
+        augment: stretch, transpose, play mel frames louder, softer and through a random equaliser.
         seed: of everything drawn.
     """
 
     def __init__(
         self,
         music: Store,
-        n_frames: int = 250,
+        n_frames: int = 300,
         batch_size: int = 16,
         hidden_share: float = 0.5,
         rendered: Store | None = None,
@@ -50,86 +93,70 @@ class CropSampler:
         augment: bool = True,
         seed: int = 0,
     ):
-        self.music, self.rendered, self.n_frames, self.seed, self.augment = (
-            music,
-            rendered,
-            n_frames,
-            seed,
-            augment,
-        )
-        self.hidden_share, self.labelled_hidden_share = hidden_share, labelled_hidden_share
-        self.n_labelled = round(batch_size * labelled_share) if rendered is not None and rendered.items else 0
-        self.n_unlabelled = batch_size - self.n_labelled
-        self.labels = read_labels(labels_file) if labels_file is not None else {}
-        lengths = np.array([item.n_frames for item in music.items], dtype=float)
-        self.shares = lengths / max(lengths.sum(), 1)
+        self.n_frames, self.seed, self.augment = n_frames, seed, augment
+        self.music = Tracks(music, {}, hidden_share)
+        n_pairs, n_labelled = batch_size // 2, 0
+        self.sources = [self.music] * n_pairs
+        if rendered is not None and rendered.items:
+            n_labelled = round(n_pairs * labelled_share)
+            labels = read_labels(labels_file) if labels_file is not None else {}
+            self.sources[n_pairs - n_labelled :] = [Tracks(rendered, labels, labelled_hidden_share)] * n_labelled
+        self.shares = {id(t): _by_length(t.store) for t in self.sources}
 
     def draw(self, step: int) -> tuple[Crops, torch.Generator]:
         """The batch of a step, and the generator that its noise comes from."""
         rng = np.random.default_rng([self.seed, step])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        crops = [self._music_crop(rng) for _ in range(self.n_unlabelled)]
-        labelled = [self._labelled_crop(rng) for _ in range(self.n_labelled)]
-        features = torch.from_numpy(np.stack(crops + [features for features, _ in labelled]))
+        crops = [crop for source in self.sources for crop in self._pair(source, rng)]
+        features, harmony, targets, moves = zip(*crops, strict=True)
+        stacked = torch.from_numpy(np.stack(features))
+        share = torch.tensor([source.hidden_share for source in self.sources for _ in range(2)])
+        tempo_steps, semitones = torch.tensor(moves).unbind(1)
+        return Crops(
+            features=recolour(stacked, generator) if self.augment else stacked,
+            hidden=span_mask(self.n_frames, share, generator),
+            harmony=torch.from_numpy(np.stack(harmony)),
+            tempo_steps=tempo_steps,
+            semitones=semitones,
+            targets=Targets(*(torch.from_numpy(np.stack(column)) for column in zip(*targets, strict=True))),
+        ), generator
+
+    def _pair(self, source: Tracks, rng: np.random.Generator) -> list[tuple]:
+        number = int(rng.choice(len(source.store.items), p=self.shares[id(source)]))
+        n_source = source.store.items[number].n_frames
+        start = int(rng.integers(max(1, n_source - self.n_frames)))
+        near = start + int(rng.integers(-NEIGHBOUR_FRAMES, NEIGHBOUR_FRAMES + 1))
+        return [self._crop(source, number, at, rng) for at in (start, near)]
+
+    def _crop(self, source: Tracks, number: int, start: int, rng: np.random.Generator) -> tuple:
+        """Features, mean chroma of the surroundings, targets, and by how much the crop was moved."""
+        item = source.store.items[number]
+        tempo_steps, semitones, offset = 0, 0, 0.0
         if self.augment:
-            features = recolour(features, generator)
-        share = torch.tensor([self.hidden_share] * len(crops) + [self.labelled_hidden_share] * len(labelled))
-        hidden = span_mask(self.n_frames, share, generator)
-        return Crops(features, hidden, self._collate([targets for _, targets in labelled])), generator
+            tempo_steps = int(rng.integers(-MOST_TEMPO_STEPS, MOST_TEMPO_STEPS + 1))
+            semitones = int(rng.integers(LOWEST_SHIFT, HIGHEST_SHIFT + 1))
+            offset = float(rng.random())
+        n_wanted = source_frames(self.n_frames, rate_of(tempo_steps))
+        start = min(max(start, 0), max(0, item.n_frames - n_wanted))
+        frames = source.store.crop(number, start, n_wanted)
+        features = stretch(frames, tempo_steps, self.n_frames, offset)
+        features[:, VIEWS["pitch"]] = transpose(features[:, VIEWS["pitch"]], semitones)
+        cut = Cut(start + offset / MEL_STACK, self.n_frames, tempo_steps, semitones)
+        targets = crop_targets(source.labels.get(item.source, {}), cut)
+        harmony = np.roll(self._surroundings(source.store, number, start + n_wanted // 2), semitones)
+        return features, harmony, targets, (tempo_steps, semitones)
 
-    def _music_crop(self, rng: np.random.Generator) -> np.ndarray:
-        number = int(rng.choice(len(self.shares), p=self.shares))
-        room = max(1, self.music.items[number].n_frames - self.n_frames)
-        return self.music.crop(number, int(rng.integers(room)), self.n_frames)
-
-    def _labelled_crop(self, rng: np.random.Generator) -> tuple[np.ndarray, LabelTargets]:
-        assert self.rendered is not None
-        number = int(rng.integers(len(self.rendered.items)))
-        item = self.rendered.items[number]
-        start = int(rng.integers(max(1, item.n_frames - self.n_frames + 1)))
-        targets = crop_targets(self.labels[item.source], start, self.n_frames)
-        features = self.rendered.crop(number, start, self.n_frames)
-        if self.augment:
-            features, targets = transpose(features, targets, int(rng.integers(-5, 7)))
-            features, targets = change_tempo(features, targets, int(rng.integers(-6, 7)))
-        return features, targets
-
-    def _collate(self, targets: list[LabelTargets]) -> Targets | None:
-        if not targets:
-            return None
-        rows = torch.arange(self.n_unlabelled, self.n_unlabelled + len(targets))
-        return Targets(rows, *(torch.from_numpy(np.stack(column)) for column in zip(*targets, strict=True)))
+    def _surroundings(self, store: Store, number: int, centre: int) -> np.ndarray:
+        """Mean chroma of the minute around a frame."""
+        low = max(0, centre - SURROUNDINGS_FRAMES // 2)
+        rows = store.features(number)[low : centre + SURROUNDINGS_FRAMES // 2 : SURROUNDINGS_STEP, VIEWS["pitch"]]
+        return fold_chroma(torch.from_numpy(rows.astype(np.float32))).mean(0).numpy()
 
 
-def transpose(features: np.ndarray, targets: LabelTargets, semitones: int) -> tuple[np.ndarray, LabelTargets]:
-    """Move the pitch view, key and chords; the mel view stays, so that the network looks for pitch where it is."""
-    beat, chord, key, tempo, instruments = targets
-    view = VIEWS["pitch"]
-    moved = features.copy()
-    moved[:, view] = shift(features[:, view], semitones * BINS_PER_SEMITONE)
-    return moved, (beat, move_class(chord, semitones), move_class(key, semitones), tempo, instruments)
-
-
-def change_tempo(features: np.ndarray, targets: LabelTargets, lags: int) -> tuple[np.ndarray, LabelTargets]:
-    """Move the tempogram and the tempo by some of its lags, 2.4 % each; beats stay where the mel view has them."""
-    beat, chord, key, tempo, instruments = targets
-    view = VIEWS["tempogram"]
-    moved = features.copy()
-    moved[:, view] = shift(features[:, view], lags)
-    return moved, (beat, chord, key, shift(tempo, lags), instruments)
-
-
-def shift(x: np.ndarray, by: int) -> np.ndarray:
-    """Move the last axis `by` places up; zeros come in."""
-    moved = np.roll(x, by, axis=-1)
-    moved[..., slice(0, by) if by >= 0 else slice(by, None)] = 0
-    return moved
-
-
-def move_class(classes: np.ndarray, semitones: int) -> np.ndarray:
-    """Transpose classes 0 to 11 and 12 to 23; others (unknown, no chord) stay."""
-    moved = classes // 12 * 12 + (classes + semitones) % 12
-    return np.where((classes >= 0) & (classes < 24), moved, classes)
+def _by_length(store: Store) -> np.ndarray:
+    """How often each track is drawn."""
+    lengths = np.array([item.n_frames for item in store.items], dtype=float)
+    return lengths / max(lengths.sum(), 1)
 
 
 def recolour(features: Tensor, generator: torch.Generator) -> Tensor:
