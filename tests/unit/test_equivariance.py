@@ -74,7 +74,9 @@ def test_tempo_is_learned_from_stretched_clicks_without_labels():
     def draw(step):
         rng = np.random.default_rng(step)
         steps = rng.integers(-12, 13, 16)
-        onsets = [pulse_train(bpms[step, row // 2] * rate_of(int(k)), phase=rng.random()) for row, k in enumerate(steps)]
+        onsets = [
+            pulse_train(bpms[step, row // 2] * rate_of(int(k)), phase=rng.random()) for row, k in enumerate(steps)
+        ]
         return tempogram(torch.stack(onsets)), torch.from_numpy(steps)
 
     layer = learn(draw, None, move_tempi, N_LAGS)
@@ -128,5 +130,7 @@ def test_a_transposed_pitch_view_has_a_rotated_chroma_and_no_empty_edge(semitone
     octave = np.random.default_rng(1).random(36).astype(np.float32)
     pitch = np.tile(octave, 6)[None]
     moved = transpose(pitch, semitones)
-    assert np.allclose(np.roll(fold_chroma(torch.from_numpy(pitch)).numpy(), semitones), fold_chroma(torch.from_numpy(moved)))
+    assert np.allclose(
+        np.roll(fold_chroma(torch.from_numpy(pitch)).numpy(), semitones), fold_chroma(torch.from_numpy(moved))
+    )
     assert (moved > 0).all()

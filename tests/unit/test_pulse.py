@@ -8,7 +8,6 @@ from sordino.backbones._conformer import DepthwiseConv, PointwiseConv
 from sordino.backbones._mini_frontend import N_MELS, VIEWS, lag_bpms
 from sordino.backbones._pulse import STEP_FRAMES, PulseLayer, windowed_autocorrelation
 from sordino.backbones.mini import Mini
-
 from tests.unit.test_mini import clicks
 
 
