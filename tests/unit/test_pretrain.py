@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from sordino.backbones._mini_frontend import N_FEATURES, VIEWS, MiniFrontend, lag_bpms
 from sordino.backbones.mini import Mini
-from sordino.pretrain.batches import CropSampler
+from sordino.pretrain.batches import CropSampler, Material, Tracks
 from sordino.pretrain.labels import (
     Cut,
     beat_targets,
@@ -25,8 +25,9 @@ from sordino.pretrain.labels import (
 from sordino.pretrain.loop import PretrainConfig, pretrain, schedule
 from sordino.pretrain.masking import SPAN_FRAMES, hide, span_mask
 from sordino.pretrain.objectives import Objectives
-from sordino.pretrain.quantiser import RandomQuantiser
+from sordino.pretrain.quantiser import RandomQuantiser, ResidualQuantiser
 from sordino.pretrain.regressions import Corpus, measure_corpus, raw_targets
+from sordino.pretrain.sounds import Sounds
 from sordino.pretrain.store import Store, build_store, choose_split
 
 
@@ -52,6 +53,23 @@ def test_a_frame_that_projects_onto_a_code_gets_that_code():
     frame = torch.linalg.lstsq(conditions, wanted[:, None]).solution[:, 0]
     assert quantiser(frame[None, None]).item() == 7
     assert quantiser(5 * frame[None, None] + 3).item() == 7  # neither loudness nor level matters
+
+
+def test_a_residual_quantiser_finds_the_sums_that_frames_are_made_of():
+    torch.manual_seed(0)
+    coarse, fine = 10 * torch.randn(4, 40), torch.randn(3, 40)
+    coarse, fine = (x - x.mean(-1, keepdim=True) for x in (coarse, fine))
+    first, second = torch.randint(4, (600,)), torch.randint(3, (600,))
+    frames = coarse[first] + fine[second]
+    quantiser = ResidualQuantiser(frames, n_codebooks=2, n_codes=12, seed=1)
+    tokens = quantiser(frames[None] + 5)  # a level does not matter
+    pairs = {tuple(pair) for pair in torch.stack([first, second, *tokens[:, 0]], 1).tolist()}
+    assert len(pairs) == 12  # each of the twelve kinds of frame has tokens of its own
+    assert len({pair[2:] for pair in pairs}) == 12
+    left = frames @ quantiser.components
+    for codes, row in zip(quantiser.codes, tokens[:, 0], strict=True):
+        left = left - codes[row]
+    assert left.square().sum() < 1e-3 * frames.square().sum()
 
 
 def test_equal_seeds_give_equal_tokens():
@@ -134,7 +152,7 @@ def test_the_schedule_rises_and_falls():
 
 def test_an_unknown_question_cannot_be_skipped():
     with pytest.raises(ValueError, match="rhythm"):
-        Objectives(Mini.tiny(), Corpus(torch.zeros(1), torch.ones(1), {}, {}), skip=["rhythm"])
+        Objectives(Mini.tiny(), Corpus(torch.zeros(1), torch.ones(1), torch.zeros(1, 1), {}, {}), skip=["rhythm"])
 
 
 @pytest.fixture(scope="module")
@@ -178,12 +196,12 @@ def test_no_track_is_decoded_twice(music, store):
 
 
 def test_a_batch_depends_on_its_number_alone_and_pairs_share_a_track(store):
-    sampler = CropSampler(Store(store), n_frames=50, batch_size=4, seed=3)
+    sampler = CropSampler(Tracks(Store(store)), n_frames=50, batch_size=4, seed=3)
     (first, _), (again, _), (other, _) = sampler.draw(5), sampler.draw(5), sampler.draw(6)
     assert torch.equal(first.features, again.features)
     assert not torch.equal(first.features, other.features)
     assert first.features.shape == (4, 50, N_FEATURES)
-    plain, _ = CropSampler(Store(store), n_frames=50, batch_size=4, augment=False).draw(0)
+    plain, _ = CropSampler(Tracks(Store(store)), n_frames=50, batch_size=4, augment=False).draw(0)
     assert plain.tempo_steps.tolist() == plain.semitones.tolist() == [0] * 4
     stored = [torch.from_numpy(np.array(Store(store).features(n))).float() for n in range(3)]
 
@@ -195,8 +213,20 @@ def test_a_batch_depends_on_its_number_alone_and_pairs_share_a_track(store):
     assert tracks[2] == tracks[3] != []
 
 
+def test_a_teacher_is_read_between_its_patches_where_a_moved_crop_lies(tmp_path):
+    patches = np.arange(5)[:, None] * np.ones(200)
+    np.savez(tmp_path / "a.npz", embedding=patches.astype(np.float16))
+    sounds = Sounds(tmp_path)
+    assert sounds.of("a.npy", Cut(0.0, 300))[:, 0].tolist() == [0, 1, 2, 3]  # windows and patches coincide
+    assert sounds.of("a.npy", Cut(37.5, 150))[:, 7].tolist() == [0.5, 1.5]
+    rate = 10 ** (-12 / 95)  # the windows' middles are 1.5 and 4.5 s * rate behind second 3 of the track
+    slow = sounds.of("a.npy", Cut(75.0, 150, tempo_steps=-12))[:, 0]
+    assert slow == pytest.approx([0.5 * rate + 0.5, 1.5 * rate + 0.5], abs=1e-5)
+    assert np.isnan(sounds.of("b.npy", Cut(0.0, 50))).all()
+
+
 def test_a_guess_of_the_mean_costs_one(store):
-    sampler = CropSampler(Store(store), n_frames=50, batch_size=4, augment=False)
+    sampler = CropSampler(Tracks(Store(store)), n_frames=50, batch_size=4, augment=False)
     corpus = measure_corpus(sampler, n_batches=8)
     for name in ("chroma", "onsets", "harmony", "pulse"):
         raw = torch.cat([raw_targets(sampler.draw(step)[0])[name].flatten(0, -2) for step in range(8)])
@@ -238,8 +268,11 @@ def labelled(music, store, tmp_path_factory):
 
 
 def test_an_interrupted_run_ends_as_an_undisturbed_one(store, labelled, tmp_path):
+    for item in Store(store).items:
+        np.savez((tmp_path / item.file).with_suffix(".npz"), embedding=np.random.default_rng(0).random((5, 200)))
+    material = Material(store, sounds=tmp_path, rendered=store, labels_file=labelled)
     for name, stop in (("whole", None), ("parts", 2), ("parts", None)):
-        pretrain(tiny_config(), store, tmp_path / name, store, labelled, devices=1, stop_at_step=stop)
+        pretrain(tiny_config(), material, tmp_path / name, devices=1, stop_at_step=stop)
     whole, parts = (Mini.load(tmp_path / name / "mini.safetensors") for name in ("whole", "parts"))
     assert whole.fingerprint() == parts.fingerprint()
     rows = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
@@ -248,6 +281,7 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(store, labelled, tmp_path
         "mel_tokens",
         "key",
         "instruments",
+        "sounds",
         "tempo_moves",
         "validation_pitch_tokens",
         "perplexity_mel",
@@ -256,9 +290,9 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(store, labelled, tmp_path
 
 
 def test_another_configuration_cannot_go_on(store, tmp_path):
-    pretrain(tiny_config(), store, tmp_path, devices=1, stop_at_step=1)
+    pretrain(tiny_config(), Material(store), tmp_path, devices=1, stop_at_step=1)
     with pytest.raises(ValueError, match="another configuration"):
-        pretrain(tiny_config(seed=1), store, tmp_path, devices=1)
+        pretrain(tiny_config(seed=1), Material(store), tmp_path, devices=1)
 
 
 def test_the_verb_trains_on_a_folder(music, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def command(folder: Path, out: Path, store: Path | None, rendered: Path | None, 
     does on albums that it is not trained on: `mel_tokens` below 1 is better than knowing how common each token
     is.
     """
+    from sordino.pretrain.batches import Material
     from sordino.pretrain.loop import PretrainConfig, pretrain, usual_precision
     from sordino.pretrain.show import bar, report_training
 
@@ -53,13 +55,12 @@ def command(folder: Path, out: Path, store: Path | None, rendered: Path | None, 
     devices = options.pop("devices")
     options["precision"] = options["precision"] or usual_precision()
     config = PretrainConfig(n_heads=max(1, options["dim"] // 64), **options)
-    stores = [_store(folder, store, processes, bar)]
+    material = Material(_store(folder, store, processes, bar))
     if rendered is not None:
-        stores.append(_store(rendered, out / "rendered_store", processes, bar))
-    labels_file = rendered / "labels.jsonl" if rendered is not None else None
+        rendered_store = _store(rendered, out / "rendered_store", processes, bar)
+        material = replace(material, rendered=rendered_store, labels_file=rendered / "labels.jsonl")
     with report_training(config.steps) as report:
-        pretrain(config, store, out, *stores[1:], labels_file=labels_file,
-                 devices=int(devices) if devices.isdigit() else devices, report=report)  # fmt: skip
+        pretrain(config, material, out, int(devices) if devices.isdigit() else devices, report)
     click.echo(out / "mini.safetensors")
 
 

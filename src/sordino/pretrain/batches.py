@@ -8,7 +8,7 @@ goes on as if it had not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from sordino.backbones._mini_frontend import MEL_STACK, N_MELS, VIEWS, fold_chroma
 from sordino.pretrain.labels import Cut, Targets, crop_targets, read_labels
 from sordino.pretrain.masking import span_mask
+from sordino.pretrain.sounds import Sounds
 from sordino.pretrain.store import FRAME_RATE_HZ, Store
 from sordino.pretrain.stretching import rate_of, source_frames, stretch, transpose
 
@@ -40,6 +41,7 @@ class Crops:
         harmony: mean chroma of the minute around each crop, transposed as it is, [batch 12].
         tempo_steps: classes of tempo by which each was made faster, [batch].
         semitones: by which each was made higher, [batch].
+        sounds: a teacher's embedding of each three seconds, NaN where unknown, [batch window value].
         targets: labels.
     """
 
@@ -48,6 +50,7 @@ class Crops:
     harmony: Float[Tensor, "batch 12"]
     tempo_steps: Int[Tensor, " batch"]
     semitones: Int[Tensor, " batch"]
+    sounds: Float[Tensor, "batch window value"]
     targets: Targets
 
     def to(self, device: torch.device) -> Crops:
@@ -57,11 +60,43 @@ class Crops:
 
 @dataclass(frozen=True)
 class Tracks:
-    """A store and what is known of its tracks, by their sound file."""
+    """A store, and what is known of its tracks: labels by their sound file, a teacher's embeddings."""
 
     store: Store
-    labels: Mapping[str, dict[str, Any]]
-    hidden_share: float
+    labels: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    sounds: Sounds = field(default_factory=Sounds)
+
+    @property
+    def shares(self) -> np.ndarray:
+        """How often each track is drawn: by its length."""
+        lengths = np.array([item.n_frames for item in self.store.items], dtype=float)
+        return lengths / max(lengths.sum(), 1)
+
+
+@dataclass(frozen=True)
+class Material:
+    """Where a run takes its music from.
+
+    Attributes:
+        music: store of unlabelled music.
+        sounds: folder with a teacher's embeddings of it, see sounds.py; None for none.
+        rendered: store of music with labels; None for none.
+        labels_file: `labels.jsonl` of `rendered`.
+    """
+
+    music: Path
+    sounds: Path | None = None
+    rendered: Path | None = None
+    labels_file: Path | None = None
+
+    def of(self, split: str) -> tuple[Tracks, Tracks | None]:
+        """Music, and rendered music where there is some."""
+        music = Tracks(Store(self.music, split), sounds=Sounds(self.sounds))
+        if self.rendered is None:
+            return music, None
+        labels = read_labels(self.labels_file) if self.labels_file is not None else {}
+        rendered = Tracks(Store(self.rendered, split), labels)
+        return music, rendered if rendered.store.items else None
 
 
 class CropSampler:
@@ -69,11 +104,10 @@ class CropSampler:
 
     Args:
         music: the unlabelled tracks.
+        rendered: tracks with labels; None for none.
         n_frames: length of a crop at 25 Hz.
         batch_size: crops in a batch, even.
         hidden_share: how much of an unlabelled crop is hidden.
-        rendered: tracks with labels; None for none.
-        labels_file: their `labels.jsonl`.
         labelled_share: how much of a batch is rendered music.
         labelled_hidden_share: how much of a labelled crop is hidden.
         augment: stretch, transpose, play mel frames louder, softer and through a random equaliser.
@@ -82,42 +116,39 @@ class CropSampler:
 
     def __init__(
         self,
-        music: Store,
+        music: Tracks,
+        rendered: Tracks | None = None,
         n_frames: int = 300,
         batch_size: int = 16,
         hidden_share: float = 0.5,
-        rendered: Store | None = None,
-        labels_file: str | Path | None = None,
         labelled_share: float = 0.5,
         labelled_hidden_share: float = 0.15,
         augment: bool = True,
         seed: int = 0,
     ):
-        self.n_frames, self.seed, self.augment = n_frames, seed, augment
-        self.music = Tracks(music, {}, hidden_share)
-        n_pairs, n_labelled = batch_size // 2, 0
-        self.sources = [self.music] * n_pairs
-        if rendered is not None and rendered.items:
-            n_labelled = round(n_pairs * labelled_share)
-            labels = read_labels(labels_file) if labels_file is not None else {}
-            self.sources[n_pairs - n_labelled :] = [Tracks(rendered, labels, labelled_hidden_share)] * n_labelled
-        self.shares = {id(t): _by_length(t.store) for t in self.sources}
+        self.music, self.n_frames, self.seed, self.augment = music, n_frames, seed, augment
+        n_pairs = batch_size // 2
+        n_labelled = round(n_pairs * labelled_share) if rendered is not None else 0
+        self.pairs = [music] * (n_pairs - n_labelled) + [rendered or music] * n_labelled
+        hidden_shares = [hidden_share] * (n_pairs - n_labelled) + [labelled_hidden_share] * n_labelled
+        self.hidden_shares = torch.tensor(hidden_shares).repeat_interleave(2)
+        self.shares = {id(tracks): tracks.shares for tracks in self.pairs}
 
     def draw(self, step: int) -> tuple[Crops, torch.Generator]:
         """The batch of a step, and the generator that its noise comes from."""
         rng = np.random.default_rng([self.seed, step])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        crops = [crop for source in self.sources for crop in self._pair(source, rng)]
-        features, harmony, targets, moves = zip(*crops, strict=True)
+        crops = [crop for source in self.pairs for crop in self._pair(source, rng)]
+        features, harmony, sounds, targets, moves = zip(*crops, strict=True)
         stacked = torch.from_numpy(np.stack(features))
-        share = torch.tensor([source.hidden_share for source in self.sources for _ in range(2)])
         tempo_steps, semitones = torch.tensor(moves).unbind(1)
         return Crops(
             features=recolour(stacked, generator) if self.augment else stacked,
-            hidden=span_mask(self.n_frames, share, generator),
+            hidden=span_mask(self.n_frames, self.hidden_shares, generator),
             harmony=torch.from_numpy(np.stack(harmony)),
             tempo_steps=tempo_steps,
             semitones=semitones,
+            sounds=torch.from_numpy(np.stack(sounds)),
             targets=Targets(*(torch.from_numpy(np.stack(column)) for column in zip(*targets, strict=True))),
         ), generator
 
@@ -129,7 +160,7 @@ class CropSampler:
         return [self._crop(source, number, at, rng) for at in (start, near)]
 
     def _crop(self, source: Tracks, number: int, start: int, rng: np.random.Generator) -> tuple:
-        """Features, mean chroma of the surroundings, targets, and by how much the crop was moved."""
+        """Features, mean chroma of the surroundings, sounds, targets, and by how much the crop was moved."""
         item = source.store.items[number]
         tempo_steps, semitones, offset = 0, 0, 0.0
         if self.augment:
@@ -144,19 +175,13 @@ class CropSampler:
         cut = Cut(start + offset / MEL_STACK, self.n_frames, tempo_steps, semitones)
         targets = crop_targets(source.labels.get(item.source, {}), cut)
         harmony = np.roll(self._surroundings(source.store, number, start + n_wanted // 2), semitones)
-        return features, harmony, targets, (tempo_steps, semitones)
+        return features, harmony, source.sounds.of(item.file, cut), targets, (tempo_steps, semitones)
 
     def _surroundings(self, store: Store, number: int, centre: int) -> np.ndarray:
         """Mean chroma of the minute around a frame."""
         low = max(0, centre - SURROUNDINGS_FRAMES // 2)
         rows = store.features(number)[low : centre + SURROUNDINGS_FRAMES // 2 : SURROUNDINGS_STEP, VIEWS["pitch"]]
         return fold_chroma(torch.from_numpy(rows.astype(np.float32))).mean(0).numpy()
-
-
-def _by_length(store: Store) -> np.ndarray:
-    """How often each track is drawn."""
-    lengths = np.array([item.n_frames for item in store.items], dtype=float)
-    return lengths / max(lengths.sum(), 1)
 
 
 def recolour(features: Tensor, generator: torch.Generator) -> Tensor:

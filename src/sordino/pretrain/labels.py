@@ -78,6 +78,10 @@ class Cut:
         """Frames of the crop, with fractions, at times in the track."""
         return (np.asarray(time_s, dtype=float) * FRAME_RATE_HZ - self.start_frame) / rate_of(self.tempo_steps)
 
+    def seconds(self, frame: Any) -> np.ndarray:
+        """Times in the track of frames of the crop."""
+        return (np.asarray(frame, dtype=float) * rate_of(self.tempo_steps) + self.start_frame) / FRAME_RATE_HZ
+
 
 def read_labels(path: str | Path) -> dict[str, dict[str, Any]]:
     """Labels by sound file, as written in `labels.jsonl`.

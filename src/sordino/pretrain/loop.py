@@ -12,16 +12,16 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
 
 from sordino.backbones.mini import Mini
-from sordino.pretrain.batches import CropSampler
+from sordino.pretrain.batches import CropSampler, Material, Tracks
 from sordino.pretrain.objectives import Objectives
 from sordino.pretrain.regressions import measure_corpus
-from sordino.pretrain.store import FRAME_RATE_HZ, Store
+from sordino.pretrain.store import FRAME_RATE_HZ
 
 LOG_EVERY_STEPS = 50
 
@@ -45,6 +45,7 @@ class PretrainConfig:
         hidden_share: how much of an unlabelled crop is hidden.
         dropout: in the backbone, while it is pretrained.
         start_from: weights to begin with, a file as a run writes it or `builtin`; empty for random ones.
+        quantiser: `random` or `residual` tokens, see quantiser.py.
         skip: questions left out, names of `objectives.WEIGHTS` (for ablations).
         seed: of everything.
         precision: Fabric's name for it; `bf16-mixed` where the machine is good at it.
@@ -65,6 +66,7 @@ class PretrainConfig:
     hidden_share: float = 0.5
     dropout: float = 0.0
     start_from: str = ""
+    quantiser: Literal["random", "residual"] = "random"
     skip: tuple[str, ...] = ()
     seed: int = 0
     precision: str = "bf16-mixed"
@@ -73,10 +75,8 @@ class PretrainConfig:
 
 def pretrain(
     config: PretrainConfig,
-    music: Path,
+    material: Material,
     run: Path,
-    rendered: Path | None = None,
-    labels_file: Path | None = None,
     devices: int | str = "auto",
     report: Callable[[dict[str, Any]], None] = lambda row: None,
     stop_at_step: int | None = None,
@@ -85,10 +85,8 @@ def pretrain(
 
     Args:
         config: see there; a run that goes on must be given the same one.
-        music: store of unlabelled music.
+        material: the music and what is known of it.
         run: folder of the run.
-        rendered: store of music with labels; None for none.
-        labels_file: `labels.jsonl` of `rendered`.
         devices: as Fabric takes it.
         report: called with each line of the log.
         stop_at_step: stop there, to go on later; None: at the end.
@@ -101,8 +99,8 @@ def pretrain(
     fabric = Fabric(devices=devices, precision=config.precision, strategy=_strategy(devices))  # type: ignore[arg-type]
     fabric.launch()
     torch.manual_seed(config.seed)
-    samplers = {split: _sampler(config, split, music, rendered, labels_file) for split in ("train", "validation")}
-    objectives = _build(config, samplers["train"].music.store)
+    samplers = {split: _sampler(config, split, material) for split in ("train", "validation")}
+    objectives = _build(config, samplers["train"].music)
     optimiser = torch.optim.AdamW(
         _parameter_groups(objectives, config.weight_decay), lr=config.lr, betas=(0.9, 0.98), fused=True
     )
@@ -165,10 +163,10 @@ def schedule(step: int, steps: int, warmup_steps: int) -> float:
     return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def _build(config: PretrainConfig, music: Store) -> Objectives:
+def _build(config: PretrainConfig, music: Tracks) -> Objectives:
     n_frames = round(config.crop_s * FRAME_RATE_HZ)
-    n_batches = min(64, 1 + round(music.duration_s / config.crop_s / 8))  # 512 crops, or about all there is
-    corpus = measure_corpus(CropSampler(music, n_frames, 8, augment=False, seed=config.seed), n_batches)
+    n_batches = min(64, 1 + round(music.store.duration_s / config.crop_s / 8))  # 512 crops, or about all there is
+    corpus = measure_corpus(CropSampler(music, None, n_frames, 8, augment=False, seed=config.seed), n_batches)
     if config.start_from:
         backbone = Mini.load(None if config.start_from == "builtin" else config.start_from).requires_grad_(True)
     else:
@@ -178,19 +176,17 @@ def _build(config: PretrainConfig, music: Store) -> Objectives:
     for module in backbone.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = config.dropout
-    return Objectives(backbone, corpus, skip=config.skip)
+    return Objectives(backbone, corpus, config.skip, config.quantiser)
 
 
-def _sampler(
-    config: PretrainConfig, split: str, music: Path, rendered: Path | None, labels_file: Path | None
-) -> CropSampler:
+def _sampler(config: PretrainConfig, split: str, material: Material) -> CropSampler:
+    music, rendered = material.of(split)
     return CropSampler(
-        Store(music, split),
+        music,
+        rendered,
         round(config.crop_s * FRAME_RATE_HZ),
         config.batch_size,
         config.hidden_share,
-        None if rendered is None else Store(rendered, split),
-        labels_file,
         config.labelled_share,
         augment=split == "train",
         seed=config.seed if split == "train" else 1,

@@ -5,7 +5,7 @@ time, so that the answers lie open for a linear probe:
 
 - hidden frames: tokens of the mel and of the pitch view, chroma, onset strengths in four bands;
 - regressions of a crop that need no label: mean and deviation of the mel bands, mean chroma of the minute around,
-  autocorrelation of the onsets at the lags of the tempi;
+  autocorrelation of the onsets at the lags of the tempi, and what a teacher of sound says (sounds.py);
 - equivariance: tempo and key of two crops of one track, stretched and transposed by different amounts;
 - labels that rendered music brings along (labels.py): beats, downbeats and chords per frame; key, tempo and
   instruments per crop. Key and tempo are the same answers as those of the equivariance.
@@ -32,13 +32,13 @@ from sordino.pretrain.batches import Crops
 from sordino.pretrain.equivariance import equivariance_loss, move_keys, move_tempi, spread
 from sordino.pretrain.labels import INSTRUMENT_FAMILIES, N_CHORDS, N_KEYS, N_TEMPI, Targets
 from sordino.pretrain.masking import hide
-from sordino.pretrain.quantiser import RandomQuantiser
+from sordino.pretrain.quantiser import RandomQuantiser, ResidualQuantiser
 from sordino.pretrain.regressions import FRAME_REGRESSIONS, Corpus, raw_targets
 
 TOKEN_VIEWS = ("mel", "pitch")
 WEIGHTS = {
     "mel_tokens": 0.5, "pitch_tokens": 0.5, "chroma": 1.0, "onsets": 0.5, "timbre": 1.0, "harmony": 1.0, "pulse": 1.0,
-    "tempo_moves": 0.2, "key_moves": 0.2,
+    "sounds": 2.0, "tempo_moves": 0.2, "key_moves": 0.2,
     "beat": 2.0, "chord": 0.5, "key": 0.5, "tempo": 0.5, "instruments": 2.0,
 }  # fmt: skip
 
@@ -50,6 +50,7 @@ class Objectives(nn.Module):
         backbone: the network to train.
         corpus: what is known of the music.
         skip: names of WEIGHTS that are left out.
+        quantiser: `random` or `residual`, see quantiser.py.
         n_codebooks: per view.
         n_codes: per codebook.
     """
@@ -59,6 +60,7 @@ class Objectives(nn.Module):
         backbone: Mini,
         corpus: Corpus,
         skip: Collection[str] = (),
+        quantiser: str = "random",
         n_codebooks: int = 2,
         n_codes: int = 512,
     ):
@@ -71,10 +73,15 @@ class Objectives(nn.Module):
         for name, mean in corpus.means.items():
             self.register_buffer(f"{name}_mean", mean)
             self.register_buffer(f"{name}_scale", corpus.scales[name])
-        widths = {view: VIEWS[view].stop - VIEWS[view].start for view in VIEWS}
-        self.quantisers = nn.ModuleDict(
-            {view: RandomQuantiser(widths[view], n_codebooks, n_codes, seed) for seed, view in enumerate(TOKEN_VIEWS)}
-        )
+        self.quantisers = nn.ModuleDict()
+        for seed, view in enumerate(TOKEN_VIEWS):
+            if quantiser == "residual":
+                sample = backbone.norm_features(corpus.sample)[:, VIEWS[view]]
+                self.quantisers[view] = ResidualQuantiser(sample, n_codebooks, n_codes, seed)
+            else:
+                self.quantisers[view] = RandomQuantiser(
+                    VIEWS[view].stop - VIEWS[view].start, n_codebooks, n_codes, seed
+                )
         outputs = {
             **{f"{view}_tokens": n_codebooks * n_codes for view in TOKEN_VIEWS},
             **{name: scale.shape[1] for name, scale in corpus.scales.items()},
@@ -118,14 +125,18 @@ class Objectives(nn.Module):
 
     def _regressions(self, frames: Tensor, pooled: Tensor, crops: Crops) -> dict[str, Tensor]:
         """Squared errors; a guess of the mean costs 1. Of single frames only the hidden ones are asked."""
+        n = crops.sounds.shape[1]
+        windows = frames[:, : frames.shape[1] // n * n].unflatten(1, (n, -1)).mean(2)
         losses = {}
         for name, raw in raw_targets(crops).items():
-            wanted = (raw - self.get_buffer(f"{name}_mean")) @ self.get_buffer(f"{name}_scale")
-            given = self.heads[name](frames if name in FRAME_REGRESSIONS else pooled).float()
-            losses[name] = F.mse_loss(given, wanted, reduction="none").mean(-1)
-            if name in FRAME_REGRESSIONS:
-                losses[name] = losses[name][crops.hidden]
-        return {name: loss.mean() for name, loss in losses.items() if loss.numel()}
+            if name in self.skip or name not in self.heads:
+                continue
+            asked = crops.hidden if name in FRAME_REGRESSIONS else ~raw.isnan().any(-1)
+            read = frames if name in FRAME_REGRESSIONS else windows if name == "sounds" else pooled
+            if asked.any():
+                wanted = (raw[asked] - self.get_buffer(f"{name}_mean")) @ self.get_buffer(f"{name}_scale")
+                losses[name] = F.mse_loss(self.heads[name](read[asked]).float(), wanted)
+        return losses
 
     def _tokens(self, frames: Tensor, crops: Crops, normed: Tensor) -> dict[str, Tensor]:
         """Which tokens the hidden frames are."""

@@ -1,9 +1,11 @@
 """What can be computed of a crop and asked of the network as numbers; no label is needed.
 
-Frames: `chroma` (twelve pitch classes) and `onsets` (strengths in four bands, twice a frame). Crops: `timbre` (mean and
-deviation of each mel band), `harmony` (mean chroma of the minute around) and `pulse` (autocorrelation of the onsets at
-the lags of the tempi). Each has its mean taken off and is scaled so that a guess of the mean costs 1; timbre is made
-white.
+- Of frames: `chroma` (twelve pitch classes) and `onsets` (strengths in four bands, twice a frame).
+- Of crops: `timbre` (mean and deviation of each mel band), `harmony` (mean chroma of the minute around) and `pulse`
+  (autocorrelation of the onsets at the lags of the tempi).
+- Of windows of three seconds: `sounds` (a teacher's embedding, see sounds.py).
+
+Each has its mean taken off and is scaled so that a guess of the mean costs 1; timbre is made white.
 
 Paper: Li et al., MERT, 2023 https://arxiv.org/abs/2306.00107 (a musical teacher beside the tokens)
 """
@@ -23,11 +25,15 @@ from sordino.pretrain.batches import Crops, CropSampler
 from sordino.pretrain.rhythm import crop_tempogram, onset_strengths
 
 N_TIMBRE_COMPONENTS = 64
+SAMPLE_STEP = 4
 FRAME_REGRESSIONS = ("chroma", "onsets")
 
 
 def raw_targets(crops: Crops) -> dict[str, Tensor]:
-    """The numbers as they are: [batch frame value] of FRAME_REGRESSIONS, [batch value] of the others."""
+    """The numbers as they are: [batch frame value] of FRAME_REGRESSIONS, [batch value] of the others.
+
+    Rows of `sounds` that are not known are NaN.
+    """
     onsets = onset_strengths(crops.features[..., VIEWS["mel"]])
     return {
         "chroma": F.normalize(fold_chroma(crops.features[..., VIEWS["pitch"]]), dim=-1),
@@ -35,6 +41,7 @@ def raw_targets(crops: Crops) -> dict[str, Tensor]:
         "timbre": mel_statistics(crops.features),
         "harmony": F.normalize(crops.harmony, dim=-1),
         "pulse": crop_tempogram(onsets),
+        "sounds": crops.sounds,
     }
 
 
@@ -52,11 +59,13 @@ class Corpus:
         feature_mean: of each feature.
         feature_std: of each feature.
         means: of each regression's raw target, by name.
+        sample: some frames, as stored.
         scales: matrices [value component] by name: what makes a centred target cost 1.
     """
 
     feature_mean: Float[Tensor, " feature"]
     feature_std: Float[Tensor, " feature"]
+    sample: Float[Tensor, "frame feature"]
     means: dict[str, Tensor]
     scales: dict[str, Tensor]
 
@@ -67,12 +76,13 @@ def measure_corpus(sampler: CropSampler, n_batches: int) -> Corpus:
     features = torch.cat([crops.features for crops in batches]).flatten(0, 1)
     rows = [raw_targets(crops) for crops in batches]
     raw = {name: torch.cat([row[name].flatten(0, -2) for row in rows]) for name in rows[0]}
-    means = {name: values.mean(0) for name, values in raw.items()}
+    raw = {name: values[~values.isnan().any(-1)] for name, values in raw.items()}
+    means = {name: values.mean(0) for name, values in raw.items() if len(values)}
     scales = {
-        name: whitener(values) if name == "timbre" else torch.eye(values.shape[1]) / values.var(0).mean().sqrt()
-        for name, values in raw.items()
+        name: whitener(raw[name]) if name == "timbre" else torch.eye(len(mean)) / raw[name].var(0).mean().sqrt()
+        for name, mean in means.items()
     }
-    return Corpus(features.mean(0), features.std(0).clamp_min(0.01), means, scales)
+    return Corpus(features.mean(0), features.std(0).clamp_min(0.01), features[::SAMPLE_STEP], means, scales)
 
 
 def whitener(values: Float[Tensor, "row value"]) -> Float[Tensor, "value component"]:
