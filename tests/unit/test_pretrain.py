@@ -26,6 +26,7 @@ from sordino.pretrain.loop import PretrainConfig, pretrain, schedule
 from sordino.pretrain.masking import SPAN_FRAMES, hide, span_mask
 from sordino.pretrain.objectives import Objectives
 from sordino.pretrain.quantiser import RandomQuantiser, ResidualQuantiser
+from sordino.pretrain.recolouring import recolour
 from sordino.pretrain.regressions import Corpus, measure_corpus, raw_targets
 from sordino.pretrain.sounds import Sounds
 from sordino.pretrain.store import Store, build_store, choose_split
@@ -135,6 +136,29 @@ def test_a_moved_crop_has_moved_labels():
     assert not any(part.any() for part in (nothing[0], nothing[1], nothing[4], nothing[6]))
     assert (nothing[2] == -1).all()
     assert nothing[3] == -1
+
+
+def test_beats_count_only_where_they_are_known():
+    entry = {"beat": {"beats": [0.5], "downbeats": [], "known": [[0.0, 1.0], [2.0, 3.0]]}}
+    known = crop_targets(entry, Cut(12.5, 100))[1]
+    assert np.flatnonzero(np.diff(known)).tolist() == [11, 36, 61]
+    assert known[0] == 1
+
+
+def test_recolouring_changes_the_mel_view_alone_and_stays_above_the_floor():
+    features = torch.full((400, 3, N_FEATURES), math.log(1e-3))
+    features[:, 1:, VIEWS["mel"]] = 3.0
+    changed = recolour(features, generator())
+    assert torch.equal(changed[..., VIEWS["pitch"].start :], features[..., VIEWS["pitch"].start :])
+    mel = changed[..., VIEWS["mel"]]
+    assert mel.min() >= math.log(1e-3) - 1e-5
+    loud = mel[:, 1, 40] - 3.0  # below every low-pass and above all noise: level and equaliser alone
+    assert 1.4 < loud.abs().max() < 2.9
+    assert loud.mean().abs() < 0.1
+    filtered = (mel[:, 1, 127] < -2).float().mean()
+    noisy = (mel[:, 0, 0] > math.log(2e-3)).float().mean()
+    assert 0.12 < filtered < 0.3
+    assert 0.12 < noisy < 0.4
 
 
 def test_a_bad_label_is_named_with_its_line(tmp_path):

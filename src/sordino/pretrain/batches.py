@@ -17,9 +17,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from sordino.backbones._mini_frontend import MEL_STACK, N_MELS, VIEWS, fold_chroma
+from sordino.backbones._mini_frontend import MEL_STACK, VIEWS, fold_chroma
 from sordino.pretrain.labels import Cut, Targets, crop_targets, read_labels
 from sordino.pretrain.masking import span_mask
+from sordino.pretrain.recolouring import recolour
 from sordino.pretrain.sounds import Sounds
 from sordino.pretrain.store import FRAME_RATE_HZ, Store
 from sordino.pretrain.stretching import rate_of, source_frames, stretch, transpose
@@ -82,21 +83,26 @@ class Material:
         sounds: folder with a teacher's embeddings of it, see sounds.py; None for none.
         rendered: store of music with labels; None for none.
         labels_file: `labels.jsonl` of `rendered`.
+        music_labels_file: the same of `music`, where teachers agree; None for none.
     """
 
     music: Path
     sounds: Path | None = None
     rendered: Path | None = None
     labels_file: Path | None = None
+    music_labels_file: Path | None = None
 
     def of(self, split: str) -> tuple[Tracks, Tracks | None]:
         """Music, and rendered music where there is some."""
-        music = Tracks(Store(self.music, split), sounds=Sounds(self.sounds))
+        music = Tracks(Store(self.music, split), _labels(self.music_labels_file), Sounds(self.sounds))
         if self.rendered is None:
             return music, None
-        labels = read_labels(self.labels_file) if self.labels_file is not None else {}
-        rendered = Tracks(Store(self.rendered, split), labels)
+        rendered = Tracks(Store(self.rendered, split), _labels(self.labels_file))
         return music, rendered if rendered.store.items else None
+
+
+def _labels(file: Path | None) -> dict[str, dict[str, Any]]:
+    return {} if file is None else read_labels(file)
 
 
 class CropSampler:
@@ -110,7 +116,7 @@ class CropSampler:
         hidden_share: how much of an unlabelled crop is hidden.
         labelled_share: how much of a batch is rendered music.
         labelled_hidden_share: how much of a labelled crop is hidden.
-        augment: stretch, transpose, play mel frames louder, softer and through a random equaliser.
+        augment: stretch, transpose, recolour.
         seed: of everything drawn.
     """
 
@@ -182,14 +188,3 @@ class CropSampler:
         low = max(0, centre - SURROUNDINGS_FRAMES // 2)
         rows = store.features(number)[low : centre + SURROUNDINGS_FRAMES // 2 : SURROUNDINGS_STEP, VIEWS["pitch"]]
         return fold_chroma(torch.from_numpy(rows.astype(np.float32))).mean(0).numpy()
-
-
-def recolour(features: Tensor, generator: torch.Generator) -> Tensor:
-    """Add to each crop's log mel bands a random level and a smooth random curve, each within 6 dB."""
-    level = torch.rand(len(features), 1, generator=generator) * 2 - 1
-    knots = torch.rand(len(features), 1, 8, generator=generator) * 2 - 1
-    curve = torch.nn.functional.interpolate(knots, N_MELS, mode="linear", align_corners=True)[:, 0]
-    shift = ((level + curve) * 1.4).repeat(1, MEL_STACK)[:, None]
-    features = features.clone()
-    features[..., VIEWS["mel"]] += shift
-    return features

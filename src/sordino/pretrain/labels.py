@@ -2,7 +2,7 @@
 
 Conventions: `labels.jsonl` has one object per sound file, as `sordino.render` writes it: `path`, `split`
 (train or validation), `group` (the tune) and any of `key` ("A minor"), `tempo` (BPM), `beat` ({"beats":
-[...], "downbeats": [...]}, seconds), `chord` ([[start_s, end_s, Harte label], ...]) and `instruments`
+[...], "downbeats": [...]}, seconds, and `known`: [[start_s, end_s], ...] where not all of them are known), `chord` ([[start_s, end_s, Harte label], ...]) and `instruments`
 (names of INSTRUMENT_FAMILIES). Keys and chords count from C, minor ones 12 higher; chord 24 is no chord; -1
 is unknown.
 """
@@ -108,7 +108,7 @@ def crop_targets(entry: dict[str, Any], cut: Cut) -> tuple[np.ndarray, ...]:
     instruments = entry.get("instruments")
     return (
         beat_targets(entry.get("beat"), cut),
-        np.full(cut.n_frames, "beat" in entry, dtype=np.float32),
+        known_frames(entry.get("beat"), cut),
         move_class(chord_targets(entry.get("chord"), cut), cut.semitones),
         move_class(np.array(key_class(entry.get("key"))), cut.semitones),
         tempo_distribution(None if tempo_bpm is None else tempo_bpm * rate_of(cut.tempo_steps)),
@@ -126,6 +126,15 @@ def beat_targets(beat: dict[str, list[float]] | None, cut: Cut) -> np.ndarray:
             inside = frames[(frames + offset >= 0) & (frames + offset < cut.n_frames)] + offset
             target[inside, column] = value
     return target
+
+
+def known_frames(beat: dict[str, Any] | None, cut: Cut) -> np.ndarray:
+    """[frame]: 1 where beats are known: in the stretches `known`, in all of the track if there are none named."""
+    known = np.zeros(cut.n_frames, dtype=np.float32)
+    for start_s, end_s in [] if beat is None else beat.get("known", [(-np.inf, np.inf)]):
+        low, high = np.clip(cut.frames([start_s, end_s]), 0, cut.n_frames)
+        known[int(low) : int(high)] = 1
+    return known
 
 
 def chord_targets(chords: list[list[Any]] | None, cut: Cut) -> np.ndarray:
