@@ -2,9 +2,9 @@
 
 Conventions: `labels.jsonl` has one object per sound file, as `sordino.render` writes it: `path`, `split`
 (train or validation), `group` (the tune) and any of `key` ("A minor"), `tempo` (BPM), `beat` ({"beats":
-[...], "downbeats": [...]}, seconds, and `known`: [[start_s, end_s], ...] where not all of them are known), `chord` ([[start_s, end_s, Harte label], ...]) and `instruments`
-(names of INSTRUMENT_FAMILIES). Keys and chords count from C, minor ones 12 higher; chord 24 is no chord; -1
-is unknown.
+[...], "downbeats": [...]}, seconds, and `known`: [[start_s, end_s], ...] where beats are not known
+everywhere), `chord` ([[start_s, end_s, Harte label], ...]) and `instruments` (names of INSTRUMENT_FAMILIES).
+Keys and chords count from C, minor ones 12 higher; chord 24 is no chord; -1 is unknown.
 """
 
 from __future__ import annotations
