@@ -3,9 +3,9 @@
     python benchmarks/pretrain_step.py
     python benchmarks/pretrain_step.py --sizes 4x192x4 6x256x2 --crops 8 --seconds 12
 
-A size is layers x width x width inside the feed-forwards / width. Steps run on crops of noise, forward and backward with
-all label-free questions, the optimiser left out. The least of `--repeats` is shown; `audio` is seconds of audio for each
-CPU second. Other processes on the machine make every figure worse: compare within one run only.
+A size is layers x width x width inside the feed-forwards / width. A step here is forward and backward of the network on
+noise, without questions and optimiser. The least of `--repeats` is shown; `audio` is seconds of audio for each CPU
+second. Other processes on the machine make every figure worse: compare within one run only.
 """
 
 import argparse
@@ -54,9 +54,7 @@ class Layer(ConformerLayer):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--sizes", nargs="*", default=["4x128x4", "4x192x4", "6x192x2", "4x256x4", "6x256x2", "6x256x4"]
-    )
+    parser.add_argument("--sizes", nargs="*", default=["4x128x4", "4x192x4", "6x192x2", "4x256x4", "6x256x4"])
     parser.add_argument("--crops", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--repeats", type=int, default=5)
