@@ -130,7 +130,6 @@ def test_a_transposed_pitch_view_has_a_rotated_chroma_and_no_empty_edge(semitone
     octave = np.random.default_rng(1).random(36).astype(np.float32)
     pitch = np.tile(octave, 6)[None]
     moved = transpose(pitch, semitones)
-    assert np.allclose(
-        np.roll(fold_chroma(torch.from_numpy(pitch)).numpy(), semitones), fold_chroma(torch.from_numpy(moved))
-    )
+    before, after = (fold_chroma(torch.from_numpy(x))[0].numpy() for x in (pitch, moved))
+    assert np.allclose(np.roll(before, semitones), after, rtol=0.03)
     assert (moved > 0).all()
