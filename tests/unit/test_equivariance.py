@@ -6,7 +6,7 @@ import torch
 
 from sordino.backbones._mini_frontend import N_FEATURES, N_LAGS, VIEWS, fold_chroma, lag_bpms
 from sordino.backbones._pulse import lag_weights, windowed_autocorrelation
-from sordino.pretrain.equivariance import equivariance_loss, move_keys, move_tempi, spread
+from sordino.pretrain.equivariance import equivariance_loss, fifths_loss, move_keys, move_tempi, spread
 from sordino.pretrain.stretching import TEMPO_STEP, rate_of, source_frames, stretch, transpose
 
 
@@ -42,6 +42,19 @@ def test_the_loss_is_least_for_answers_that_move_along():
     undecided = torch.zeros(2, N_LAGS)
     losses = [float(equivariance_loss(x, steps, move_tempi)) for x in (along, undecided, constant)]
     assert losses[0] < 0.01 < losses[1] < losses[2]
+
+
+def test_on_the_circle_of_fifths_only_answers_that_move_along_cost_nothing():
+    moves = torch.tensor([0, 5, -3, 3])
+
+    def cost(*keys):
+        return float(fifths_loss(50 * torch.eye(24)[list(keys)], moves[: len(keys)]))
+
+    assert cost(2, 7, 20, 14) == pytest.approx(0, abs=1e-5)  # D and G major, G# and D minor
+    assert cost(2, 12 + 4) == pytest.approx(0, abs=1e-5)  # G major and E minor have one signature
+    assert cost(2, 2) == pytest.approx(1 - np.cos(np.pi / 6), abs=1e-5)  # one fifth off
+    assert cost(2, 7, 2, 2) == pytest.approx(1, abs=1e-5)  # the second pair a tritone off: 2
+    assert float(fifths_loss(torch.zeros(4, 24), moves)) == pytest.approx(0.5, abs=1e-5)
 
 
 def test_spread_counts_different_answers():

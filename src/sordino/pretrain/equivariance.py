@@ -8,10 +8,13 @@ tells whether the answers differ between tracks once the moves are undone.
 Paper: Riou et al., PESTO, 2023, section 2.2 https://arxiv.org/abs/2309.02265; Quinton, Equivariant Self-Supervision
     for Musical Tempo Estimation, 2022 https://arxiv.org/abs/2209.01478; Kong et al., S-KEY, 2025
     https://arxiv.org/abs/2501.12907
-Differs: one loss for both, a cross-entropy with a sharpened and moved target in both directions.
+Differs: one loss for both, a cross-entropy with a sharpened and moved target in both directions; key beside it by
+    the circle of fifths, as in S-KEY, for keys a fifth apart are nearly the same.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +23,7 @@ from torch import Tensor
 
 SHARPNESS = 2.0  # the target is the other answer to this power
 N_TONICS = 12
+FIFTH = 7  # semitones
 
 
 def move_tempi(share: Float[Tensor, "row tempo"], steps: Int[Tensor, " row"]) -> Float[Tensor, "row tempo"]:
@@ -49,6 +53,22 @@ def equivariance_loss(logits: Float[Tensor, "row class"], moves: Int[Tensor, " r
     difference = moves - moves.unflatten(0, (-1, 2)).flip(1).flatten()
     target = move((SHARPNESS * swapped.detach()).softmax(-1), difference)
     return F.cross_entropy(logits, target)
+
+
+def fifths_loss(logits: Float[Tensor, "row key"], semitones: Int[Tensor, " row"]) -> Float[Tensor, ""]:
+    """How far the answers of partners are from the same turn of the circle of fifths, 0 to 2.
+
+    Keys lie on the circle by their signature (a minor key where its relative major lies), an answer's mean is a point
+    inside it. Two points that move with the transpositions and lie on the circle cost nothing; to be undecided costs
+    1/2, to be the same for unequal transpositions up to 2.
+    """
+    key = torch.arange(logits.shape[1], device=logits.device)
+    signature = key % N_TONICS + 3 * (key // N_TONICS)
+    turn = 2 * math.pi * FIFTH / N_TONICS
+    share = logits.softmax(-1)
+    point = torch.complex(share @ torch.cos(turn * signature), share @ torch.sin(turn * signature))
+    unmoved = point * torch.polar(torch.ones_like(point.real), -turn * semitones.float())
+    return (unmoved[0::2] * unmoved[1::2].conj() - 1).abs().square().mean() / 2
 
 
 @torch.no_grad()

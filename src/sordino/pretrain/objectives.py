@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from sordino.backbones._mini_frontend import VIEWS
 from sordino.backbones.mini import Mini
 from sordino.pretrain.batches import Crops
-from sordino.pretrain.equivariance import equivariance_loss, move_keys, move_tempi, spread
+from sordino.pretrain.equivariance import equivariance_loss, fifths_loss, move_keys, move_tempi, spread
 from sordino.pretrain.labels import INSTRUMENT_FAMILIES, N_CHORDS, N_KEYS, N_TEMPI, Targets
 from sordino.pretrain.masking import hide
 from sordino.pretrain.quantiser import RandomQuantiser, ResidualQuantiser
@@ -41,6 +41,9 @@ WEIGHTS = {
     "sounds": 2.0, "tempo_moves": 0.5, "key_moves": 0.5,
     "beat": 2.0, "chord": 0.5, "key": 0.5, "tempo": 0.5, "instruments": 2.0,
 }  # fmt: skip
+
+
+LOGIT_SCALE = 8.0  # of tempo and key: undecided answers, which move along with anything, are left soon
 
 
 class Objectives(nn.Module):
@@ -100,11 +103,11 @@ class Objectives(nn.Module):
         normed = self.backbone.norm_features(crops.features)
         frames = self._encode(normed, hide(normed, crops.hidden, generator))
         pooled = frames.mean(1)
-        tempo, key = (self.heads[name](pooled).float() for name in ("tempo", "key"))
+        tempo, key = (LOGIT_SCALE * self.heads[name](pooled).float() for name in ("tempo", "key"))
         losses = self._tokens(frames, crops, normed) | self._regressions(frames, pooled, crops)
         losses |= {
             "tempo_moves": equivariance_loss(tempo, crops.tempo_steps, move_tempi),
-            "key_moves": equivariance_loss(key, crops.semitones, move_keys),
+            "key_moves": equivariance_loss(key, crops.semitones, move_keys) + fifths_loss(key, crops.semitones),
         }
         losses |= self._labelled(frames, pooled, tempo, key, crops.targets)
         self.spreads = {
