@@ -143,6 +143,9 @@ def test_beats_count_only_where_they_are_known():
     known = crop_targets(entry, Cut(12.5, 100))[1]
     assert np.flatnonzero(np.diff(known)).tolist() == [11, 36, 61]
     assert known[0] == 1
+    # Behind the end of a short clip it is played again, and nobody knows its beats.
+    entry = {"beat": {"beats": [0.5], "downbeats": []}}
+    assert np.flatnonzero(crop_targets(entry, Cut(0.0, 100, track_frames=60))[1]).tolist() == list(range(60))
 
 
 def test_recolouring_changes_the_mel_view_alone_and_stays_above_the_floor():

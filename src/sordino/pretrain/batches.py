@@ -178,7 +178,7 @@ class CropSampler:
         frames = source.store.crop(number, start, n_wanted)
         features = stretch(frames, tempo_steps, self.n_frames, offset)
         features[:, VIEWS["pitch"]] = transpose(features[:, VIEWS["pitch"]], semitones)
-        cut = Cut(start + offset / MEL_STACK, self.n_frames, tempo_steps, semitones)
+        cut = Cut(start + offset / MEL_STACK, self.n_frames, tempo_steps, semitones, item.n_frames)
         targets = crop_targets(source.labels.get(item.source, {}), cut)
         harmony = np.roll(self._surroundings(source.store, number, start + n_wanted // 2), semitones)
         return features, harmony, source.sounds.of(item.file, cut), targets, (tempo_steps, semitones)

@@ -67,12 +67,14 @@ class Cut:
         n_frames: its own length.
         tempo_steps: classes of tempo that it is faster.
         semitones: by which it is higher.
+        track_frames: length of the track; behind it the track begins again and beats are unknown.
     """
 
     start_frame: float
     n_frames: int
     tempo_steps: int = 0
     semitones: int = 0
+    track_frames: float = np.inf
 
     def frames(self, time_s: Any) -> np.ndarray:
         """Frames of the crop, with fractions, at times in the track."""
@@ -131,7 +133,7 @@ def beat_targets(beat: dict[str, list[float]] | None, cut: Cut) -> np.ndarray:
 def known_frames(beat: dict[str, Any] | None, cut: Cut) -> np.ndarray:
     """[frame]: 1 where beats are known: in the stretches `known`, in all of the track if there are none named."""
     known = np.zeros(cut.n_frames, dtype=np.float32)
-    for start_s, end_s in [] if beat is None else beat.get("known", [(-np.inf, np.inf)]):
+    for start_s, end_s in [] if beat is None else beat.get("known", [(0.0, cut.track_frames / FRAME_RATE_HZ)]):
         low, high = np.clip(cut.frames([start_s, end_s]), 0, cut.n_frames)
         known[int(low) : int(high)] = 1
     return known
