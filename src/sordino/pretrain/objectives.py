@@ -38,8 +38,8 @@ from sordino.pretrain.regressions import FRAME_REGRESSIONS, Corpus, raw_targets
 TOKEN_VIEWS = ("mel", "pitch")
 WEIGHTS = {
     "mel_tokens": 0.5, "pitch_tokens": 0.5, "chroma": 1.0, "onsets": 0.5, "timbre": 1.0, "harmony": 1.0, "pulse": 1.0,
-    "sounds": 2.0, "tempo_moves": 0.5, "key_moves": 0.5,
-    "beat": 2.0, "chord": 0.5, "key": 0.5, "tempo": 0.5, "instruments": 2.0,
+    "sounds": 2.0, "tempo_moves": 0.1, "key_moves": 0.1,
+    "beat": 2.0, "chord": 0.5, "key": 0.25, "tempo": 0.25, "instruments": 2.0,
 }  # fmt: skip
 
 
