@@ -5,7 +5,8 @@
   (autocorrelation of the onsets at the lags of the tempi).
 - Of windows of three seconds: `sounds` (a teacher's embedding, see sounds.py).
 
-Each has its mean taken off and is scaled so that a guess of the mean costs 1; timbre is made white.
+Each has its mean taken off and is scaled so that a guess of the mean costs 1; timbre and sounds are made
+white.
 
 Paper: Li et al., MERT, 2023 https://arxiv.org/abs/2306.00107 (a musical teacher beside the tokens)
 """
@@ -24,8 +25,9 @@ from sordino.backbones._mini_frontend import MEL_STACK, N_MELS, VIEWS, fold_chro
 from sordino.pretrain.batches import Crops, CropSampler
 from sordino.pretrain.rhythm import crop_tempogram, onset_strengths
 
-N_TIMBRE_COMPONENTS = 64
+N_WHITE_COMPONENTS = 64
 SAMPLE_STEP = 4
+WHITE = ("timbre", "sounds")  # whose few strongest components would else be all that is asked
 FRAME_REGRESSIONS = ("chroma", "onsets")
 
 
@@ -79,7 +81,7 @@ def measure_corpus(sampler: CropSampler, n_batches: int) -> Corpus:
     raw = {name: values[~values.isnan().any(-1)] for name, values in raw.items()}
     means = {name: values.mean(0) for name, values in raw.items() if len(values)}
     scales = {
-        name: whitener(raw[name]) if name == "timbre" else torch.eye(len(mean)) / raw[name].var(0).mean().sqrt()
+        name: whitener(raw[name]) if name in WHITE else torch.eye(len(mean)) / raw[name].var(0).mean().sqrt()
         for name, mean in means.items()
     }
     return Corpus(features.mean(0), features.std(0).clamp_min(0.01), features[::SAMPLE_STEP], means, scales)
@@ -89,6 +91,6 @@ def whitener(values: Float[Tensor, "row value"]) -> Float[Tensor, "value compone
     """Matrix to the strongest components, each with deviation 1."""
     centred = (values - values.mean(0)).double()
     variances, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
-    top = slice(-N_TIMBRE_COMPONENTS, None)
+    top = slice(-N_WHITE_COMPONENTS, None)
     # The least of these components would otherwise be noise blown up to the size of a signal.
     return (axes[:, top] / (variances[top] + 1e-3 * variances.max()).sqrt()).float()
