@@ -60,6 +60,7 @@ class Mini(Backbone):
 
     feature_mean: Tensor
     feature_std: Tensor
+    pulse: PulseLayer | None
 
     def __init__(self, n_layers: int = 4, dim: int = 192, n_heads: int = 3, n_onsets: int = 0):
         super().__init__()

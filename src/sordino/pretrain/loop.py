@@ -133,7 +133,7 @@ def pretrain(
             row["audio_hours"] = step * step_s / 3600
             row["times_real_time"] = (step - begun_at) * step_s / (time.monotonic() - begun)
             if saves:
-                row |= _validate(module, samplers["validation"], fabric.device)
+                row |= _validate(module, objectives, samplers["validation"], fabric.device)
                 _save(fabric, objectives, optimiser, step, run)
             if fabric.is_global_zero:
                 _log(row, run / "log.jsonl")
@@ -203,7 +203,11 @@ def _parameter_groups(module: torch.nn.Module, weight_decay: float) -> list[dict
 
 @torch.no_grad()
 def _validate(
-    module: torch.nn.Module, sampler: CropSampler, device: torch.device, n_batches: int = 8
+    module: torch.nn.Module,
+    objectives: Objectives,
+    sampler: CropSampler,
+    device: torch.device,
+    n_batches: int = 8,
 ) -> dict[str, float]:
     """Losses on held-out albums and tunes, always the same crops; none where no album is held out."""
     if not sampler.music.store.items:
@@ -213,7 +217,7 @@ def _validate(
     for step in range(n_batches):
         crops, generator = sampler.draw(step)
         losses = {name: value.item() for name, value in module(crops.to(device), generator).items()}
-        for name, value in (losses | module.spreads).items():
+        for name, value in (losses | objectives.spreads).items():
             sums[name] = sums.get(name, 0.0) + value / n_batches
     module.train()
     return {f"validation_{name}": value for name, value in sums.items()}
