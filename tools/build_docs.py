@@ -10,8 +10,11 @@ from pathlib import Path
 
 import click
 
+from sordino import registry
 from sordino.cli import group
+from sordino.config import Config
 from sordino.petl import _table
+from sordino.settings import flat, options_table, settings
 from sordino.study.catalogue import catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,6 +91,26 @@ def cli_page() -> str:
     return "".join(parts)
 
 
+def settings_page() -> str:
+    """docs/settings.md: the settings of a run, and the options of every task, backbone and dataset that has some."""
+    head = """# Settings
+
+This page is generated: `python tools/build_docs.py`. What each field may hold stands beside it in the code and is
+checked before anything is opened. The methods' options are in [methods.md](methods.md).
+
+## A run
+
+"""
+    parts = [head, options_table(flat(Config))]
+    for kind in ("task", "backbone", "dataset"):
+        owners = {name: registry.maker(kind, name) for name in registry.names(kind)}
+        parts.append(f"\n## Options of {registry.FOLDERS[kind]}\n")
+        for name, owner in owners.items():
+            if set(settings(owner)) - {"root"}:
+                parts.append(f"\n### {name}\n\n{options_table(settings(owner).values())}")
+    return "".join(parts)
+
+
 def replaced(text: str, name: str, content: str) -> str:
     """Text with the part between the marks `name` replaced."""
     pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
@@ -107,6 +130,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "methods.md": _table.page(),
         ROOT / "docs" / "datasets.md": replaced(datasets, "datasets", datasets_table()),
         ROOT / "docs" / "cli.md": cli_page(),
+        ROOT / "docs" / "settings.md": settings_page(),
     }
 
 

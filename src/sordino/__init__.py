@@ -8,7 +8,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Attachment": "sites",
+    "Attachment": "contracts",
     "Backbone": "contracts",
     "Batch": "contracts",
     "Dataset": "contracts",

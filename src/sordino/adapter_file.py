@@ -5,14 +5,13 @@
         adapter.json          format, backbone and its fingerprint, methods, tasks, head, names, metrics, licences
         README.md             a model card
 
-The folder is written under another name first and renamed when it is complete. Nothing in it is ever unpickled.
+The folder is written beside its place and renamed when it is complete (`files.py`). Nothing in it is ever unpickled.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,13 @@ from torch import Tensor
 import sordino
 from sordino.backbones import load_backbone
 from sordino.contracts import Backbone, Task
+from sordino.files import whole_folder, write_folder, write_json, write_text, write_with
 from sordino.model import Model
 from sordino.petl import make_method
 from sordino.registry import find
-from sordino.results import finite
 
 FORMAT = 1
+NAMES = ("adapter.safetensors", "adapter.json", "README.md")
 
 
 def save_adapter(
@@ -37,6 +37,7 @@ def save_adapter(
     folder: str | Path,
     backbone: Mapping[str, Any],
     fingerprint: str,
+    segment_s: float,
     about: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a model's trained part.
@@ -46,13 +47,18 @@ def save_adapter(
         folder: where to; an adapter that is there is replaced when the new one is complete.
         backbone: the spec the backbone was loaded from (`name`, `weights`, `depth`, ...).
         fingerprint: of the backbone before training.
+        segment_s: length of the segments it was trained on and answers with.
         about: what else to keep in `adapter.json` (metrics, data, settings, licences).
 
     Returns:
         The folder.
+
+    Raises:
+        ValueError: what is at `folder` is no adapter, or `segment_s` no length; nothing is written.
     """
     tensors = _tensors(model)
     card = {
+        **(about or {}),
         "format": FORMAT,
         "sordino": sordino.__version__,
         "backbone": {**backbone, "fingerprint": fingerprint, "weights_from": model.backbone.weights},
@@ -60,23 +66,20 @@ def save_adapter(
         "methods": [{"name": method.name, **method.options()} for method in model.methods],
         "tasks": [{"name": name, "config": task.config()} for name, task in model.tasks.items()],
         "head": vars(model.head_config),
+        "segment_s": segment_s,
         "unfrozen": model.unfrozen,
         "parameters": model.count(),
         "tensors": sorted(tensors),
-        **(about or {}),
     }
-    folder = Path(folder)
-    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    save_file(tensors, part / "adapter.safetensors")
-    text = json.dumps(finite(card), indent=1, default=str, allow_nan=False)
-    (part / "adapter.json").write_text(text + "\n", encoding="utf-8")
-    (part / "README.md").write_text(_model_card(folder.name, card), encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    part.replace(folder)
-    return folder
+    _check_segment(segment_s, str(folder))
+    _check_replaceable(Path(folder))
+
+    def fill(part: Path) -> None:
+        write_with(part / "adapter.safetensors", lambda path: save_file(tensors, path))
+        write_json(part / "adapter.json", card)
+        write_text(part / "README.md", _model_card(Path(folder).name, card))
+
+    return write_folder(folder, fill)
 
 
 def read_card(folder: str | Path) -> dict[str, Any]:
@@ -84,9 +87,9 @@ def read_card(folder: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no adapter at `folder`.
-        ValueError: it is not readable, or of a newer format.
+        ValueError: it is not readable, lacks something, or is of a newer format.
     """
-    path = Path(folder) / "adapter.json"
+    path = whole_folder(folder) / "adapter.json"
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is not an adapter: it holds no adapter.json")
     try:
@@ -96,7 +99,31 @@ def read_card(folder: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not an adapter's description: {error}") from error
     if version != FORMAT:
         raise ValueError(f"{path} has format {version}; this version of sordino reads format {FORMAT}")
+    missing = [key for key in ("backbone", "methods", "tasks", "head", "segment_s") if key not in card]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}; make the adapter again")
+    _check_segment(card["segment_s"], str(path))
     return card
+
+
+def _check_segment(value: Any, where: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ValueError(f"{where}: segment_s = {value!r} is not a length; it wants seconds, more than 0")
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raise ValueError unless nothing but an older adapter is lost with this folder."""
+    held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if not folder.exists() or (folder.is_dir() and not held):
+        return
+    foreign = [name for name in held if name not in NAMES]
+    try:
+        known = {"format", "methods"} <= json.loads((folder / "adapter.json").read_text(encoding="utf-8")).keys()
+    except (OSError, ValueError, AttributeError):
+        known = False
+    if foreign or not known:
+        told = f"holds {', '.join(foreign[:3])}" if foreign else "is no adapter"
+        raise ValueError(f"{folder} is there and {told}; nothing was written: give another place, or move it away")
 
 
 def read_tasks(folder: str | Path) -> dict[str, Task]:
@@ -132,7 +159,7 @@ def load_adapter(folder: str | Path, backbone: Backbone | None = None) -> Model:
     methods = [make_method(**options) for options in card["methods"]]
     model = Model(backbone, list(read_tasks(folder).values()), methods, card["head"])
     try:
-        tensors = load_file(Path(folder) / "adapter.safetensors")
+        tensors = load_file(whole_folder(folder) / "adapter.safetensors")
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{folder}/adapter.safetensors cannot be read: {error}") from error
     _load_tensors(model, tensors, str(folder))
@@ -142,7 +169,7 @@ def load_adapter(folder: str | Path, backbone: Backbone | None = None) -> Model:
 def _tensors(model: Model) -> dict[str, Tensor]:
     """Everything that is saved, by name."""
     named: dict[str, Tensor] = {}
-    for number, attachment in enumerate(model.attachments):
+    for number, attachment in enumerate(model.backbone.attached):
         named.update({f"method.{number}:{name}": value for name, value in attachment.tensors().items()})
     named.update({f"head:{name}": value for name, value in model.heads.state_dict().items()})
     own = dict(model.backbone.named_parameters())
@@ -157,19 +184,21 @@ def _load_tensors(model: Model, tensors: Mapping[str, Tensor], where: str) -> No
         home, _, name = full.partition(":")
         grouped.setdefault(home, {})[name] = value
     try:
-        for number, attachment in enumerate(model.attachments):
+        for number, attachment in enumerate(model.backbone.attached):
             attachment.load_tensors(grouped.pop(f"method.{number}", {}))
         model.heads.load_state_dict(grouped.pop("head", {}))
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error
     unfrozen = grouped.pop("backbone", {})
-    if grouped or set(unfrozen) != set(model.unfrozen):
-        odd = sorted(set(grouped) | (set(unfrozen) ^ set(model.unfrozen)))
-        raise ValueError(f"{where}: tensors {odd[:5]} are unknown or missing")
-    model.load_trained_state({
-        **{name: value for name, value in model.trained_state().items() if not name.startswith("backbone.")},
-        **{f"backbone.{name}": value for name, value in unfrozen.items()},
-    })  # fmt: skip
+    if grouped:
+        raise ValueError(f"{where}: tensors {sorted(grouped)[:5]} are unknown")
+    try:
+        model.load_trained_state({
+            **{name: value for name, value in model.trained_state().items() if not name.startswith("backbone.")},
+            **{f"backbone.{name}": value for name, value in unfrozen.items()},
+        })  # fmt: skip
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _model_card(name: str, card: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ import soundfile
 import soxr
 from jaxtyping import Float32
 
+VERSION = 1  # raised when the same file gives other samples
 FORMATS = (".aif", ".aiff", ".au", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav")
 _CODINGS = {
     ".wav": ("WAV", "PCM_16"),

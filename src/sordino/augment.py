@@ -10,25 +10,36 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float32
 
+from sordino.rules import Count, Filled, Positive, Range
+from sordino.settings import Settings, settings
 from sordino.vocoder import pitch_shift, time_stretch
 
+VERSION = 2  # raised when the same change of the same sound gives other samples
 Waveform = Float32[np.ndarray, " time"]
 Changed = Float32[np.ndarray, " changed"]
 
 
 class Change(ABC):
-    """One change of a waveform."""
+    """One change of a waveform.
+
+    Attributes:
+        wants_other: it needs a second recording, `other`, which else is None.
+    """
+
+    wants_other: ClassVar[bool] = False
 
     @abstractmethod
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Changed:
+    def apply(
+        self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: np.ndarray | None = None
+    ) -> Changed:
         """The changed waveform."""
 
-    def relabel(self, task: Any, label: Any) -> Any:
+    def relabel(self, task: Any, label: Any, other: Any = None) -> Any:
         """The label that fits it; the same one, unless a change says otherwise."""
         return label
 
@@ -43,11 +54,11 @@ class PitchShift(Change):
 
     semitones: int
 
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: Any = None) -> Waveform:
         """The shifted waveform, as long as before."""
         return pitch_shift(x, self.semitones)
 
-    def relabel(self, task: Any, label: Any) -> Any:
+    def relabel(self, task: Any, label: Any, other: Any = None) -> Any:
         """The transposed label."""
         return task.transpose(label, self.semitones)
 
@@ -62,11 +73,11 @@ class TimeStretch(Change):
 
     rate: float
 
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Changed:
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: Any = None) -> Changed:
         """The stretched waveform, `1 / rate` times as long."""
         return time_stretch(x, self.rate)
 
-    def relabel(self, task: Any, label: Any) -> Any:
+    def relabel(self, task: Any, label: Any, other: Any = None) -> Any:
         """The label at the new times."""
         return task.stretch(label, self.rate)
 
@@ -81,7 +92,7 @@ class Gain(Change):
 
     range_db: float
 
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: Any = None) -> Waveform:
         """The louder or softer waveform; it may leave +-1, as floats may."""
         return x * np.float32(10 ** (rng.uniform(-self.range_db, self.range_db) / 20))
 
@@ -96,7 +107,7 @@ class Noise(Change):
 
     snr_db: float
 
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: Any = None) -> Waveform:
         """The noisy waveform."""
         level = np.sqrt(np.mean(x**2)) * 10 ** (-rng.uniform(self.snr_db, self.snr_db + 30) / 20)
         return x + (level * rng.standard_normal(len(x))).astype(np.float32)
@@ -114,7 +125,7 @@ class BandLimit(Change):
     low_hz: float
     high_hz: float
 
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: Any = None) -> Waveform:
         """The filtered waveform (zero phase, slopes of a third of an octave)."""
         low = 20 * (self.low_hz / 20) ** rng.uniform()
         high = self.high_hz * (sample_rate_hz / 2 / self.high_hz) ** rng.uniform()
@@ -125,26 +136,23 @@ class BandLimit(Change):
 
 
 @dataclass(frozen=True)
-class Mix(Change):
+class Overlay(Change):
     """Another recording laid under this one, for tagging: the tags of both.
 
     Attributes:
-        other: its waveform, at the same rate; repeated or cut to fit.
-        other_label: its parsed label.
         level_db: its level against this one's.
     """
 
-    other: np.ndarray
-    other_label: Sequence[str]
+    wants_other: ClassVar[bool] = True
     level_db: float = -3.0
 
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
-        """The sum, this one's level unchanged."""
-        other = np.resize(self.other, len(x))
-        scale = np.sqrt(np.mean(x**2) / max(float(np.mean(other**2)), 1e-12)) * 10 ** (self.level_db / 20)
-        return x + (scale * other).astype(np.float32)
+    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: Any = None) -> Waveform:
+        """The sum, this one's level unchanged; the other, [time], is repeated or cut to fit."""
+        under = np.resize(other, len(x))
+        scale = np.sqrt(np.mean(x**2) / max(float(np.mean(under**2)), 1e-12)) * 10 ** (self.level_db / 20)
+        return x + (scale * under).astype(np.float32)
 
-    def relabel(self, task: Any, label: Any) -> Any:
+    def relabel(self, task: Any, label: Any, other: Any = None) -> Any:
         """The union of both lists of tags.
 
         Raises:
@@ -152,30 +160,19 @@ class Mix(Change):
         """
         if not isinstance(label, list) or not all(isinstance(tag, str) for tag in label):
             raise ValueError(f"{task.name}: only lists of tags can be mixed, not {label!r}")
-        return sorted({*label, *self.other_label})
+        return sorted({*label, *other})
 
 
 @dataclass(frozen=True)
-class MixIn(Change):
-    """Stands for a `Mix` until the other recording is known.
+class Usual:
+    """The name under which configs ask for a field's augmentation, and the field's value then."""
 
-    Attributes:
-        level_db: its level against the first one's.
-    """
-
-    level_db: float = -3.0
-
-    def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
-        """The waveform alone."""
-        return x
-
-    def of(self, other: np.ndarray, other_label: Sequence[str]) -> Mix:
-        """The mixture with this recording."""
-        return Mix(other, other_label, self.level_db)
+    name: str
+    value: Any
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(Settings):
     """The versions of every training segment: all pitches x all rates x copies, each with the other changes.
 
     Attributes:
@@ -183,43 +180,37 @@ class Augmentation:
         rates: time stretches; 1 is the segment as it is.
         copies: versions of each, different in level, noise and band.
         gain_db: level up and down by at most so much; 0: unchanged.
-        noise_snr_db: least signal-to-noise ratio; None: no noise.
-        band_hz: how far the band may be narrowed, (low, high); None: not at all.
-        mix: every second copy has another recording of the training split laid under it (tags only).
+        noise_snr_db: least signal-to-noise ratio; none: no noise.
+        band_hz: how far the band may be narrowed, (low, high); none: not at all.
+        mix: every second copy has another recording of the training split laid under it (tags only); two copies then
+            at least.
     """
 
-    semitones: Sequence[int] = (0,)
-    rates: Sequence[float] = (1.0,)
-    copies: int = 1
-    gain_db: float = 0.0
-    noise_snr_db: float | None = None
-    band_hz: tuple[float, float] | None = None
-    mix: bool = False
+    semitones: Annotated[Sequence[int], Filled(), Usual("pitch_shift", tuple(range(-4, 5)))] = (0,)
+    rates: Annotated[Sequence[Positive], Filled(), Usual("time_stretch", (0.95, 0.975, 1.0, 1.025, 1.05))] = (1.0,)
+    copies: Count = 1
+    gain_db: Annotated[float, Range(0), Usual("gain", 6.0)] = 0.0
+    noise_snr_db: Annotated[float | None, Usual("noise", 15.0)] = None
+    band_hz: Annotated[tuple[Positive, Positive] | None, Usual("band_limit", (300.0, 3_400.0))] = None
+    mix: Annotated[bool, Usual("mix", True)] = False
 
-    def __post_init__(self) -> None:
-        if not self.semitones or not self.rates or self.copies < 1 or min(self.rates) <= 0:
-            raise ValueError("augmentation: semitones, rates and copies must leave at least one version")
+    @classmethod
+    def usual(cls) -> dict[str, tuple[str, Any]]:
+        """Each augmentation's name in configs, with its field and the value then (the paper's, for pitch and time)."""
+        marks = {field: setting.marks(Usual) for field, setting in settings(cls).items()}
+        return {mark.name: (field, mark.value) for field, found in marks.items() for mark in found}
 
     @classmethod
     def named(cls, names: Sequence[str]) -> Augmentation:
-        """The usual settings (of the paper, for pitch and time) of some kinds of augmentation.
-
-        Raises:
-            ValueError: a name is unknown.
-        """
-        unknown = [name for name in names if name not in USUAL]
-        if unknown:
-            raise ValueError(f'augmentation "{unknown[0]}" is unknown; there are {", ".join(USUAL)}')
-        chosen: dict[str, Any] = {}
-        for name in names:
-            chosen.update(USUAL[name])
-        return cls(**chosen)
+        """The augmentation with the usual settings of some kinds, by their names in configs."""
+        usual = cls.usual()
+        return cls(**dict(usual[name] for name in names))
 
     def versions(self) -> Iterator[list[Change]]:
         """The list of changes of each version; the first is the plainest."""
         pitches = sorted(self.semitones, key=abs)
         tempi = sorted(self.rates, key=lambda rate: abs(rate - 1))
-        for copy, semitones, rate in product(range(self.copies), pitches, tempi):
+        for copy, semitones, rate in product(range(max(self.copies, 1 + self.mix)), pitches, tempi):
             changes: list[Change] = []
             if semitones:
                 changes.append(PitchShift(semitones))
@@ -232,15 +223,5 @@ class Augmentation:
             if self.band_hz is not None:
                 changes.append(BandLimit(*self.band_hz))
             if self.mix and copy % 2:
-                changes.append(MixIn())
+                changes.append(Overlay())
             yield changes
-
-
-USUAL: dict[str, dict[str, Any]] = {
-    "pitch_shift": {"semitones": (-4, -3, -2, -1, 0, 1, 2, 3, 4)},
-    "time_stretch": {"rates": (0.95, 0.975, 1.0, 1.025, 1.05)},
-    "gain": {"gain_db": 6.0},
-    "noise": {"noise_snr_db": 15.0},
-    "band_limit": {"band_hz": (300.0, 3_400.0)},
-    "mix": {"mix": True, "copies": 2},
-}

@@ -1,4 +1,4 @@
-"""Settings of a run: dataclasses filled from TOML and `key=value`, strict about names and types.
+"""Settings of a run: dataclasses filled from TOML and `key=value`, strict about names, types and ranges.
 
     data = "demo"
     task = ["key"]                      # or "key", or tables: [{name = "key"}, {name = "tempo"}]
@@ -12,94 +12,111 @@ On the command line the same is `task=key method.name=lora method.r=4 training.s
 
 from __future__ import annotations
 
-import hashlib
-import json
+import copy
 import tomllib
-import types
-import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal
 
-from sordino.registry import unknown
+from sordino.augment import Augmentation
+from sordino.heads import HeadConfig
+from sordino.registry import SpecOf, specs
+from sordino.rules import Count, NotNegative, OneOf, Positive, Range, Seed, unknown
+from sordino.settings import KeysOf, Settings, build, settings
 
-T = TypeVar("T")
-SPECS = ("task", "backbone", "method")
+Spec = str | dict[str, Any] | list[Any]  # one or several, as configs and flags write them
+
+
+class Neutral:
+    """Marks a setting that cannot change the result of a run."""
 
 
 @dataclass
-class Training:
+class Training(Settings):
     """How a run is trained.
 
     Attributes:
         steps: optimiser steps.
         batch_size: segments in a step.
-        lr: learning rate of head and attached parts; None for the method's usual one.
+        accumulate: parts that a step is computed in, one after the other; the gradient is that of the whole step.
+        lr: learning rate of head and attached parts; none for the method's usual one.
         lr_min: where the cosine ends.
-        schedule: `cosine` or `constant`.
+        schedule: how the learning rate goes.
         weight_decay: of Adam (decoupled).
-        clip: largest norm of the gradient; 0 for none.
-        segment_s: length of a training and evaluation segment; None for the longest that a task wants.
-        augment: augmentations by name (`pitch_shift`, `time_stretch`, `gain`, `noise`, `band_limit`, `mix`).
+        clip: largest norm of the gradient; 0 for no limit.
+        segment_s: length of a training and evaluation segment; none for the longest that a task wants.
+        crops: `grid` cuts every track alike in each pass; `random` cuts one segment out of each track, another one in
+            every pass (as the paper's public code does); states cannot be stored then.
+        augment: augmentations by name.
         balanced: draw classes equally often instead of tracks.
         cache: keep what the frozen part gives on disk, as `float32` or `float16`; `waveform` keeps decoded
             audio only; `off` does all anew at every step.
-        validate_every: steps between two validations; None for twenty in a run.
+        validate_every: steps between two validations; none for twenty in a run.
         checkpoint_s: seconds between two resumable checkpoints.
-        precision: `auto` (bf16 autocast where the machine has it), `float32` or `bf16`.
+        precision: of the computation; `auto` is bf16 autocast where the machine computes in it.
         workers: threads that decode audio ahead; 0 for none beside the loop.
-        accelerator: `auto`, `cpu`, `cuda`, `mps`.
-        devices: how many devices.
+        accelerator: what computes.
+        devices: how many of it.
         head_first: settings (`steps`, `lr`, ...) of a probe that is trained first, on stored states, and whose head is
-            then trained on with the rest (Kumar et al., 2022, arXiv 2202.10054); empty for none.
+            then trained on with the rest (Kumar et al., 2022, arXiv 2202.10054); empty for no such probe.
         loss_weights: by task, when several are trained at once; 1 for those not named.
     """
 
-    steps: int = 1000
-    batch_size: int = 16
-    lr: float | None = None
-    lr_min: float = 1e-7
-    schedule: str = "cosine"
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    segment_s: float | None = None
-    augment: list[str] = field(default_factory=list)
+    steps: Count = 1000
+    batch_size: Count = 16
+    accumulate: Count = 1
+    lr: NotNegative | None = None
+    lr_min: NotNegative = 1e-7
+    schedule: Literal["cosine", "constant"] = "cosine"
+    weight_decay: NotNegative = 0.0
+    clip: NotNegative = 1.0
+    segment_s: Positive | None = None
+    crops: Literal["grid", "random"] = "grid"
+    augment: list[Annotated[str, OneOf(tuple(Augmentation.usual()))]] = field(default_factory=list)
     balanced: bool = False
-    cache: str = "float32"
-    validate_every: int | None = None
-    checkpoint_s: float = 30.0
-    precision: str = "auto"
-    workers: int = 0
-    accelerator: str = "auto"
-    devices: int = 1
-    head_first: dict[str, Any] = field(default_factory=dict)
-    loss_weights: dict[str, float] = field(default_factory=dict)
+    cache: Literal["float32", "float16", "bfloat16", "waveform", "off"] = "float32"
+    validate_every: Count | None = None
+    checkpoint_s: Annotated[float, Range(0), Neutral()] = 30.0
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    workers: Annotated[int, Range(0), Neutral()] = 0
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: Count = 1
+    head_first: Annotated[dict[str, Any], KeysOf(Training, but=("head_first",))] = field(default_factory=dict)
+    loss_weights: dict[str, NotNegative] = field(default_factory=dict)
 
 
 @dataclass
-class Config:
+class Config(Settings):
     """One run.
 
     Attributes:
         data: a named dataset or a path.
-        root: where a named dataset lies; None for the usual place.
-        task: what is learned, one spec or several.
-        backbone: the frozen network, a spec.
-        method: what is attached and trained, one spec or several.
-        head: options of the heads (`layers`, `pool`, `hidden`, `dropout`).
+        root: where a named dataset lies; none for the usual place.
+        task: what is learned.
+        backbone: the frozen network.
+        method: what is attached and trained.
+        head: of the tasks' heads, where they are not the method's usual ones.
         training: how.
         seed: of everything that is drawn.
     """
 
-    data: str = "demo"
-    root: str | None = None
-    task: Any = "key"
-    backbone: Any = "mini"
-    method: Any = "lora"
-    head: dict[str, Any] = field(default_factory=dict)
+    data: Annotated[str, Neutral()] = "demo"
+    root: Annotated[str | None, Neutral()] = None
+    task: Annotated[Spec, SpecOf("task")] = "key"
+    backbone: Annotated[Spec, SpecOf("backbone", several=False)] = "mini"
+    method: Annotated[Spec, SpecOf("method")] = "lora"
+    head: Annotated[dict[str, Any], KeysOf(HeadConfig)] = field(default_factory=dict)
     training: Training = field(default_factory=Training)
-    seed: int = 0
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        tasks = [spec["name"] for spec in specs(self.task, "task")]
+        for where, told in (("", vars(self.training)), (".head_first", self.training.head_first)):
+            for name in told.get("loss_weights", {}):
+                if name not in tasks:
+                    raise ValueError(unknown("task of this run", name, tasks, f"training{where}.loss_weights."))
 
     def resolved(self) -> dict[str, Any]:
         """Everything as plain data, specs in their long form; the same run always gives the same."""
@@ -109,71 +126,14 @@ class Config:
         plain["method"] = specs(self.method, "method")
         return plain
 
-    def run_id(self) -> str:
-        """A short hash of all settings that can change the result."""
+    def deciding(self) -> dict[str, Any]:
+        """As `resolved`, without what cannot change the result (fields marked `Neutral`)."""
         plain = self.resolved()
-        for neutral in ("checkpoint_s", "workers"):
-            plain["training"].pop(neutral)
-        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:10]
-
-
-def specs(value: Any, what: str) -> list[dict[str, Any]]:
-    """The long form of a spec: a list of tables with a `name`; a text may join names with `+`.
-
-    Raises:
-        ValueError: it is no name, table with a name, or list of these.
-    """
-    if isinstance(value, str):
-        return [{"name": name.strip()} for name in value.split("+")]
-    if isinstance(value, Mapping) and "name" in value:
-        first, *others = specs(value["name"], what)
-        return [{**value, **first}, *others]
-    if isinstance(value, Iterable) and not isinstance(value, Mapping):
-        return [spec for item in value for spec in specs(item, what)]
-    if isinstance(value, Mapping):
-        raise ValueError(f'the {what} table {dict(value)} has no name; write {{name = "...", ...}}')
-    raise ValueError(f'{what} = {value!r} is not understood; write a name, or a table like {{name = "..."}}')
-
-
-def build(cls: type[T], values: Mapping[str, Any], where: str = "config") -> T:
-    """Fill a dataclass from plain data.
-
-    Raises:
-        ValueError: an unknown key (the nearest is offered), or a value of the wrong type.
-    """
-    hints = typing.get_type_hints(cls)
-    known = [item.name for item in fields(cls)]  # type: ignore[arg-type]
-    filled = {}
-    for key, value in values.items():
-        if key not in known:
-            raise ValueError(unknown(f"key in {where}", key, known))
-        hint = hints[key]
-        if is_dataclass(hint) and isinstance(value, Mapping):
-            value = build(hint, value, f"{where}.{key}")  # type: ignore[arg-type]
-        filled[key] = _checked(value, hint, f"{where}.{key}")
-    return cls(**filled)
-
-
-def _checked(value: Any, hint: Any, where: str) -> Any:
-    """The value, an integer made a float where one is wanted; an error if it has another type."""
-    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-    if Any in options or (value is None and type(None) in options):
-        return value
-    for option in options:
-        origin = typing.get_origin(option) or option
-        if origin is typing.Literal and value in typing.get_args(option):
-            return value
-        if origin is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        if origin is tuple and isinstance(value, list):
-            return tuple(value)
-        if isinstance(origin, type) and isinstance(value, origin) and (origin is bool or not isinstance(value, bool)):
-            return value
-    names = " or ".join(
-        ", ".join(map(repr, typing.get_args(option))) if typing.get_origin(option) is typing.Literal
-        else getattr(option, "__name__", str(option)) for option in options
-    )  # fmt: skip
-    raise ValueError(f"{where} = {value!r} is a {type(value).__name__}; it wants {names}")
+        for table, owner in ((plain, Config), (plain["training"], Training)):
+            for name, setting in settings(owner).items():
+                if setting.marks(Neutral):
+                    table.pop(name)
+        return plain
 
 
 def parse_value(text: str) -> Any:
@@ -186,12 +146,20 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def override(values: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
-    """Plain data with `a.b=value` applied; a bare name of a spec becomes a table when an option is set on it.
+def default_specs() -> dict[str, Any]:
+    """The settings that are specs (a name, or a table with one), with their defaults."""
+    return {name: setting.default for name, setting in settings(Config).items() if setting.marks(SpecOf)}
+
+
+def override(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """A copy of plain data with `a.b=value` applied; a spec's bare name becomes a table when an option is set on it.
 
     Raises:
-        ValueError: an assignment has no `=`.
+        ValueError: an assignment has no `=`, or sets a key of what is no table.
     """
+    values = copy.deepcopy(dict(values))
+    place: dict[str, Any]
+    spec_of = default_specs()
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
@@ -199,8 +167,8 @@ def override(values: dict[str, Any], assignments: Iterable[str]) -> dict[str, An
         *path, last = key.strip().split(".")
         place = values
         for index, step in enumerate(path):
-            inner = place.get(step, {})
-            if isinstance(inner, str) and index == 0 and step in SPECS:
+            inner = place.get(step, spec_of.get(step, {}) if index == 0 else {})
+            if isinstance(inner, str) and index == 0 and step in spec_of:
                 inner = {"name": inner}
             if not isinstance(inner, dict):
                 raise ValueError(f"{key} cannot be set: {step} is {inner!r}, not a table")
@@ -217,16 +185,35 @@ def load_config(path: str | Path | None = None, assignments: Iterable[str] = (),
         ValueError: the file is not TOML, or holds an unknown key or a wrong value; says where.
         FileNotFoundError: there is no such file.
     """
-    plain: dict[str, Any] = {}
-    where = "config"
-    if path is not None:
-        where = str(path)
-        try:
-            plain = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except tomllib.TOMLDecodeError as error:
-            raise ValueError(f"{path} is not valid TOML: {error}") from error
+    plain = {} if path is None else read_toml(path)
     plain.update({key: value for key, value in values.items() if value is not None})
-    for spec in SPECS:  # method.r=4 on the command line needs to know which method
-        if any(a.startswith(f"{spec}.") for a in assignments) and spec not in plain:
-            plain[spec] = {"name": getattr(Config(), spec)}
-    return build(Config, override(plain, assignments), where)
+    return make_config(override(plain, assignments), path)
+
+
+def make_config(plain: Mapping[str, Any], path: str | Path | None = None) -> Config:
+    """A config from plain data, checked down to the options of its task, backbone and method; nothing is loaded.
+
+    Args:
+        plain: settings by name; left as they are.
+        path: of the file they come from, for errors.
+
+    Raises:
+        ValueError: an unknown key or a wrong value; says where, what is wanted, and the nearest.
+    """
+    try:
+        return build(Config, plain)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}" if path else str(error)) from error
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """The contents of a TOML file.
+
+    Raises:
+        ValueError: it is not TOML; says in which line.
+        FileNotFoundError: there is no such file.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is not valid TOML: {error}") from error

@@ -9,45 +9,41 @@ padding is masked out of every pooling.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from einops import einsum
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from sordino.sites import parse_layers
+from sordino.layers import MEAN, Layers, parse_layers
+from sordino.rules import Dropped, Range
+from sordino.settings import Settings
 
 
 @dataclass(frozen=True)
-class HeadConfig:
+class HeadConfig(Settings):
     """What a head is made of.
 
     Attributes:
         layers: the hidden states it reads: `last`, one (`6`; `0`: what enters layer 1), several with learned
             weights (`all`, `4-9`), or their plain mean (`mean:4-9`).
-        pool: how frames become one vector: `mean`, `attention`, or `mean_std` (both, side by side).
+        pool: how frames become one vector; `mean_std` is mean and deviation side by side.
         hidden: width of the hidden layer; -1: as wide as the backbone, 0: none, a linear head.
         dropout: share of the hidden layer that is dropped in training.
     """
 
-    layers: str = "last"
-    pool: str = "mean"
-    hidden: int = -1
-    dropout: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.pool not in ("mean", "attention", "mean_std"):
-            raise ValueError(f'pool = "{self.pool}" is not known; use mean, attention or mean_std')
-        if self.hidden < -1 or not 0 <= self.dropout < 1:
-            raise ValueError(f"hidden = {self.hidden} must be -1 or more and dropout = {self.dropout} in [0, 1)")
+    layers: Annotated[str | int, Layers(lowest=0, mean=True)] = "last"
+    pool: Literal["mean", "attention", "mean_std"] = "mean"
+    hidden: Annotated[int, Range(-1)] = -1
+    dropout: Dropped = 0.5
 
     def needed_states(self, n_layers: int) -> list[int]:
         """The hidden states it reads on a backbone of `n_layers`; a cache need not keep others."""
-        return parse_layers(str(self.layers).removeprefix("mean:"), n_layers)
+        return parse_layers(str(self.layers).removeprefix(MEAN), n_layers, lowest=0)
 
 
-class Mix(nn.Module):
+class LayerMix(nn.Module):
     """One vector per frame from several hidden states: their mean with learned (softmax) or equal weights."""
 
     def __init__(self, n_states: int, learned: bool):
@@ -111,7 +107,7 @@ class Head(nn.Module):
         config = config or HeadConfig()
         self.chosen = config.needed_states(n_layers)
         several = len(self.chosen) > 1
-        self.mix = Mix(len(self.chosen), not str(config.layers).startswith("mean:")) if several else None
+        self.mix = LayerMix(len(self.chosen), not str(config.layers).startswith(MEAN)) if several else None
         self.pool = Pool(config.pool, dim) if level == "clip" else None
         width = self.pool.dim_out if self.pool is not None else dim
         hidden = dim if config.hidden == -1 else config.hidden

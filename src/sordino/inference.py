@@ -1,7 +1,8 @@
 """From a sound file to answers: segments, hidden states, heads, joined and decoded; many adapters in one pass.
 
 Files of any length are decoded in blocks and answered segment by segment, so memory does not grow with the file (but
-for the answer itself). Adapters on the same backbone that want the same segments share its frontend.
+for the answer itself). Adapters on the same backbone that want the same segments share its frontend; segments of
+several files share a batch.
 
 Conventions: the answer of a recording does not depend on the blocks it was decoded in (tested to 1e-4 in the
 probabilities), nor on which other files or adapters are asked.
@@ -12,19 +13,40 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from sordino import audio
 from sordino.adapter_file import load_adapter, read_card
+from sordino.answering import Named, Segments, answer_grid, decoded, joined, pad
+from sordino.compute import Compute
 from sordino.contracts import Backbone, Prediction, Task
-from sordino.model import Model
 from sordino.results import FileAnswer
-from sordino.segments import FRAME_OVERLAP, Grid, Joiner, stream
+from sordino.segments import Grid, Piece, stream
 
 BLOCK_S = 60.0
+FILES_AT_ONCE = 16  # their answers wait for one another; their sound does not
+
+Cut = tuple[int, Piece, np.ndarray]  # number of the recording, place and waveform of a segment
+
+
+class Pass(NamedTuple):
+    """Adapters that can be answered from the same segments and the same output of the frontend.
+
+    Attributes:
+        grid: how recordings are cut.
+        models: each with what is put before the names of its tasks.
+    """
+
+    grid: Grid
+    models: list[Named]
+
+    @property
+    def backbone(self) -> Backbone:
+        """Whose frontend serves all of them."""
+        return self.models[0][1].backbone
 
 
 class Predictor:
@@ -34,6 +56,7 @@ class Predictor:
         adapters: adapter folders; their tasks must differ in name, or be told apart with `names`.
         names: a name for each adapter, put before its tasks as `name/task`; None for bare task names.
         device: where to compute; None for a GPU if there is one.
+        precision: `auto`, `float32` or `bf16`, see `Compute`.
         batch_size: segments computed at once.
 
     Raises:
@@ -46,34 +69,34 @@ class Predictor:
         adapters: Sequence[str | Path],
         names: Sequence[str] | None = None,
         device: str | None = None,
+        precision: str = "auto",
         batch_size: int = 8,
     ):
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.compute = Compute.choose(device or "auto", precision)
         self.batch_size = batch_size
-        self.passes: dict[tuple[str, Grid], list[tuple[str, Model]]] = {}
+        passes: dict[tuple[str, Grid, int], Pass] = {}
         shared: dict[str, Backbone] = {}
         tasks: set[str] = set()
         for number, folder in enumerate(adapters):
             card = read_card(folder)
-            print_ = card["backbone"]["fingerprint"]
-            model = load_adapter(folder, shared.get(print_)).to(self.device)
+            weights = card["backbone"]["fingerprint"]
+            model = load_adapter(folder, shared.get(weights)).to(self.compute.device)
             if not model.unfrozen:
-                shared[print_] = model.backbone
+                shared[weights] = model.backbone
             prefix = f"{names[number]}/" if names else ""
             twice = tasks & {prefix + task for task in model.tasks}
             if twice:
                 raise ValueError(f"two adapters answer {sorted(twice)[0]}; give each a name to tell them apart")
             tasks |= {prefix + task for task in model.tasks}
-            overlap = FRAME_OVERLAP if any(task.level == "frame" for task in model.tasks.values()) else 0.0
-            backbone = model.backbone
-            grid = Grid.of(card["segment_s"], backbone.sample_rate_hz, backbone.hop_samples, overlap)
-            key = print_ if not model.unfrozen else f"{print_} {number}"
-            self.passes.setdefault((key, grid), []).append((prefix, model))
+            grid = answer_grid(model, card["segment_s"])
+            key = (weights, grid, number if model.unfrozen else -1)
+            passes.setdefault(key, Pass(grid, [])).models.append((prefix, model))
+        self.passes = list(passes.values())
 
     @property
     def tasks(self) -> dict[str, Task]:
         """All tasks by the names of the answers."""
-        members = [member for several in self.passes.values() for member in several]
+        members = [member for each in self.passes for member in each.models]
         return {prefix + name: task for prefix, model in members for name, task in model.tasks.items()}
 
     def file(self, path: str | Path, block_s: float = BLOCK_S) -> FileAnswer:
@@ -83,60 +106,52 @@ class Predictor:
             path: the sound file.
             block_s: seconds decoded at a time.
         """
-        answer = FileAnswer(str(path))
-        try:
-            answer.duration_s = audio.info(path).duration_s
-            for (_, grid), members in self.passes.items():
-                rate_hz = members[0][1].backbone.sample_rate_hz
-                blocks = audio.blocks(path, rate_hz, block_s)
-                answer.answers.update(self._decode(members, self._joined(members, grid, blocks)))
-        except audio.AudioError as error:
-            return FileAnswer(str(path), error=str(error))
-        return answer
+        return next(self.files([path], block_s))
+
+    def files(self, paths: Iterable[str | Path], block_s: float = BLOCK_S) -> Iterator[FileAnswer]:
+        """Answer many files, in their order."""
+        remaining = iter(paths)
+        while some := [FileAnswer(str(path)) for path in islice(remaining, FILES_AT_ONCE)]:
+            for each in self.passes:
+                cuts = self._cut(some, each, block_s)
+                for number, probabilities in self._joined(each, cuts):
+                    some[number].answers.update(decoded(each.models, probabilities))
+            for answer in some:
+                yield FileAnswer(answer.path, error=answer.error) if answer.error else answer
 
     def waveform(self, waveform: np.ndarray) -> dict[str, Prediction]:
         """Answer a waveform [time], mono at the backbones' rate."""
         answers: dict[str, Prediction] = {}
-        for (_, grid), members in self.passes.items():
-            answers.update(self._decode(members, self._joined(members, grid, [np.asarray(waveform, np.float32)])))
+        for each in self.passes:
+            cuts = ((0, *cut) for cut in stream([np.asarray(waveform, np.float32)], each.grid))
+            for _, probabilities in self._joined(each, cuts):
+                answers.update(decoded(each.models, probabilities))
         return answers
 
-    def files(self, paths: Iterable[str | Path]) -> Iterator[FileAnswer]:
-        """Answer many files, in their order."""
-        return (self.file(path) for path in paths)
+    @staticmethod
+    def _cut(answers: Sequence[FileAnswer], each: Pass, block_s: float) -> Iterator[Cut]:
+        """The segments of several files; what is wrong with one is noted in its answer."""
+        for number, answer in enumerate(answers):
+            if answer.error:
+                continue
+            try:
+                answer.duration_s = audio.info(answer.path).duration_s
+                blocks = audio.blocks(answer.path, each.backbone.sample_rate_hz, block_s)
+                for piece, wave in stream(blocks, each.grid):
+                    yield number, piece, wave
+            except audio.AudioError as error:
+                answer.error = str(error)
 
-    @torch.inference_mode()
-    def _joined(
-        self, members: list[tuple[str, Model]], grid: Grid, blocks: Iterable[np.ndarray]
-    ) -> dict[str, np.ndarray]:
-        """Joined probabilities by task."""
-        backbone = members[0][1].backbone
-        overlap = (grid.length_samples - grid.hop_samples) // backbone.hop_samples
-        joiners = {
-            prefix + name: Joiner(task.level, overlap) for prefix, m in members for name, task in m.tasks.items()
-        }
-        segments = stream(blocks, grid)
-        while batch := list(islice(segments, self.batch_size)):
-            n_samples = torch.tensor([len(wave) for _, wave in batch])
-            padded = torch.zeros(len(batch), int(n_samples.max()))
-            for row, (_, wave) in enumerate(batch):
-                padded[row, : len(wave)] = torch.from_numpy(wave)
-            frames = backbone.frontend(padded.to(self.device), n_samples.to(self.device))
-            for prefix, model in members:
-                for name, logits in model(*model.constant_from(frames)).items():
-                    task = model.tasks[name]
-                    values = task.probabilities(logits.float()).cpu().numpy()
-                    for row, (start, wave) in enumerate(batch):
-                        kept = values[row][: backbone.n_frames(len(wave))] if task.level == "frame" else values[row]
-                        joiners[prefix + name].add(kept, start // backbone.hop_samples, len(wave))
-        return {name: joiner.joined() for name, joiner in joiners.items()}
+    def _joined(self, each: Pass, cuts: Iterator[Cut]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """Joined probabilities by task, of every recording."""
+        return joined(each.models, self._batches(each, cuts), each.grid, self.compute)
 
-    def _decode(self, members: list[tuple[str, Model]], joined: dict[str, np.ndarray]) -> dict[str, Prediction]:
-        return {
-            prefix + name: task.decode(joined[prefix + name], model.backbone.frame_rate_hz)
-            for prefix, model in members
-            for name, task in model.tasks.items()
-        }
+    def _batches(self, each: Pass, cuts: Iterator[Cut]) -> Iterator[Segments]:
+        while some := list(islice(cuts, self.batch_size)):
+            waveform, n_samples = (x.to(self.compute.device) for x in pad([wave for _, _, wave in some]))
+            with torch.inference_mode(), self.compute.context():
+                frames = each.backbone.frontend(waveform, n_samples)
+            yield Segments([cut[:2] for cut in some], lambda model, frames=frames: model.constant_from(frames))
 
 
 def predict(

@@ -1,23 +1,23 @@
 """Model: backbone + attachments + heads, the only composition.
 
 The model knows which part of itself is constant for a given clip: everything below the lowest layer that a method
-touches. `constant` computes that part once (and a cache may keep it), `forward` goes on from there.
+touches. `constant` computes that part once (and a cache may keep it), `forward` goes on from there, up to the highest
+hidden state that is read.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from sordino.config import build
-from sordino.contracts import Backbone, Frames, Method, Task
+from sordino.contracts import Backbone, Frames, Method, Task, merge
 from sordino.heads import Head, HeadConfig
+from sordino.settings import build
 
 FRONTEND = -1  # the key of the frontend's output among the constant states
 
@@ -26,14 +26,15 @@ class Model(nn.Module):
     """A backbone with something clipped on, and a head for each task.
 
     Args:
-        backbone: frozen here; a method that trains the backbone itself works on a copy, so that others can share it.
+        backbone: frozen here; the model takes a share of it (`Backbone.share`), and a copy if a method trains the
+            backbone itself, so that others can use it at the same time.
         tasks: what is predicted; tasks are told apart by their names.
         methods: what is attached, in this order.
         head: options of the heads; what a method wants otherwise than usual comes first.
         seed: of the new parameters.
 
     Raises:
-        ValueError: two tasks of one name, or an unknown option of the head.
+        ValueError: two tasks of one name, an unknown option of the head, or a method at layers that nobody reads.
     """
 
     def __init__(
@@ -49,49 +50,57 @@ class Model(nn.Module):
         if len(self.tasks) != len(tasks):
             raise ValueError("two tasks of one name; a model holds each task once")
         self.methods = list(methods)
-        if any(method.trains_backbone for method in methods):
-            backbone = copy.deepcopy(backbone)
-        self.backbone = backbone.freeze()
         self.head_config = _head_config(self.methods, head or {})
+        needed = set(self.head_config.needed_states(backbone.n_layers))
+        for method in reversed(self.methods):
+            needed = method.reads(backbone, needed)
+        self.needed_states = sorted(needed)
+        self.backbone = backbone.freeze().share(top=max(needed))
+        if any(method.trains_backbone for method in methods):
+            self.backbone = copy.deepcopy(self.backbone)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.attachments = nn.ModuleList(method.attach(backbone) for method in self.methods)
+            self.attachments = nn.ModuleList(method.attach(self.backbone) for method in self.methods)
             self.heads = nn.ModuleDict(
                 {name: Head(backbone.dim, task.n_outputs, backbone.n_layers, task.level, self.head_config)
                  for name, task in self.tasks.items()}
             )  # fmt: skip
-        own = dict(backbone.named_parameters())
-        self.unfrozen = sorted({name for method in methods for name in method.unfrozen(backbone)})
+        layers = {name: layer for method in methods for name, layer in method.unfrozen(self.backbone).items()}
+        self.unfrozen = sorted(layers)
         for name in self.unfrozen:
-            own[name].requires_grad_(True)
-        self.start = self._start()
+            self.backbone.get_parameter(name).requires_grad_(True)
+        touched = [*layers.values(), *(attachment.first_layer for attachment in self.backbone.attached)]
+        self.start = min([self.backbone.top, *(layer - 1 for layer in touched)])
+        self._trained = self._trained_modules()
         self.eval()
 
-    def _start(self) -> int:
-        """The highest hidden state that training cannot change, or FRONTEND."""
-        layers = [attachment.first_layer for attachment in self.attachments]
-        for name in self.unfrozen:
-            head, _, rest = name.partition(".")
-            layers.append(int(rest.partition(".")[0]) + 1 if head == "layers" else 0)
-        return min([self.backbone.n_layers + 1, *layers]) - 1
+    def _trained_modules(self) -> list[nn.Module]:
+        """The parts of the backbone, layer by layer, that training changes; the others always stay in evaluation."""
+        parts = {name: child for name, child in self.backbone.named_children() if child is not self.backbone.layers}
+        parts |= {f"layers.{number}": layer for number, layer in enumerate(self.backbone.layers)}
+        found = [part for name, part in parts.items() if any(own.startswith(f"{name}.") for own in self.unfrozen)]
+        if self.start == FRONTEND and found:  # what comes before layer 1 and has no weights: dropout
+            found += [part for part in self.backbone.children() if not any(True for _ in part.parameters())]
+        return found
 
     def train(self, mode: bool = True) -> Model:
         """Training mode for what is trained; frozen parts, and every BatchNorm of the backbone, stay in evaluation."""
-        super().train(mode)
-        self.backbone.train(mode and bool(self.unfrozen))
-        for module in self.backbone.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+        if mode == self.training:
+            return self
+        self.training = mode
+        self.attachments.train(mode)
+        self.heads.train(mode)
+        for part in self._trained:
+            part.train(mode)
+            for module in part.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
         return self
 
     @property
     def constant_states(self) -> list[int]:
         """Keys of what `constant` gives: the hidden states (or FRONTEND) that `forward` needs from below."""
-        needed = {k for head in self.heads.values() for k in head.needed_states()}
-        if any(site.role == "states" for a in self.attachments for site in a.sites.values()):
-            needed |= set(range(self.backbone.n_layers + 1))
-        below = {k for k in needed if k <= self.start}
-        return sorted(below if self.start == self.backbone.n_layers else below | {self.start})
+        return sorted({self.start, *(k for k in self.needed_states if k <= self.start)})
 
     @torch.no_grad()
     def constant(
@@ -118,14 +127,11 @@ class Model(nn.Module):
 
     def forward(self, constant: dict[int, Tensor], mask: Tensor | None = None) -> dict[str, Tensor]:
         """Logits by task, from what `constant` gave: [batch label] (clip) or [batch frame label] (frame)."""
-        with ExitStack() as stack:
-            for attachment in self.attachments:
-                stack.enter_context(attachment.active())
-            if FRONTEND in constant:
-                states = self.backbone.encode(Frames(constant[FRONTEND], mask))
-            else:
-                any_state = next(iter(constant.values()))
-                states = self.backbone.encode(Frames(any_state, mask), known=constant)
+        known = {k: constant[k] for k in self.constant_states if k != FRONTEND}
+        frames = Frames(constant[self.start], mask)
+        states = self.backbone.encode(frames, known=known, stop=self.backbone.top)
+        states += [None] * (self.backbone.n_layers - self.backbone.top)
+        states, _ = self.backbone.states(states, mask)
         return {name: head(states, mask) for name, head in self.heads.items()}
 
     def predict(
@@ -138,8 +144,7 @@ class Model(nn.Module):
         """What `method`, one of this model's methods, trains (head not counted)."""
         index = next(i for i, own in enumerate(self.methods) if own is method)
         yield from self.attachments[index].parameters()
-        own = dict(self.backbone.named_parameters())
-        yield from (own[name] for name in method.unfrozen(self.backbone))
+        yield from (self.backbone.get_parameter(name) for name in method.unfrozen(self.backbone))
 
     def trained(self) -> dict[str, Tensor]:
         """All that training changes, by name: the sidecars, the heads, the unfrozen backbone parameters."""
@@ -151,27 +156,35 @@ class Model(nn.Module):
         }
 
     def trained_state(self) -> dict[str, Tensor]:
-        """What a checkpoint needs: `trained` and the buffers of sidecars and heads, detached copies."""
+        """What a checkpoint needs: `trained` and the buffers of sidecars and heads, detached copies on the host."""
+        return {name: value.detach().to("cpu", copy=True) for name, value in self._state().items()}
+
+    @torch.no_grad()
+    def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `trained_state` gave, all of it or nothing.
+
+        Raises:
+            ValueError: a name is missing or unknown, or a tensor has another shape or type; nothing is changed.
+        """
+        own = self._state()
+        wrong = [f"{name} is missing" for name in own if name not in state]
+        wrong += [f"{name} is unknown" for name in state if name not in own]
+        for name in own.keys() & state.keys():
+            had, found = (f"{tuple(value.shape)} {value.dtype}" for value in (own[name], state[name]))
+            wrong += [f"{name} is {found}, not {had}"] if found != had else []
+        if wrong:
+            raise ValueError(f"the state is of another model: {'; '.join(sorted(wrong)[:3])} ({len(wrong)} in all)")
+        for name, value in state.items():
+            own[name].copy_(value)
+
+    def _state(self) -> dict[str, Tensor]:
+        """The tensors behind `trained_state` themselves."""
         own = self.backbone.state_dict()
-        state = {
+        return {
             **{f"attachments.{name}": value for name, value in self.attachments.state_dict().items()},
             **{f"heads.{name}": value for name, value in self.heads.state_dict().items()},
             **{f"backbone.{name}": own[name] for name in self.unfrozen},
         }
-        return {name: value.detach().clone() for name, value in state.items()}
-
-    @torch.no_grad()
-    def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take back what `trained_state` gave."""
-        grouped: dict[str, dict[str, Tensor]] = {"attachments": {}, "heads": {}, "backbone": {}}
-        for name, value in state.items():
-            home, _, rest = name.partition(".")
-            grouped[home][rest] = value
-        self.attachments.load_state_dict(grouped["attachments"])
-        self.heads.load_state_dict(grouped["heads"])
-        own = dict(self.backbone.named_parameters())
-        for name, value in grouped["backbone"].items():
-            own[name].copy_(value)
 
     def count(self) -> dict[str, Any]:
         """Parameters: of the backbone, of what the methods train, of the heads, and the trained share of all."""
@@ -186,14 +199,29 @@ class Model(nn.Module):
         Args:
             lr: the rate; None for each method's usual one (and 1e-4 for the heads).
         """
-        groups = [{"params": list(self.heads.parameters()), "lr": lr or 1e-4}]
+        groups = [{"params": list(self.heads.parameters()), "lr": 1e-4 if lr is None else lr}]
         for method in self.methods:
-            groups += method.parameter_groups(self, lr or method.learning_rate)
+            groups += method.parameter_groups(self, method.learning_rate if lr is None else lr)
         return groups
+
+    def merge(self) -> None:
+        """Write all attachments into the weights of this model's share of the backbone; others do not notice.
+
+        Raises:
+            TypeError: a method cannot be merged.
+            RuntimeError: it is merged already.
+        """
+        if self.backbone.attached:
+            merge(self.backbone.attached)
+
+    def unmerge(self) -> None:
+        """Undo `merge`, bit for bit."""
+        for attachment in self.backbone.attached[-1:]:
+            attachment.unmerge()
 
     def detach(self) -> None:
         """Take everything off the backbone."""
-        for attachment in self.attachments:
+        for attachment in reversed(self.backbone.attached):
             attachment.detach()
 
 

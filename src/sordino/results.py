@@ -15,15 +15,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sordino.contracts import Prediction, Task
+from sordino.files import finite, write_text
 
 JAMS_VERSION = "0.3.5"
 ANSWER_COLUMNS = ("path", "task", "start_s", "duration_s", "value", "confidence")
@@ -59,17 +57,6 @@ class FileAnswer:
         return finite({"path": self.path, "duration_s": round(self.duration_s, 3), **told})
 
 
-def finite(value: Any) -> Any:
-    """The same as plain data for JSON: no NumPy types, None for what is not finite."""
-    if isinstance(value, Mapping):
-        return {str(key): finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def answer_rows(answer: FileAnswer, tasks: Mapping[str, Task]) -> Iterator[tuple[Any, ...]]:
     """One file's observations, a row each, in the order of `ANSWER_COLUMNS`."""
     for name, prediction in answer.answers.items():
@@ -85,8 +72,9 @@ def score_rows(scored: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Any, .
     """
     for name, scores in scored.items():
         for track in scores["per_track"]:
-            for metric in track.keys() - set(NOT_A_METRIC):
-                yield track["id"], name, metric, track[metric]
+            for metric, value in track.items():
+                if metric not in NOT_A_METRIC:
+                    yield track["id"], name, metric, value
 
 
 def scored_answers(scored: Mapping[str, Mapping[str, Any]]) -> list[FileAnswer]:
@@ -101,9 +89,7 @@ def scored_answers(scored: Mapping[str, Mapping[str, Any]]) -> list[FileAnswer]:
 
 def write_jams(answer: FileAnswer, tasks: Mapping[str, Task], folder: str | Path) -> None:
     """Write `folder/<name>.jams`, the name being that of the file or track."""
-    target = Path(folder) / f"{Path(answer.path).stem}.jams"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(to_jams(answer, tasks), encoding="utf-8")
+    write_text(Path(folder) / f"{Path(answer.path).stem}.jams", to_jams(answer, tasks))
 
 
 def to_csv(rows: Iterable[Sequence[Any]]) -> str:

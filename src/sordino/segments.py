@@ -1,7 +1,12 @@
 """Cutting a recording into segments and joining what the model says of them.
 
-Clip tasks: the mean of the segments' probabilities, each weighted by its true length. Frame tasks: overlap-add with a
-trapezoid that fades over the overlap, so that a frame is answered by the segment in whose middle it lies.
+The tail of a recording is no segment of its own: the last segment is moved back until it is full (and may then overlap
+the one before), or the tail is left out if it is short, see `Grid.least_tail`. Only a recording that is shorter than a
+segment gives a short one.
+
+Clip tasks: the mean of the segments' probabilities, each weighted by what it is the first to cover. Frame tasks:
+overlap-add with a trapezoid that fades over the overlap, so that a frame is answered by the segment in whose middle it
+lies.
 """
 
 from __future__ import annotations
@@ -9,10 +14,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+VERSION = 2  # raised when the same recording and settings give other segments
 FRAME_OVERLAP = 0.2  # the share of a segment that the next one repeats where frames are answered
+TRAIN_TAIL, CLIP_TAIL, FRAME_TAIL = 0.5, 0.1, 0.0  # least tails, as shares of a segment; see Grid
+
+
+class Piece(NamedTuple):
+    """Where a segment lies.
+
+    Attributes:
+        start_samples: its beginning, on a frame of the backbone.
+        n_samples: its length.
+        n_new: how much of it no segment before has covered.
+        last: nothing of the recording comes behind it.
+    """
+
+    start_samples: int
+    n_samples: int
+    n_new: int
+    last: bool
 
 
 @dataclass(frozen=True)
@@ -20,15 +44,23 @@ class Grid:
     """How recordings are cut.
 
     Attributes:
-        length_samples: of a segment.
-        hop_samples: from the start of one segment to the next; a multiple of the backbone's hop.
+        length_samples: of a segment; a multiple of `frame_samples`.
+        hop_samples: from the start of one segment to the next; a multiple of `frame_samples`.
+        frame_samples: from frame to frame of the backbone.
+        least_tail: the tail behind the last full segment becomes a segment (moved back until it is full) when it is at
+            least this share of a segment; shorter ones are left out. Training: a half, so that no stretch counts twice;
+            clip answers: a tenth; frame answers: 0, because every frame is answered.
     """
 
     length_samples: int
     hop_samples: int
+    frame_samples: int = 1
+    least_tail: float = 0.0
 
     @classmethod
-    def of(cls, segment_s: float, sample_rate_hz: int, frame_samples: int, overlap: float = 0.0) -> Grid:
+    def of(
+        cls, segment_s: float, sample_rate_hz: int, frame_samples: int, overlap: float = 0.0, least_tail: float = 0.0
+    ) -> Grid:
         """A grid of whole frames.
 
         Args:
@@ -36,23 +68,36 @@ class Grid:
             sample_rate_hz: of the waveform.
             frame_samples: samples from frame to frame.
             overlap: the share of a segment that the next one repeats.
+            least_tail: see the class.
         """
         n_frames = max(1, round(segment_s * sample_rate_hz / frame_samples))
         hop = max(1, math.floor(n_frames * (1 - overlap)))
-        return cls(n_frames * frame_samples, hop * frame_samples)
+        return cls(n_frames * frame_samples, hop * frame_samples, frame_samples, least_tail)
 
-    def starts(self, n_samples: int) -> list[int]:
-        """Where segments begin; the last one may be short, and no sample is left out."""
+    def cut(self, n_samples: int) -> list[Piece]:
+        """The segments of a recording, in order."""
         if n_samples <= self.length_samples:
-            return [0]
-        return list(range(0, n_samples - self.length_samples + self.hop_samples, self.hop_samples))
+            return [Piece(0, n_samples, n_samples, True)]
+        n_full = (n_samples - self.length_samples) // self.hop_samples + 1
+        found = [self._full(number) for number in range(n_full)]
+        tail = self._tail(n_samples)
+        return [*found, tail] if tail else [*found[:-1], found[-1]._replace(last=True)]
 
-    def cut(self, n_samples: int) -> list[tuple[int, int]]:
-        """Start and true length of every segment, in samples."""
-        return [(start, min(self.length_samples, n_samples - start)) for start in self.starts(n_samples)]
+    def _full(self, number: int) -> Piece:
+        start, length = number * self.hop_samples, self.length_samples
+        return Piece(start, length, length if number == 0 else min(length, self.hop_samples), False)
+
+    def _tail(self, n_samples: int) -> Piece | None:
+        """The last segment, moved back until it is full (to the next frame), of a recording longer than a segment."""
+        end = (n_samples - self.length_samples) // self.hop_samples * self.hop_samples + self.length_samples
+        n_new = n_samples - end
+        if n_new <= 0 or n_new < self.least_tail * self.length_samples:
+            return None
+        start = -(-(n_samples - self.length_samples) // self.frame_samples) * self.frame_samples
+        return Piece(start, n_samples - start, n_new, True)
 
 
-def stream(blocks: Iterable[np.ndarray], grid: Grid) -> Iterator[tuple[int, np.ndarray]]:
+def stream(blocks: Iterable[np.ndarray], grid: Grid) -> Iterator[tuple[Piece, np.ndarray]]:
     """Cut a recording that comes in blocks into the segments that `grid.cut` would make of the whole.
 
     Args:
@@ -60,20 +105,34 @@ def stream(blocks: Iterable[np.ndarray], grid: Grid) -> Iterator[tuple[int, np.n
         grid: how to cut.
 
     Yields:
-        Where the segment begins in samples, and its waveform (the last may be short).
+        The piece and its waveform. At most two segments and a block are kept.
     """
-    waiting, start = np.zeros(0, np.float32), 0
+    length, hop = grid.length_samples, grid.hop_samples
+    waiting, begin, n_full, n_samples = np.zeros(0, np.float32), 0, 0, 0  # waiting[0] is sample `begin`
+    held: tuple[Piece, np.ndarray] | None = None  # a full segment is given when it is known whether more follows
     for block in blocks:
-        waiting = np.concatenate([waiting, block])
-        while len(waiting) > grid.length_samples:
-            yield start, waiting[: grid.length_samples]
-            waiting, start = waiting[grid.hop_samples :], start + grid.hop_samples
-    if len(waiting):
-        yield start, waiting
+        waiting, n_samples = np.concatenate([waiting, block]), n_samples + len(block)
+        while n_samples > length and n_samples >= n_full * hop + length:
+            if held:
+                yield held
+            piece = grid._full(n_full)
+            held = piece, waiting[piece.start_samples - begin :][:length]
+            n_full += 1
+            kept_from = max(begin, n_full * hop - length)  # enough to move the last one back
+            waiting, begin = waiting[kept_from - begin :], kept_from
+    if n_samples <= length:
+        if n_samples:
+            yield Piece(0, n_samples, n_samples, True), waiting
+        return
+    tail = grid._tail(n_samples)
+    assert held is not None
+    yield (held[0]._replace(last=tail is None), held[1])
+    if tail:
+        yield tail, waiting[tail.start_samples - begin :]
 
 
 class Joiner:
-    """Gathers segments of one recording for one task, in memory bounded by the answer's own size.
+    """Gathers segments of one recording for one task, in memory and time bounded by the answer's own size.
 
     Args:
         level: `clip` or `frame`.
@@ -83,8 +142,9 @@ class Joiner:
     def __init__(self, level: str, overlap_frames: int = 0):
         self.level = level
         self.overlap_frames = overlap_frames
-        self._sum: np.ndarray | None = None
-        self._weight: np.ndarray | float = 0.0
+        self._sum = np.zeros((0, 1))
+        self._weight = np.zeros(0)
+        self._n = 0
 
     def add(self, probabilities: np.ndarray, start_frame: int, weight: float) -> None:
         """Add one segment.
@@ -92,23 +152,25 @@ class Joiner:
         Args:
             probabilities: [label] (clip) or [frame label] (frame, padding cut off).
             start_frame: where the segment begins.
-            weight: its true length (clip); ignored for frames.
+            weight: how many samples it is the first to cover (clip); ignored for frames.
         """
-        probabilities = np.asarray(probabilities, dtype=np.float64)
+        values = np.asarray(probabilities, dtype=np.float64)
         if self.level == "clip":
-            self._sum = weight * probabilities + (0.0 if self._sum is None else self._sum)
-            self._weight = self._weight + weight
-            return
-        fade = self._fade(len(probabilities), first=start_frame == 0)
-        end = start_frame + len(probabilities)
-        if self._sum is None:
-            self._sum, self._weight = np.zeros((0, probabilities.shape[1])), np.zeros(0)
-        if end > len(self._sum):
-            grow = end - len(self._sum)
-            self._sum = np.concatenate([self._sum, np.zeros((grow, probabilities.shape[1]))])
-            self._weight = np.concatenate([self._weight, np.zeros(grow)])
-        self._sum[start_frame:end] += fade[:, None] * probabilities
+            values, start_frame, fade = values[None], 0, np.array([float(weight)])
+        else:
+            fade = self._fade(len(values), first=start_frame == 0)
+        end = start_frame + len(values)
+        self._grow(end, values.shape[1])
+        self._sum[start_frame:end] += fade[:, None] * values
         self._weight[start_frame:end] += fade
+
+    def _grow(self, end: int, n_labels: int) -> None:
+        """Make room up to frame `end`, by doubling, so that time stays linear in the number of segments."""
+        if end > len(self._sum):
+            n_more = max(end, 2 * len(self._sum)) - len(self._sum)
+            self._sum = np.concatenate([self._sum.reshape(-1, n_labels), np.zeros((n_more, n_labels))])
+            self._weight = np.concatenate([self._weight, np.zeros(n_more)])
+        self._n = max(self._n, end)
 
     def _fade(self, n_frames: int, first: bool) -> np.ndarray:
         """Weights of one segment's frames: rising over the overlap (not at the very start), falling at the end."""
@@ -126,7 +188,7 @@ class Joiner:
         Raises:
             ValueError: no segment was added.
         """
-        if self._sum is None:
+        if not self._n:
             raise ValueError("no segment to join: the recording is empty")
-        weight = self._weight if self.level == "clip" else np.asarray(self._weight)[:, None]
-        return self._sum / weight
+        joined = self._sum[: self._n] / self._weight[: self._n, None]
+        return joined[0] if self.level == "clip" else joined

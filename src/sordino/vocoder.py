@@ -15,6 +15,7 @@ import soxr
 from jaxtyping import Float32
 
 Waveform = Float32[np.ndarray, " time"]
+VERSION = 1  # raised when the same stretch of the same sound gives other samples
 N_FFT, HOP = 2048, 512
 ONSET_RATIO = 2.0  # a frame whose energy grew by so much is an onset
 

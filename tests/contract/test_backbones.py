@@ -5,10 +5,12 @@ import re
 
 import pytest
 import torch
+from torch import nn
 
 from sordino import registry
+from sordino.backbones import load_backbone
 from sordino.contracts import Backbone
-from sordino.sites import ROLES, Join, Tap
+from sordino.sites import Join, Tap
 
 NAMES = registry.names("backbone")
 EVERY = pytest.mark.parametrize("name", NAMES)
@@ -124,7 +126,6 @@ def test_sites_exist_once_with_their_roles_and_widths(name, tiny):
     assert len(set(paths)) == len(paths)
     assert [site.layer for site in sites] == sorted(site.layer for site in sites)
     for site in sites:
-        assert site.role in ROLES
         module = backbone.get_submodule(site.path)
         if isinstance(module, torch.nn.Linear):
             assert (site.dim_in, site.dim_out) == (module.in_features, module.out_features)
@@ -134,6 +135,22 @@ def test_sites_exist_once_with_their_roles_and_widths(name, tiny):
             assert (site.dim_in,) == (site.dim_out,) == module.normalized_shape
         else:
             assert isinstance(module, Tap | Join)
+
+
+def test_a_role_means_the_same_everywhere(tiny):
+    """The same kind of module stands behind it on every backbone, and some method is written against it."""
+    known = ((nn.Linear, nn.Conv1d, nn.Conv2d), nn.LayerNorm, Tap, Join)
+    kinds, wanted = {}, {}
+    for name in NAMES:
+        for site in tiny(name).sites():
+            module = tiny(name).get_submodule(site.path)
+            kind = next(kind for kind in known if isinstance(module, kind))
+            kinds.setdefault(site.role, set()).add(kind)
+    for name in registry.names("method"):
+        for role in getattr(registry.find("method", name), "roles", ()):
+            wanted.setdefault(role, set()).add(name)
+    assert {role: len(found) for role, found in kinds.items()} == dict.fromkeys(kinds, 1)
+    assert set(kinds) <= set(wanted)
 
 
 @EVERY
@@ -185,5 +202,5 @@ def test_nothing_of_the_frontend_gets_a_gradient(name, tiny):
 
 @EVERY
 def test_a_wrong_option_is_an_error(name):
-    with pytest.raises((ValueError, TypeError), match="depht"):
-        registry.find("backbone", name).load("random", depht=2)
+    with pytest.raises(ValueError, match=f'unknown setting "{name}.depht"; did you mean "{name}.depth"'):
+        load_backbone(name, weights="random", depht=2)

@@ -8,7 +8,7 @@ from sordino import audio, registry
 from sordino.datasets import load_dataset
 from sordino.datasets._prepare import prepare
 from sordino.tasks import make_task
-from sordino.training.data import check_splits
+from sordino.training.recordings import check_splits
 
 TASKS = [make_task(name) for name in registry.names("task")]
 SPLITS = {"train", "validation", "test"}

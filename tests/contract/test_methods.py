@@ -1,6 +1,5 @@
 """What every method keeps on every backbone, known or new: both come from the registry."""
 
-import contextlib
 import functools
 import json
 
@@ -8,6 +7,7 @@ import jaxtyping
 import pytest
 import torch
 from safetensors.torch import load, save
+from torch.utils.checkpoint import checkpoint
 
 from sordino import registry
 from sordino.adapter_file import load_adapter, save_adapter
@@ -42,34 +42,27 @@ def prepared(name):
 
 
 class Case:
-    """A method on a backbone that all tests share; it is taken off again behind each test."""
+    """A method on a backbone whose weights all tests share."""
 
     def __init__(self, method, backbone, frames, alone, bare, fingerprint):
         self.method, self.backbone, self.frames, self.alone = method, backbone, frames, alone
         self.bare, self.fingerprint = bare, fingerprint
-        self.attachments = []
 
-    def attach(self, trained=False, seed=0):
-        """New parts; `trained`: as if some training had moved them."""
+    def attach(self, trained=False, seed=0, backbone=None):
+        """New parts on a share of the backbone; `trained`: as if some training had moved them."""
         torch.manual_seed(seed)
-        attachment = self.method.attach(self.backbone).eval()
-        self.attachments.append(attachment)
+        attachment = self.method.attach(backbone or self.backbone.share()).eval()
         if trained:
             disturb(attachment.parameters())
         return attachment
 
-    def states(self, *attachments, frames=None):
-        with contextlib.ExitStack() as stack:
-            for attachment in attachments:
-                stack.enter_context(attachment.active())
-            return self.backbone.encode(frames or self.frames)
+    def states(self, attachment, frames=None):
+        return attachment.backbone.encode(frames or self.frames)
 
-    def model(self):
+    def model(self, **head):
         task = make_task("key")
         task.fit([])
-        model = Model(self.backbone, [task], [self.method], {"dropout": 0.0})
-        self.attachments += model.attachments
-        return model
+        return Model(self.backbone, [task], [self.method], {"dropout": 0.0, **head})
 
 
 @pytest.fixture(params=CASES, ids=lambda case: "-".join([case[0], *case[1]]))
@@ -78,13 +71,11 @@ def case(request, backbone_name):
     if name == "peft":
         pytest.importorskip("peft")
     case = Case(make_method(name, **options), *prepared(backbone_name))
-    if case.method.roles and not set(case.method.roles) & {site.role for site in case.backbone.sites()}:
+    roles = getattr(case.method, "roles", None)
+    if roles and not set(roles) & {site.role for site in case.backbone.sites()}:
         pytest.skip("this backbone has no such sites")
     yield case
-    for attachment in case.attachments:
-        attachment.detach()
-    if case.backbone.fingerprint() != case.fingerprint:
-        prepared.cache_clear()
+    assert case.backbone.fingerprint() == case.fingerprint
 
 
 @pytest.fixture(params=registry.names("backbone"))
@@ -183,9 +174,8 @@ def test_saved_and_loaded_it_answers_the_same(case, tmp_path):
     disturb(model.trained().values())
     with torch.no_grad():
         answer = model(*model.constant_from(case.frames))["key"]
-    save_adapter(model, tmp_path / "x.adapter", {"name": case.backbone.name}, case.fingerprint)
+    save_adapter(model, tmp_path / "x.adapter", {"name": case.backbone.name}, case.fingerprint, 1.0)
     loaded = load_adapter(tmp_path / "x.adapter", case.backbone)
-    case.attachments += loaded.attachments
     with torch.no_grad():
         torch.testing.assert_close(loaded(*loaded.constant_from(case.frames))["key"], answer, rtol=1e-6, atol=1e-6)
     assert loaded.methods == model.methods
@@ -199,7 +189,6 @@ def test_it_holds_only_its_own_tensors(case):
     assert sum(value.numel() for value in tensors.values()) <= max(case.method.n_parameters(case.backbone), 0)
     with torch.no_grad():
         expected = case.states(attachment)
-        attachment.detach()
         again = case.attach(seed=9)
         again.load_tensors(tensors)
         assert equal(case.states(again), expected)
@@ -222,25 +211,34 @@ def test_merge(case):
     with torch.no_grad():
         apart = case.states(attachment)
         attachment.merge()
-        merged = case.backbone.encode(case.frames)
-        with attachment.active():
-            assert equal(case.backbone.encode(case.frames), merged)
+        assert not any(module._forward_hooks or module._forward_pre_hooks for module in attachment.backbone.modules())
+        merged = case.states(attachment)
+        assert equal(case.backbone.encode(case.frames), case.bare)
     scale = max(float(x.abs().max()) for x in apart)
     for one, other in zip(merged, apart, strict=True):
         assert (one - other).abs().max() < 1e-5 * max(scale, 1.0)
     with pytest.raises(RuntimeError, match="merged already"):
         attachment.merge()
+    assert (attachment.backbone.fingerprint() != case.fingerprint) == bool(attachment.parts)
     attachment.unmerge()
-    assert case.backbone.fingerprint() == case.fingerprint
+    assert attachment.backbone.fingerprint() == case.fingerprint
+    with torch.no_grad():
+        assert equal(case.states(attachment), apart)
+    with pytest.raises(RuntimeError, match="is not merged"):
+        attachment.unmerge()
 
 
-def test_detached_nothing_is_left(case):
+@pytest.mark.parametrize("merge", [False, True], ids=["apart", "merged"])
+def test_detached_nothing_is_left(case, merge):
     attachment = case.attach(trained=True)
+    if merge and case.method.mergeable:
+        attachment.merge()
     attachment.detach()
     with torch.no_grad():
         assert equal(case.states(attachment), case.bare)
-    assert case.backbone.fingerprint() == case.fingerprint
-    for module in case.backbone.modules():
+    assert attachment.backbone.fingerprint() == case.fingerprint
+    assert not attachment.backbone.attached and not attachment.backbone.merges
+    for module in attachment.backbone.modules():
         assert not module._forward_hooks
         assert not module._forward_pre_hooks
 
@@ -254,8 +252,25 @@ def test_two_on_one_backbone_do_not_disturb_each_other(case):
         assert equal(case.states(first), expected)
         other = case.states(second)
         assert equal(case.states(first), expected)
-        assert equal(case.states(), case.bare)
+        assert equal(case.backbone.encode(case.frames), case.bare)
     assert equal(other, expected) == (not first.tensors())
+
+
+def test_checkpointed_layers_give_the_same_gradients(case):
+    """What a layer does when it is computed again during the backward pass is what it did at first."""
+    only_attached(case)
+    if not case.method.through_backbone:
+        pytest.skip("no gradient goes through the backbone")
+    gradients = []
+    for checkpointed in (False, True):
+        attachment = case.attach(trained=True)
+        if checkpointed:
+            for layer in attachment.backbone.layers:
+                layer.forward = functools.partial(checkpoint, layer.forward, use_reentrant=False)
+        case.states(attachment)[-1].square().sum().backward()
+        gradients.append([p.grad for p in attachment.parameters() if p.requires_grad])
+    assert all(gradient is not None for gradient in gradients[1])
+    torch.testing.assert_close(*gradients)
 
 
 def test_padding_changes_nothing(case):
@@ -283,10 +298,7 @@ def test_what_is_constant_may_come_from_a_cache(case):
     model = case.model()
     disturb(model.trained().values())
     with torch.no_grad():
-        with contextlib.ExitStack() as stack:
-            for attachment in model.attachments:
-                stack.enter_context(attachment.active())
-            states = model.backbone.encode(case.frames)
+        states = model.backbone.encode(case.frames)
         answer = model(*model.constant_from(case.frames))["key"]
         torch.testing.assert_close(model.heads["key"](states, case.frames.mask), answer, rtol=1e-5, atol=1e-5)
 
@@ -332,9 +344,9 @@ def test_it_compiles(case, unchecked):
     attachment = case.attach(trained=True)
 
     def last(x, mask):
-        return case.backbone.encode(Frames(x, mask))[-1]
+        return attachment.backbone.encode(Frames(x, mask))[-1]
 
-    with torch.no_grad(), attachment.active():
+    with torch.no_grad():
         expected = last(*case.frames)
         torch.compiler.reset()
         found = torch.compile(last, backend="aot_eager")(*case.frames)

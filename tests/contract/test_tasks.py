@@ -97,6 +97,19 @@ def test_perfect_answers_score_one_and_exchanged_ones_less(case):
     assert all(row.keys() == perfect.per_track[0].keys() for row in exchanged.per_track)
 
 
+def test_its_metric_of_a_resample_is_that_of_the_tracks_in_it(case):
+    task, labels = case
+    labels, given = labels * 3, answers(task, labels)
+    given = [*given, *given[1:], given[0], *given]
+    rng = np.random.default_rng(0)
+    draws = [np.arange(len(labels)), *rng.integers(0, len(labels), (20, len(labels)))]
+    counts = np.stack([np.bincount(draw, minlength=len(labels)) for draw in draws]).astype(float)
+    found = task.metric_of_draws(labels, given, task.evaluate(labels, given).per_track)(counts)
+    expected = [task.evaluate([labels[i] for i in d], [given[i] for i in d]).metrics[task.metric] for d in draws]
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+    assert len(set(found.round(6))) > 3
+
+
 def test_no_tracks_and_no_answer_are_defined(case):
     task, labels = case
     assert np.isnan(task.evaluate([], []).metrics[task.metric])
@@ -120,6 +133,25 @@ def test_loss_falls_towards_the_target_and_has_finite_gradients(case):
         optimiser.step()
     assert task.loss(x, target).item() < 0.8 * first
     assert torch.isfinite(task.loss(1e4 * logits, target))
+
+
+def test_losses_of_parts_add_up_to_the_whole(case):
+    """With the counts of the whole: so a step can be computed in parts and by several processes."""
+    task, labels = case
+    target, logits = batch(task, labels)
+    logits.requires_grad_()
+    n_real = torch.arange(len(target)) * target.shape[1] // len(target) + 1
+    mask = torch.arange(target.shape[1]) < n_real[:, None] if task.level == "frame" else None
+    whole = task.loss(logits, target, mask)
+    (expected,) = torch.autograd.grad(whole, logits, retain_graph=True)
+    counts = task.counts(target, mask)
+    assert counts.shape == (task.n_counts,)
+    parts = [slice(0, 1), slice(1, len(target))]
+    own = [None if mask is None else mask[part] for part in parts]
+    torch.testing.assert_close(sum(task.counts(target[p], m) for p, m in zip(parts, own, strict=True)), counts)
+    total = sum(task.loss(logits[p], target[p], m, counts) for p, m in zip(parts, own, strict=True))
+    torch.testing.assert_close(total, whole)
+    torch.testing.assert_close(torch.autograd.grad(total, logits)[0], expected)
 
 
 def test_padding_does_not_count(case):

@@ -20,10 +20,9 @@ def test_the_example_is_a_method(pytestconfig, monkeypatch):
     frames = backbone.frontend(0.1 * torch.randn(1, 12_000))
     bare = backbone.encode(frames)[-1]
     attachment = method.attach(backbone)
-    with attachment.active():
-        assert torch.equal(backbone.encode(frames)[-1], bare)
-        for value in attachment.parameters():
-            torch.nn.init.zeros_(value)
-        assert not torch.allclose(backbone.encode(frames)[-1], bare)
+    assert torch.equal(backbone.encode(frames)[-1], bare)
+    for value in attachment.parameters():
+        torch.nn.init.zeros_(value)
+    assert not torch.allclose(backbone.encode(frames)[-1], bare)
     assert sum(value.numel() for value in attachment.parameters()) == method.n_parameters(backbone) == 3 * 32
     assert attachment.first_layer == 2

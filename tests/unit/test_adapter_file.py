@@ -1,6 +1,7 @@
 """The adapter file: the same answers after loading, its own tensors only, and only on its own backbone."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -30,7 +31,7 @@ def trained_model(*methods: str) -> Model:
 
 
 def save(model: Model, folder):
-    return save_adapter(model, folder, TINY, load_backbone(**TINY).fingerprint(), {"segment_s": 1.0})
+    return save_adapter(model, folder, TINY, load_backbone(**TINY).fingerprint(), 1.0)
 
 
 @pytest.mark.parametrize("methods", [("lora",), ("adapter",), ("finetune",), ("probe",), ("lora", "prefix")])
@@ -78,6 +79,34 @@ def test_a_missing_or_unknown_tensor_is_an_error(tmp_path):
         load_adapter(folder)
 
 
+@pytest.mark.parametrize("method", ["lora", "finetune"])
+def test_a_state_of_another_model_changes_nothing(method):
+    model = trained_model(method)
+    before = model.trained_state()
+    first, *_, last = before
+    others = {name: value + 1 for name, value in before.items()}
+    for wrong, told in {
+        f"{last} is missing": {name: value for name, value in others.items() if name != last},
+        "extra is unknown": {**others, "extra": torch.zeros(1)},
+        f"{last} is .*, not": {**others, last: torch.zeros(7, 3)},
+        f"{first} is .* torch.float64, not .* torch.float32": {**others, first: others[first].double()},
+    }.items():
+        with pytest.raises(ValueError, match=wrong):
+            model.load_trained_state(told)
+        assert all(torch.equal(value, before[name]) for name, value in model.trained_state().items())
+    model.load_trained_state(others)
+    assert all(torch.equal(value, others[name]) for name, value in model.trained_state().items())
+
+
+def test_a_tensor_of_another_shape_is_told_with_its_file(tmp_path):
+    folder = save(trained_model("finetune"), tmp_path / "a.adapter")
+    tensors = load_file(folder / "adapter.safetensors")
+    name = next(name for name in tensors if name.startswith("backbone:"))
+    save_file({**tensors, name: torch.zeros(2, 2, 2)}, folder / "adapter.safetensors")
+    with pytest.raises(ValueError, match=r"a\.adapter: the state is of another model: backbone\."):
+        load_adapter(folder)
+
+
 def test_the_folder_tells_what_it_is(tmp_path):
     folder = save(trained_model("lora"), tmp_path / "a.adapter")
     card = read_card(folder)
@@ -86,6 +115,67 @@ def test_the_folder_tells_what_it_is(tmp_path):
     assert set(card["tensors"]) == set(load_file(folder / "adapter.safetensors"))
     assert "sordino predict" in (folder / "README.md").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["a.adapter"]
+
+
+@pytest.mark.parametrize("names", [["thesis.tex"], ["adapter.json", "README.md"], ["README.md"], ["adapter.json"]])
+def test_a_folder_that_is_no_adapter_is_left_alone(names, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text("{}")
+    with pytest.raises(ValueError, match=f"mine is there and .*{names[0] if 'tex' in names[0] else 'is no adapter'}"):
+        save(trained_model("probe"), folder)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_an_adapter_is_replaced_unless_something_else_lies_in_it(tmp_path):
+    folder = tmp_path / "a.adapter"
+    folder.mkdir()  # nothing is lost with an empty folder
+    save(trained_model("lora"), folder)
+    save(trained_model("probe"), folder)
+    assert [method["name"] for method in read_card(folder)["methods"]] == ["probe"]
+    (folder / "notes.txt").write_text("heard it twice")
+    with pytest.raises(ValueError, match=r"holds notes\.txt; nothing was written"):
+        save(trained_model("lora"), folder)
+    assert [method["name"] for method in read_card(folder)["methods"]] == ["probe"]
+
+
+def test_an_adapter_put_aside_by_a_killed_writer_is_still_read(tmp_path):
+    folder = save(trained_model("lora"), tmp_path / "a.adapter")
+    folder.rename(tmp_path / ".a.adapter.1-00000000.aside")
+    assert load_adapter(folder).methods[0].name == "lora"
+    save(trained_model("probe"), folder)
+    assert load_adapter(folder).methods[0].name == "probe"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.adapter"]
+
+
+def test_every_file_has_the_permissions_of_the_umask(tmp_path):
+    before = os.umask(0o022)
+    try:
+        folder = save(trained_model("lora"), tmp_path / "a.adapter")
+    finally:
+        os.umask(before)
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in folder.iterdir()}
+    assert modes == dict.fromkeys(("adapter.safetensors", "adapter.json", "README.md"), "0o644")
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("inf"), float("nan"), None, "10", True])
+def test_a_segment_has_a_length(value, tmp_path):
+    model = trained_model("probe")
+    if isinstance(value, float):
+        with pytest.raises(ValueError, match=r"a\.adapter: segment_s = .* is not a length"):
+            save_adapter(model, tmp_path / "a.adapter", TINY, "f", value)
+        assert not list(tmp_path.iterdir())
+    folder = save(model, tmp_path / "a.adapter")
+    card = read_card(folder)
+    assert card["segment_s"] == 1.0
+    (folder / "adapter.json").write_text(json.dumps({**card, "segment_s": value}))
+    with pytest.raises(ValueError, match=r"adapter\.json: segment_s = .* is not a length"):
+        load_adapter(folder)
+    (folder / "adapter.json").write_text(json.dumps({k: v for k, v in card.items() if k != "segment_s"}))
+    with pytest.raises(ValueError, match="lacks segment_s"):
+        load_adapter(folder)
 
 
 def test_what_is_no_adapter_is_said_to_be_none(tmp_path):

@@ -76,6 +76,16 @@ def test_show_tells_what_a_name_is(name):
     assert json.loads(call("show", name, "--json").stdout)["name"] == name
 
 
+def test_help_and_show_tell_what_a_setting_means_and_wants():
+    told = " ".join(call("train", "--help").stdout.split())
+    assert "training.steps = 1000 optimiser steps. [a whole number (1 or more)]" in told
+    assert 'training.schedule = "cosine" how the learning rate goes. [cosine or constant]' in told
+    assert "head.dropout = 0.5" in told
+    shown = json.loads(call("show", "lora", "--json").stdout)["options"]
+    assert shown["r = 2"] == "rank.  [a whole number (1 or more) or a table of these]"
+    assert 'variant = "95m"' in json.loads(call("show", "mert", "--json").stdout)["options"]
+
+
 def test_show_of_a_backbone_has_sites_and_weights():
     shown = json.loads(call("show", "musicfm", "--json").stdout)
     assert shown["parameters"] > 3e8

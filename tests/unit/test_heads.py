@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from sordino.heads import Head, HeadConfig, Pool
+from sordino.settings import build
 
 DIM, N_LAYERS = 6, 4
 
@@ -79,5 +80,5 @@ def test_the_network_is_the_papers_or_linear():
 
 @pytest.mark.parametrize("options", [{"pool": "max"}, {"hidden": -2}, {"dropout": 1.0}])
 def test_wrong_options_are_refused(options):
-    with pytest.raises(ValueError, match="="):
-        HeadConfig(**options)
+    with pytest.raises(ValueError, match=r"head\.\w+ = .*; it wants"):
+        build(HeadConfig, options, "head")

@@ -7,11 +7,13 @@ import pytest
 import soundfile
 import torch
 
+from sordino import audio
 from sordino.adapter_file import load_adapter, save_adapter
 from sordino.backbones import load_backbone
 from sordino.inference import Predictor, predict
 from sordino.model import Model
 from sordino.petl import make_method
+from sordino.segments import stream
 from sordino.tasks import make_task
 from tests.conftest import RATE_HZ, TINY
 
@@ -23,7 +25,7 @@ def adapter(folder, task: str, method: str = "lora", segment_s: float = 1.0):
     with torch.no_grad():
         for value in model.trained().values():
             value += 0.1 * torch.randn(value.shape, generator=torch.Generator().manual_seed(0))
-    return save_adapter(model, folder, TINY, backbone.fingerprint(), {"segment_s": segment_s})
+    return save_adapter(model, folder, TINY, backbone.fingerprint(), segment_s)
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +52,15 @@ def songs(tmp_path_factory):
 def test_a_chunked_file_equals_the_whole(task, adapters, songs):
     predictor = Predictor([adapters[task]])
     for path in songs:
-        members = next(iter(predictor.passes.values()))
-        grid = next(iter(predictor.passes))[1]
-        from sordino import audio
+        (only,) = predictor.passes
 
-        whole = predictor._joined(members, grid, [audio.read(path, RATE_HZ)])
-        chunked = predictor._joined(members, grid, audio.blocks(path, RATE_HZ, 0.7))
-        np.testing.assert_allclose(chunked[task], whole[task], atol=1e-4)
+        def probabilities(blocks, only=only, predictor=predictor):
+            cuts = ((0, *cut) for cut in stream(blocks, only.grid))
+            ((_, found),) = predictor._joined(only, cuts)
+            return found[task]
+
+        whole = probabilities([audio.read(path, RATE_HZ)])
+        np.testing.assert_allclose(probabilities(audio.blocks(path, RATE_HZ, 0.7)), whole, atol=1e-4)
 
 
 def test_adapters_together_answer_as_alone(adapters, songs):
@@ -67,10 +71,10 @@ def test_adapters_together_answer_as_alone(adapters, songs):
 
 def test_the_frontend_runs_once_for_all_adapters(adapters, songs, monkeypatch):
     predictor = Predictor([adapters["key"], adapters["tempo"]])
-    (members,) = predictor.passes.values()
+    (only,) = predictor.passes
     calls = []
-    backbone = members[0][1].backbone
-    assert members[1][1].backbone is backbone
+    backbone = only.backbone
+    assert {id(p) for p in only.models[1][1].backbone.parameters()} == {id(p) for p in backbone.parameters()}
     frontend = backbone.frontend
     monkeypatch.setattr(backbone, "frontend", lambda *args: calls.append(1) or frontend(*args))
     predictor.file(songs[0])
@@ -114,10 +118,7 @@ def test_two_adapters_of_one_task_need_names(adapters, songs, tmp_path):
 
 def test_memory_does_not_grow_with_the_file(adapters, tmp_path):
     """Ten times the length, the same number of samples alive at once."""
-    from sordino import audio
-    from sordino.segments import stream
-
-    grid = next(iter(Predictor([adapters["key"]]).passes))[1]
+    grid = Predictor([adapters["key"]]).passes[0].grid
     for seconds in (20, 200):
         path = tmp_path / f"{seconds}.wav"
         soundfile.write(path, np.zeros(seconds * 8000, np.float32), 8000)

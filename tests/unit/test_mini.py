@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from sordino.backbones import load_backbone
 from sordino.backbones._mini_frontend import (
     FRAME_SAMPLES,
     N_FEATURES,
@@ -117,3 +118,13 @@ def test_the_builtin_weights_are_the_default_and_small():
     assert BUILTIN.stat().st_size < 20e6
     assert model.fingerprint() != Mini.load("random:0").fingerprint()
     assert len(Mini.load(depth=2).layers) == 2
+
+
+def test_sizes_come_with_the_weights_and_no_layer_is_made_up():
+    with pytest.raises(ValueError, match="n_layers comes with the weights"):
+        load_backbone("mini", n_layers=2)
+    with pytest.raises(ValueError, match="mini has 4 layers, so depth = 9 cannot be built"):
+        load_backbone("mini", weights="random", depth=9)
+    with pytest.raises(ValueError, match="write random or random:SEED"):
+        load_backbone("mini", weights="random:x")
+    assert load_backbone("mini", weights="random:3", n_layers=2, dim=32, n_heads=2).n_layers == 2

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import jams
 import numpy as np
@@ -8,12 +9,12 @@ import pytest
 
 from sordino import registry
 from sordino.contracts import Prediction
+from sordino.files import finite
 from sordino.results import (
     ANSWER_COLUMNS,
     SCORE_COLUMNS,
     FileAnswer,
     answer_rows,
-    finite,
     score_rows,
     scored_answers,
     to_csv,
@@ -69,16 +70,18 @@ def test_a_tempo_of_two_tempi_has_two_rows_the_stronger_first():
 
 def test_scores_keep_every_track_and_what_is_undefined():
     track = {"reference": "C major", "estimated": "A minor", "length_s": 9.0}
-    keys = [{"id": "a", **track, "f": 0.5}, {"id": "b", **track, "f": float("nan")}]
+    keys = [{"id": "a", **track, "f": 0.5, "e": 1}, {"id": "b", **track, "f": float("nan"), "e": 2}]
     tempi = [{"id": "b", "reference": 90.0, "estimated": 91.0, "length_s": 9.0, "f": 1.0}]
     scored = {"key": {"per_track": keys}, "tempo": {"per_track": tempi}}
     rows = list(csv.reader(io.StringIO(to_csv([SCORE_COLUMNS, *score_rows(scored)]))))
-    assert rows[1:] == [["a", "key", "f", "0.5"], ["b", "key", "f", ""], ["b", "tempo", "f", "1.0"]]
+    expected = [["a", "key", "f", "0.5"], ["a", "key", "e", "1"], ["b", "key", "f", ""], ["b", "key", "e", "2"]]
+    assert rows[1:] == [*expected, ["b", "tempo", "f", "1.0"]]  # in the task's order of metrics, whatever the hash seed
     answers = scored_answers(scored)
     assert [answer.path for answer in answers] == ["a", "b"] and answers[1].duration_s == 9.0
     assert {name: p.value for name, p in answers[1].answers.items()} == {"key": "A minor", "tempo": 91.0}
 
 
 def test_plain_data_has_neither_numpy_nor_nan():
-    given = {"a": np.float32(0.5), 1: [np.int64(2), float("inf")], "b": (np.bool_(True), np.nan)}
-    assert json.dumps(finite(given), allow_nan=False) == '{"a": 0.5, "1": [2, null], "b": [true, null]}'
+    given = {"a": np.float32(0.5), 1: [np.int64(2), float("inf")], "b": (np.bool_(True), np.nan), "c": Path("x")}
+    text = '{"a": 0.5, "1": [2, null], "b": [true, null], "c": "x"}'
+    assert json.dumps(finite(given), allow_nan=False) == text

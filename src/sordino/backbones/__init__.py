@@ -7,9 +7,10 @@ from typing import Any
 
 from sordino import registry
 from sordino.contracts import Backbone
+from sordino.rules import Count
 
 
-def load_backbone(name: str, weights: str | Path | None = None, depth: int | None = None, **options: Any) -> Backbone:
+def load_backbone(name: str, weights: str | Path | None = None, depth: Count | None = None, **options: Any) -> Backbone:
     """Build a backbone with its weights, frozen and in evaluation mode.
 
     Args:
@@ -22,7 +23,8 @@ def load_backbone(name: str, weights: str | Path | None = None, depth: int | Non
         A `Backbone`.
 
     Raises:
-        ValueError: no backbone has this name, or the weights do not fit.
+        ValueError: no backbone has this name, or it has no such option or wants another value, or the weights do
+            not fit; says what and where.
         FileNotFoundError: the weights are not here; says which file to fetch and where to put it.
 
     Example:
@@ -30,4 +32,4 @@ def load_backbone(name: str, weights: str | Path | None = None, depth: int | Non
         >>> backbone.n_layers, backbone.frame_rate_hz
         (2, 25.0)
     """
-    return registry.find("backbone", name).load(weights=weights, depth=depth, **options)
+    return registry.make("backbone", name, {"weights": weights, "depth": depth, **options})

@@ -27,9 +27,9 @@ from sordino.sites import Join, Site, Tap
 class ChannelNorm(nn.LayerNorm):
     """LayerNorm over the channels of [batch dim frame]: the same in training and evaluation."""
 
-    def forward(self, x: Float[Tensor, "batch dim frame"]) -> Float[Tensor, "batch dim frame"]:
+    def forward(self, input: Float[Tensor, "batch dim frame"]) -> Float[Tensor, "batch dim frame"]:
         """Norm each frame."""
-        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+        return super().forward(input.transpose(1, 2)).transpose(1, 2)
 
 
 class PointwiseConv(nn.Conv1d):
@@ -133,12 +133,12 @@ class ConformerLayer(nn.Module):
         """One layer over frames, of which the first `n_prompt` are prompts."""
         x, _ = self.tokens(x, n_prompt)
         source = self.ffn1_layer_norm(x)
-        x = self.after_ffn1(x, self.ffn1(source), source)
+        x = self.after_ffn1(x, self.ffn1(source), source, mask)
         source = self.self_attn_layer_norm(x)
-        x = self.after_attn(x, self.self_attn_dropout(self.self_attn(source, mask)), source)
+        x = self.after_attn(x, self.self_attn_dropout(self.self_attn(source, mask)), source, mask)
         x = x + self.conv_module(x, mask)
         source = self.ffn2_layer_norm(x)
-        x = self.after_ffn2(x, self.ffn2(source), source)
+        x = self.after_ffn2(x, self.ffn2(source), source, mask)
         return self.final_layer_norm(x)
 
     def sites(self, path: str, layer: int) -> list[Site]:

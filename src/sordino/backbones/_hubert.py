@@ -164,12 +164,12 @@ class TransformerLayer(nn.Module):
         """One layer over tokens, of which the first `n_prompt` are prompts."""
         x, _ = self.tokens(x, n_prompt)
         source = self.layer_norm(x) if self.norm_first else x
-        x = self.after_attn(x, self.dropout(self.attention(source, mask)), source)
+        x = self.after_attn(x, self.dropout(self.attention(source, mask)), source, mask)
         if self.norm_first:
             source = self.final_layer_norm(x)
-            return self.after_ffn(x, self.feed_forward(source), source)
+            return self.after_ffn(x, self.feed_forward(source), source, mask)
         x = self.layer_norm(x)
-        return self.final_layer_norm(self.after_ffn(x, self.feed_forward(x), x))
+        return self.final_layer_norm(self.after_ffn(x, self.feed_forward(x), x, mask))
 
     def sites(self, path: str, layer: int) -> list[Site]:
         """The sites of this layer (number `layer`, at `path`), in the order of the signal."""

@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sordino.files import write_text
+
 
 @dataclass(frozen=True)
 class Published:
@@ -137,15 +139,5 @@ def _is_pinned(path: Path, sha256: str | None) -> bool:
         same = hashlib.file_digest(file, "sha256").hexdigest() == sha256
     if same:
         with suppress(OSError):  # where nothing can be written, it is read again next time
-            passed.parent.mkdir(parents=True, exist_ok=True)
-            passed.write_text(state)
+            write_text(passed, state)
     return same
-
-
-def choose(kind: str, variants: Mapping[str, Published], variant: str, options: Mapping[str, object]) -> Published:
-    """The variant of this name, with a clear error for it or for options that nobody knows."""
-    if options:
-        raise ValueError(f'{kind} has no option "{next(iter(options))}"; it has variant = {" or ".join(variants)}')
-    if variant not in variants:
-        raise ValueError(f'{kind} has no variant "{variant}"; it has {" and ".join(variants)}')
-    return variants[variant]

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from sordino.backbones._mel import LogMel
 from sordino.backbones._weights import build_random
 from sordino.contracts import Backbone, Site
+from sordino.rules import Count
 
 
 class FrameNorm(nn.Module):
@@ -61,17 +62,16 @@ class SmallNetwork(Backbone):
         self.layers = nn.ModuleList([network])
 
     @classmethod
-    def load(cls, weights: str | Path | None = None, depth: int | None = None, **options: Any) -> SmallNetwork:
+    def load(cls, weights: str | Path | None = None, depth: Count | None = None, **options: Any) -> SmallNetwork:
         """Build it with random weights.
 
         Args:
-            weights: None, `random` or `random:SEED`.
-            depth: None or 1; there is one layer.
+            weights: none, `random` or `random:SEED`.
+            depth: none or 1; there is one layer.
             **options: those of the class.
 
         Raises:
             ValueError: weights or a depth that it does not have.
-            TypeError: unknown option.
         """
         model = build_random(lambda: cls(**options), weights or "random")
         if model is None:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sordino.backbones._published import cache_folder
 from sordino.contracts import Backbone
+from sordino.files import write_with
 
 Network = TypeVar("Network", bound=Backbone)
 
@@ -58,11 +59,7 @@ def _converted(path: Path) -> Path:
     loaded = loaded.get("state_dict", loaded)
     tensors = {name: value.detach().clone().contiguous() for name, value in loaded.items()}
     copy = beside if os.access(path.parent, os.W_OK) else apart
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    part = copy.with_suffix(f".part{os.getpid()}")
-    save_file(tensors, part, state)
-    part.replace(copy)
-    return copy
+    return write_with(copy, lambda part: save_file(tensors, part, state))
 
 
 def fold_weight_norm(tensors: dict[str, Tensor], conv: str) -> dict[str, Tensor]:

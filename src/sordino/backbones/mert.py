@@ -18,16 +18,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sordino.backbones._hubert import FeatureProjection, PositionConv, TransformerLayer, WaveConvs
-from sordino.backbones._published import Published, choose, locate, where
+from sordino.backbones._published import Published, locate, where
 from sordino.backbones._weights import build, build_random, fold_weight_norm, n_to_build, read_tensors
 from sordino.contracts import Backbone, Site
+from sordino.rules import Count
 
 VARIANTS = {
     "95m": Published(
@@ -149,6 +150,7 @@ class MERT(Backbone):
     title = "MERT v1"
     paper = "https://arxiv.org/abs/2306.00107"
     licence = "CC-BY-NC-4.0"
+    embeds = True
 
     def __init__(self, size: Size = SIZES["95m"], depth: int | None = None, normalize: bool = True):
         super().__init__()
@@ -178,26 +180,24 @@ class MERT(Backbone):
     def load(
         cls,
         weights: str | Path | None = None,
-        depth: int | None = None,
-        variant: str = "95m",
+        depth: Count | None = None,
+        variant: Literal["95m", "330m"] = "95m",
         size: Size | None = None,
-        **options: Any,
     ) -> MERT:
         """Build it with its weights.
 
         Args:
-            weights: None for the published ones, `random` or `random:SEED`, or a path: a folder with the
+            weights: none for the published ones, `random` or `random:SEED`, or a path: a folder with the
                 published files, or the weights file with the two configuration files beside it.
-            depth: how many layers to build; None for all.
-            variant: `95m` or `330m`.
-            size: of a random network, where it is none of the two.
-            **options: none; an unknown one is an error.
+            depth: how many layers to build; none for all.
+            variant: which of the published ones.
+            size: of a random network, where it is none of these; none for the variant's.
 
         Raises:
             FileNotFoundError: the weights are not here; says which file to fetch and where to put it.
-            ValueError: unknown variant or option, or the weights do not fit.
+            ValueError: the weights do not fit.
         """
-        published = choose(cls.name, VARIANTS, variant, options)
+        published = VARIANTS[variant]
         model = build_random(lambda: cls(size or SIZES[variant], depth), weights)
         if model is None:
             path, config, preprocessor = locate(published, weights).values()

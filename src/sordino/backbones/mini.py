@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from einops import rearrange
@@ -36,7 +36,10 @@ from sordino.backbones._mini_frontend import (
     MiniFrontend,
 )
 from sordino.backbones._pulse import PulseLayer
+from sordino.backbones._weights import build_random, n_to_build
 from sordino.contracts import Backbone, Site
+from sordino.files import write_with
+from sordino.rules import Count, Range
 
 BUILTIN = Path(__file__).parent / "weights" / "mini.safetensors"
 # Mean and deviation of each view on game music, where no better ones have been measured per feature.
@@ -62,7 +65,9 @@ class Mini(Backbone):
     feature_std: Tensor
     pulse: PulseLayer | None
 
-    def __init__(self, n_layers: int = 4, dim: int = 192, n_heads: int = 3, n_onsets: int = 0):
+    def __init__(
+        self, n_layers: Count = 4, dim: Count = 192, n_heads: Count = 3, n_onsets: Annotated[int, Range(0)] = 0
+    ):
         super().__init__()
         self.config = {"n_layers": n_layers, "dim": dim, "n_heads": n_heads, "n_onsets": n_onsets}
         self.sample_rate_hz, self.hop_samples, self.dim = SAMPLE_RATE_HZ, FRAME_SAMPLES, dim
@@ -78,24 +83,26 @@ class Mini(Backbone):
         self.layer_norm = nn.LayerNorm(dim)
 
     @classmethod
-    def load(cls, weights: str | Path | None = None, depth: int | None = None, **options: Any) -> Mini:
-        """Build it: with the built-in weights, with random ones, or with those of a file that `save` wrote.
+    def load(cls, weights: str | Path | None = None, depth: Count | None = None, **options: Any) -> Mini:
+        """Build it.
+
+        Args:
+            weights: none for the built-in ones, `random` or `random:SEED`, or a file that `save` wrote.
+            depth: how many layers to keep; none for all.
+            **options: those of the class, for random weights.
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: the file is damaged, or its tensors are not this network's.
+            ValueError: the file is damaged, its tensors are not this network's, or it has not so many layers.
         """
-        if str(weights).partition(":")[0] == "random" or (weights is None and (options or not BUILTIN.is_file())):
-            seed = str(weights).partition(":")[2] or "0"
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(int(seed))
-                model = cls(**options)
-            model.weights = f"random (seed {seed})"
-        else:
+        model = build_random(lambda: cls(**options), weights)
+        if model is None:
+            if options:
+                raise ValueError(f"mini: {next(iter(options))} comes with the weights; leave it out or use random ones")
             model = cls._read(Path(weights) if weights is not None else BUILTIN)
-        if depth is not None:
-            model.layers = model.layers[:depth]
-        return model.freeze()
+        model.layers = model.layers[: n_to_build(cls.name, depth, model.n_layers)]
+        model.freeze()
+        return model
 
     @classmethod
     def _read(cls, path: Path) -> Mini:
@@ -123,9 +130,7 @@ class Mini(Backbone):
         """Write the weights in float16, with the configuration and a checksum that `load` verifies."""
         tensors = {name: value.detach().cpu().half().contiguous() for name, value in self.state_dict().items()}
         note = {"sha256": _digest(tensors), "config": json.dumps(self.config)}
-        temporary = Path(path).with_suffix(".part")
-        save_file(tensors, temporary, metadata=note)
-        temporary.replace(path)
+        write_with(path, lambda part: save_file(tensors, part, metadata=note))
 
     @classmethod
     def tiny(cls, seed: int = 0) -> Mini:
@@ -167,7 +172,8 @@ class Mini(Backbone):
 
     def layer_sites(self, layer: int) -> list[Site]:
         """The sites of conformer layer `layer`."""
-        return self.layers[layer - 1].sites(f"layers.{layer - 1}", layer)
+        own: Any = self.layers[layer - 1]
+        return own.sites(f"layers.{layer - 1}", layer)
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:

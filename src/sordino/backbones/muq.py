@@ -13,11 +13,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from sordino.backbones._musicfm_network import MelConformer, Size
-from sordino.backbones._published import Published, choose, locate, where
+from sordino.backbones._published import Published, locate, where
 from sordino.backbones._weights import build_random
+from sordino.rules import Count
 
 VARIANTS = {
     "large-msd-iter": Published(
@@ -77,26 +78,24 @@ class MuQ(MelConformer):
     def load(
         cls,
         weights: str | Path | None = None,
-        depth: int | None = None,
-        variant: str = "large-msd-iter",
+        depth: Count | None = None,
+        variant: Literal["large-msd-iter"] = "large-msd-iter",
         size: Size | None = None,
-        **options: Any,
     ) -> MelConformer:
         """Build it with its weights.
 
         Args:
-            weights: None for the published ones, `random` or `random:SEED`, or a path: a folder with the
+            weights: none for the published ones, `random` or `random:SEED`, or a path: a folder with the
                 published files, or the weights file with `config.json` beside it.
-            depth: how many layers to build; None for all.
-            variant: `large-msd-iter`, the only one.
-            size: of a random network.
-            **options: none; an unknown one is an error.
+            depth: how many layers to build; none for all.
+            variant: which of the published ones.
+            size: of a random network; none for the published one's.
 
         Raises:
             FileNotFoundError: the weights are not here; says which file to fetch and where to put it.
-            ValueError: unknown variant or option, or the weights do not fit.
+            ValueError: the weights do not fit.
         """
-        published = choose(cls.name, VARIANTS, variant, options)
+        published = VARIANTS[variant]
         model = build_random(lambda: cls(size or Size(), depth), weights)
         if model is None:
             path, config_path = locate(published, weights).values()

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from sordino.backbones._musicfm_network import MelConformer, Size
-from sordino.backbones._published import Published, choose, locate, where
+from sordino.backbones._published import Published, locate, where
 from sordino.backbones._weights import build_random
+from sordino.rules import Count
 
 REVISION = "4513b38bc25ad1d227b1980819b9691ba97f4d87"
 VARIANTS = {
@@ -54,27 +55,25 @@ class MusicFM(MelConformer):
     def load(
         cls,
         weights: str | Path | None = None,
-        depth: int | None = None,
-        variant: str = "msd",
+        depth: Count | None = None,
+        variant: Literal["msd", "fma"] = "msd",
         size: Size | None = None,
-        **options: Any,
     ) -> MelConformer:
         """Build it with its weights.
 
         Args:
-            weights: None for the published ones, `random` or `random:SEED`, or a path: a folder with the
+            weights: none for the published ones, `random` or `random:SEED`, or a path: a folder with the
                 published files, or the weights file with the stats file beside it.
-            depth: how many layers to build; None for all.
-            variant: `msd` or `fma`.
-            size: of the network, for weights of other sizes.
-            **options: none; an unknown one is an error.
+            depth: how many layers to build; none for all.
+            variant: which of the published ones.
+            size: of the network, for weights of other sizes; none for the published size.
 
         Raises:
             FileNotFoundError: the weights are not here; says which file to fetch and where to put it.
-            ValueError: unknown variant or option, or the weights do not fit.
+            ValueError: the weights do not fit.
         """
         size = size or Size()
-        published = choose(cls.name, VARIANTS, variant, options)
+        published = VARIANTS[variant]
         model = build_random(lambda: cls(size, depth), weights)
         if model is None:
             path, statistics = locate(published, weights).values()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Literal
 
 import torch.nn.functional as F
 from einops import rearrange
@@ -64,7 +65,7 @@ class ShortCNN(SmallNetwork):
     """short_cnn; see the module's header.
 
     Args:
-        n_mels: bands, a power of two.
+        n_mels: bands.
     """
 
     name = "short_cnn"
@@ -72,7 +73,7 @@ class ShortCNN(SmallNetwork):
     paper = "https://arxiv.org/abs/2006.00751"
     sample_rate_hz = 16_000
 
-    def __init__(self, n_mels: int = 128):
+    def __init__(self, n_mels: Literal[8, 16, 32, 64, 128, 256] = 128):
         mel = LogMel(self.sample_rate_hz, 512, 256, n_mels, pad_mode="constant")
         super().__init__(mel, N_STACKED, n_mels, ShortCNNLayer(n_mels))
 

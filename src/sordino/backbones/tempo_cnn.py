@@ -14,6 +14,7 @@ Differs: the last bottleneck has 40 channels and not 36, so that all states are 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from sordino.backbones._mel import LogMel
 from sordino.backbones._small_cnn import FrameNorm, SmallNetwork, masked
+from sordino.rules import Count, Filled
 from sordino.sites import Tap
 
 N_MELS = 40
@@ -107,9 +109,9 @@ class TempoCNN(SmallNetwork):
     paper = "https://doi.org/10.5281/zenodo.1492353"
     sample_rate_hz = 11_025
 
-    def __init__(self, filter_frames: tuple[int, ...] = FILTER_FRAMES):
+    def __init__(self, filter_frames: Annotated[tuple[Count, ...], Filled()] = FILTER_FRAMES):
         mel = LogMel(self.sample_rate_hz, 1024, 512, N_MELS, pad_mode="constant")
-        super().__init__(mel, 1, N_MELS, TempoCNNLayer(tuple(filter_frames)))
+        super().__init__(mel, 1, N_MELS, TempoCNNLayer(filter_frames))
 
     @classmethod
     def tiny(cls, seed: int = 0) -> SmallNetwork:

@@ -45,11 +45,11 @@ def main() -> None:
         sys.exit(130)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
-    except (ValueError, FileNotFoundError, ImportError) as error:
+    except BrokenPipeError:
+        sys.exit(0)
+    except (ValueError, OSError, ImportError) as error:
         click.echo(f"sordino: {error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         click.echo("sordino: stopped; the same command goes on from the last checkpoint", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(0)

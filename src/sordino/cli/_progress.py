@@ -10,11 +10,11 @@ from contextlib import contextmanager
 def bars() -> Iterator[Callable[[str, int, int], None]]:
     """Gives a function (what, done, total) that draws; a phase is told by the first two words of `what`."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        known: dict[str, int] = {}
+        known: dict[str, TaskID] = {}
 
         def advance(what: str, done: int, total: int) -> None:
             phase = what.partition(" (")[0]
@@ -22,4 +22,4 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
                 known[phase] = progress.add_task(what, total=total)
             progress.update(known[phase], completed=done, description=what, total=total)
 
-        yield advance  # type: ignore[misc]
+        yield advance

@@ -10,10 +10,14 @@ import click
 @click.option("--data", default="demo", show_default=True, help="A named dataset, a folder, or a table.")
 @click.option("--root", type=click.Path(), help="Where a named dataset lies.")
 @click.option("--split", default="test", show_default=True, type=click.Choice(["train", "validation", "test", "all"]))
+@click.option(
+    "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps; auto: a GPU if there is one."
+)
+@click.option("--precision", type=click.Choice(["auto", "float32", "bf16"]), help="By default as it was trained.")
 @click.option("--json", "form", flag_value="json", help="Print scores, intervals and per-track scores as JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print every track's scores as a table.")
 @click.option("--jams", metavar="FOLDER", type=click.Path(file_okay=False), help="Also write FOLDER/<id>.jams.")
-def command(adapter, data, root, split, form, jams):
+def command(adapter, data, root, split, device, precision, form, jams):
     """Score ADAPTER on the labelled tracks of a dataset.
 
     Example: sordino evaluate runs/my-run/model.adapter --data demo
@@ -22,11 +26,12 @@ def command(adapter, data, root, split, form, jams):
 
     from sordino.adapter_file import read_tasks
     from sordino.cli._progress import bars
-    from sordino.results import SCORE_COLUMNS, finite, score_rows, scored_answers, to_csv, write_jams
+    from sordino.files import finite
+    from sordino.results import SCORE_COLUMNS, score_rows, scored_answers, to_csv, write_jams
     from sordino.training.run import evaluate_adapter
 
     with bars() as advance:
-        scored = evaluate_adapter(adapter, data, root, split, advance)
+        scored = evaluate_adapter(adapter, data, root, split, advance, device, precision)
     for answer in scored_answers(scored) if jams else ():
         write_jams(answer, read_tasks(adapter), jams)
     if form == "json":

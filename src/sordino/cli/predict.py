@@ -14,8 +14,9 @@ import click
 @click.option("--csv", "form", flag_value="csv", help="A table with a row per beat, chord, tag, key or tempo.")
 @click.option("--jams", metavar="FOLDER", type=click.Path(file_okay=False), help="Also write FOLDER/<name>.jams.")
 @click.option("--device", help="cpu, cuda, cuda:1, mps; by default a GPU if there is one.")
-@click.option("--batch-size", default=8, show_default=True, help="Segments computed at once.")
-def command(files, adapters, form, jams, device, batch_size):
+@click.option("--precision", default="auto", show_default=True, type=click.Choice(["auto", "float32", "bf16"]))
+@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help="Segments computed at once.")
+def command(files, adapters, form, jams, device, precision, batch_size):
     """Answer FILES with one or several adapters; a file that cannot be read is named, and the others are answered.
 
     Example: sordino predict song.mp3 other.flac --adapter runs/my-run/model.adapter --json
@@ -25,7 +26,7 @@ def command(files, adapters, form, jams, device, batch_size):
     from sordino.inference import Predictor
     from sordino.results import ANSWER_COLUMNS, answer_rows, to_csv, write_jams
 
-    predictor = Predictor(adapters, device=device, batch_size=batch_size)
+    predictor = Predictor(adapters, device=device, precision=precision, batch_size=batch_size)
     if form == "csv":
         click.echo(to_csv([ANSWER_COLUMNS]), nl=False)
     n_failed = 0

@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sordino.datasets._prepare import Prepared
+    from sordino.datasets import Prepared
 
 N_SHOWN = 12
 
@@ -41,8 +41,7 @@ def command(data, task, label, root, download, workers, out, as_json):
 
     from sordino.cli._progress import bars
     from sordino.config import specs
-    from sordino.datasets import load_dataset
-    from sordino.datasets._prepare import prepare
+    from sordino.datasets import load_dataset, prepare
     from sordino.tasks import make_task
 
     dataset = load_dataset(data, root)
@@ -62,12 +61,11 @@ def fetch_archives(dataset: Any, advance: Callable[[str, int, int], None]) -> No
     """Fetch and unpack what a corpus publishes."""
     from functools import partial
 
-    from sordino.datasets._download import download, unpack
+    from sordino.datasets import download, unpack
 
-    archives = getattr(dataset, "archives", ())
-    if not archives:
-        raise ValueError(f"{dataset.name}: nothing is published for download. {getattr(dataset, 'get', '')}")
-    for archive in archives:
+    if not dataset.archives:
+        raise ValueError(f"{dataset.name}: nothing is published for download. {dataset.get}")
+    for archive in dataset.archives:
         click.echo(archive.url, err=True)
         path = download(archive, dataset.root, partial(advance, f"bytes of {archive.url.rpartition('/')[2]}"))
         written, kept, refused = unpack(path, dataset.root / archive.folder)

@@ -19,25 +19,18 @@ def command(path, settings, out, report, plain):
     from pathlib import Path
 
     from sordino.cli._progress import bars
-    from sordino.datasets import load_dataset
-    from sordino.study.grid import plain_row, read_study, rows_of, run_all
-    from sordino.study.plain import majority, plain_baseline
+    from sordino.files import write_text
+    from sordino.study.grid import read_study, run_all
+    from sordino.study.plain import beside_plain
+    from sordino.study.rows import rows_of
     from sordino.study.table import markdown, picture, print_table
-    from sordino.training.splits import make_tasks
 
     configs = read_study(path, settings)
     with bars() as advance:
         rows = rows_of(run_all(configs, out, advance))
-    if plain:
-        dataset = load_dataset(configs[0].data, configs[0].root)
-        named = {spec["name"]: spec for config in configs for spec in config.resolved()["task"]}
-        for task in make_tasks(list(named.values()), dataset.tracks()):
-            for name, scored in (("plain", plain_baseline(task, dataset)), ("majority", majority(task, dataset))):
-                if scored is not None:
-                    rows.insert(0, plain_row(name, task.name, scored))
+    rows = beside_plain(rows, configs) if plain else rows
     print_table(rows)
     if report:
-        Path(report).mkdir(parents=True, exist_ok=True)
-        (Path(report) / "table.md").write_text(markdown(rows), encoding="utf-8")
+        write_text(Path(report) / "table.md", markdown(rows))
         picture(rows, Path(report) / "table.png")
         click.echo(f"report: {report}/table.md, {report}/table.png")

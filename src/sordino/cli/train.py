@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from sordino.cli._settings import WithSettings
 
-@click.command()
+
+@click.command(cls=WithSettings)
 @click.argument("data")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--task", "-t", help="What is learned: key, tempo, ... or several joined with +.")
@@ -27,17 +29,15 @@ def command(data, settings, task, method, backbone, root, config_path, out, as_j
 
     from sordino.cli._progress import bars
     from sordino.config import load_config
-    from sordino.training.run import run_folder, train
+    from sordino.training.run import carry_out, open_run
 
     config = load_config(config_path, settings, data=data, task=task, method=method, backbone=backbone, root=root)
-    plain = config.resolved()
-    click.echo(f"run {run_folder(config, out)}", err=True)
-    for name, value in plain.items():
-        click.echo(f"  {name} = {json.dumps(value)}", err=True)
     with bars() as advance:
-        done = (run_folder(config, out) / "result.json").exists()
-        dataset = None if done else looked_through(config, advance)
-        run = train(config, out, advance, dataset)
+        plan = open_run(config, out, advance, looked_through(config, advance))
+        click.echo(f"run {plan.folder}", err=True)
+        for name, value in config.resolved().items():
+            click.echo(f"  {name} = {json.dumps(value)}", err=True)
+        run = carry_out(plan, advance)
     if as_json:
         click.echo(json.dumps(run.result))
         return
@@ -57,8 +57,7 @@ def looked_through(config, advance):
 
     from sordino.cli.prepare import report
     from sordino.config import specs
-    from sordino.datasets import load_dataset
-    from sordino.datasets._prepare import prepare
+    from sordino.datasets import load_dataset, prepare
     from sordino.training.splits import choose_tasks
 
     dataset = load_dataset(config.data, config.root)
@@ -76,4 +75,4 @@ def looked_through(config, advance):
     if found.torn:
         first, second, how, _ = found.torn[0]
         raise ValueError(f"{first} and {second} are one recording ({how}) in two splits; give both one group")
-    return load_dataset(found.manifest)
+    return load_dataset(found.manifest) if found.manifest else dataset

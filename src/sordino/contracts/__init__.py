@@ -11,13 +11,16 @@ Axes in annotations: batch, time (samples), frame, layer, dim, head, token, mel,
 
 from __future__ import annotations
 
+from sordino.contracts.attachment import Attachment, merge
 from sordino.contracts.backbone import Backbone, Frames, States
-from sordino.contracts.dataset import Dataset, Track
+from sordino.contracts.dataset import Archive, Dataset, Track
 from sordino.contracts.method import Method
-from sordino.contracts.task import Batch, Evaluation, Label, Observation, Prediction, Task
-from sordino.sites import Attachment, Part, Site, Tap, parse_layers
+from sordino.contracts.task import Batch, Evaluation, Label, Observation, PlainBaseline, Prediction, Task
+from sordino.layers import parse_layers
+from sordino.sites import Part, Site, Tap
 
 __all__ = [
+    "Archive",
     "Attachment", "Backbone", "Batch", "Dataset", "Evaluation", "Frames", "Label", "Method", "Observation", "Part",
-    "Prediction", "Site", "States", "Tap", "Task", "Track", "parse_layers",
+    "PlainBaseline", "Prediction", "Site", "States", "Tap", "Task", "Track", "merge", "parse_layers",
 ]  # fmt: skip

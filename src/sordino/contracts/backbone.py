@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from sordino.rules import Count
 from sordino.sites import Site, Tap
+
+if TYPE_CHECKING:
+    from sordino.contracts.attachment import Attachment, Merged
 
 States = list[Any]  # of Float[Tensor, "batch frame dim"]; None stands for one that was not computed
 
@@ -43,12 +49,18 @@ class Backbone(nn.Module, ABC):
         layers: the encoder's layers; each is called as `layer(x, mask)` and begins with its own tap `tokens`.
         weights: where the weights come from, one line: `random (seed 0)`, a file, a published name.
         licence: the weights' licence, as an SPDX identifier where there is one.
+        version: raised when the same weights and the same sound give other states.
+        embeds: `embed` does something, so that state 0 is not what the frontend gives.
+        attached: what is attached, in order; it works whenever the backbone is called.
+        merges: those of them that are merged into the weights; the last is undone first.
     """
 
     name: ClassVar[str]
     title: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     licence: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    embeds: ClassVar[bool] = False
     sample_rate_hz: int = 24_000
     hop_samples: int
     dim: int
@@ -59,16 +71,18 @@ class Backbone(nn.Module, ABC):
         super().__init__()
         self.tokens = Tap()
         self.states = Tap()
+        self.attached: list[Attachment] = []
+        self.merges: list[Merged] = []
+        self._top: int | None = None
 
     @classmethod
     @abstractmethod
-    def load(cls, weights: str | Path | None = None, depth: int | None = None, **options: Any) -> Backbone:
-        """Build it with its weights.
+    def load(cls, weights: str | Path | None = None, depth: Count | None = None) -> Backbone:
+        """Build it with its weights. A backbone's own options follow, each with its type and its line in `Args:`.
 
         Args:
-            weights: None for the published or built-in ones, `random` or `random:SEED` for none, or a path.
-            depth: how many layers to build; None for all.
-            **options: what this backbone offers beside.
+            weights: none for the published or built-in ones, `random` or `random:SEED` for untrained ones, or a path.
+            depth: how many layers to build; none for all.
 
         Raises:
             FileNotFoundError: the weights are not here; says which file to fetch and where to put it.
@@ -111,6 +125,11 @@ class Backbone(nn.Module, ABC):
         return len(self.layers)
 
     @property
+    def top(self) -> int:
+        """The highest hidden state that anyone reads: no part belongs above it, because no gradient would reach it."""
+        return self.n_layers if self._top is None else self._top
+
+    @property
     def frame_rate_hz(self) -> float:
         """Frames per second."""
         return self.sample_rate_hz / self.hop_samples
@@ -134,15 +153,14 @@ class Backbone(nn.Module, ABC):
         if n_samples is None or bool((n_samples == waveform.shape[1]).all()):
             return Frames(self.extract(waveform))
         lengths = [int(n) for n in n_samples]
-        n_frames = [self.n_frames(n) for n in lengths]
-        x, mask = None, torch.zeros(len(lengths), max(n_frames), dtype=torch.bool, device=waveform.device)
-        for length in sorted(set(lengths)):
-            rows = [row for row, n in enumerate(lengths) if n == length]
-            part = self.extract(waveform[rows, :length])
-            if x is None:
-                x = part.new_zeros(len(lengths), max(n_frames), part.shape[2])
-            x[rows, : part.shape[1]] = part
-            mask[rows, : part.shape[1]] = True
+        rows_of = {length: [row for row, n in enumerate(lengths) if n == length] for length in sorted(set(lengths))}
+        found = {length: self.extract(waveform[rows, :length]) for length, rows in rows_of.items()}
+        longest = found[max(lengths)]
+        x = longest.new_zeros(len(lengths), *longest.shape[1:])
+        mask = torch.zeros(x.shape[:2], dtype=torch.bool, device=waveform.device)
+        for length, rows in rows_of.items():
+            x[rows, : found[length].shape[1]] = found[length]
+            mask[rows, : found[length].shape[1]] = True
         return Frames(x, None if bool(mask.all()) else mask)
 
     def encode(self, frames: Frames, known: Mapping[int, Tensor] | None = None, stop: int | None = None) -> States:
@@ -174,18 +192,46 @@ class Backbone(nn.Module, ABC):
             states[number] = (self.finish(x) if number == self.n_layers else x)[:, n_prompt:]
         return self.states(states, frames.mask)[0] if stop is None else states[: stop + 1]
 
+    def same_state(self, number: int) -> int:
+        """The number a state is stored under: -1, the frontend's output, is state 0 where nothing lies between."""
+        return max(number, 0) if not self.embeds else number
+
     def forward(self, waveform: Float[Tensor, "batch time"], n_samples: Tensor | None = None) -> States:
         """All hidden states of a batch of waveforms."""
         return self.encode(self.frontend(waveform, n_samples))
+
+    def share(self, top: int | None = None) -> Backbone:
+        """The same network once more, with nothing attached: modules of its own around the same weights and buffers.
+
+        What is attached to one, and the mode of its modules, does not touch the other. Weights that are merged into
+        this one are merged in both.
+
+        Args:
+            top: the highest hidden state that will be read of it; None for the last.
+        """
+        twin = _share(self, {})
+        twin.attached, twin.merges, twin._top = [], [], top
+        return twin
 
     def freeze(self) -> Backbone:
         """Evaluation mode, no gradients: how a backbone is used everywhere but in full fine-tuning."""
         return self.eval().requires_grad_(False)
 
     def fingerprint(self) -> str:
-        """A hash of all weights and buffers: two backbones with the same one give the same answers."""
-        digest = hashlib.sha256()
+        """A hash of code version, weights and buffers: two backbones with the same one give the same answers."""
+        digest = hashlib.sha256(f"{self.name} {self.version}".encode())
         for name, value in sorted(self.state_dict().items()):
             digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()[:16]
+
+
+def _share(module: Any, done: dict[int, Any]) -> Any:
+    """A copy of a module and of what it is made of; parameters and buffers are kept in the same two dictionaries."""
+    if id(module) not in done:
+        twin = done[id(module)] = copy.copy(module)
+        twin._modules = {name: child and _share(child, done) for name, child in module._modules.items()}
+        hooks = [name for name in vars(twin) if name.startswith(("_forward_", "_backward_"))]
+        vars(twin).update({name: OrderedDict() for name in hooks})
+        twin._compiled_call_impl = None  # compiled around the other's hooks
+    return done[id(module)]

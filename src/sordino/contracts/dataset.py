@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,20 @@ class Track:
         return replace(self, split=split)
 
 
+class Archive(NamedTuple):
+    """A published archive.
+
+    Attributes:
+        url: where it is.
+        md5: its checksum, as mirdata's index or the publisher gives it.
+        folder: where it is unpacked, below the root.
+    """
+
+    url: str
+    md5: str
+    folder: str = "."
+
+
 class Dataset(ABC):
     """Where tracks, labels and splits come from. One file in `datasets/` is one corpus.
 
@@ -47,6 +61,9 @@ class Dataset(ABC):
         licence: of the audio and the labels, in words a user can act on.
         size: tracks and hours as published, for lists: `(n_tracks, hours)`.
         builtin: the audio ships with the package.
+        get: how to come by the files, one or two sentences.
+        archives: what `sordino prepare NAME --download` fetches.
+        absent: after `tracks()`, the ids of tracks that are annotated but whose sound is not here.
     """
 
     name: str
@@ -58,6 +75,9 @@ class Dataset(ABC):
     size: ClassVar[tuple[int, float]] = (0, 0.0)
     splits: str = ""  # where the split comes from, one line
     builtin: ClassVar[bool] = False
+    get: ClassVar[str] = ""
+    archives: ClassVar[tuple[Archive, ...]] = ()
+    absent: tuple[str, ...] = ()
 
     def __init__(self, root: str | Path | None = None):
         """Take the corpus at `root` (None: `$SORDINO_DATA/<name>`, else `~/.cache/sordino/data/<name>`)."""

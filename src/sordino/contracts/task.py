@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from sordino.settings import Settings
 
 Label = Any  # what a task's `parse` returns: plain, JSON-able data
 
@@ -75,7 +77,24 @@ class Evaluation:
     tables: dict[str, Any] = field(default_factory=dict)
 
 
-class Task(ABC):
+@dataclass(frozen=True)
+class PlainBaseline:
+    """A task's estimator without any learning.
+
+    Attributes:
+        title: what it is, in the few words of a table.
+        estimate: from a mono waveform [time] and its rate in Hz to an answer, a label or a prediction.
+    """
+
+    title: str
+    estimate: Callable[[np.ndarray, int], Any]
+
+    def __call__(self, waveform: np.ndarray, sample_rate_hz: int) -> Any:
+        """The answer for a recording."""
+        return self.estimate(waveform, sample_rate_hz)
+
+
+class Task(Settings, ABC):
     """Labels to targets, loss, outputs to answers, metrics. A subclass is a dataclass-like object with few options.
 
     Attributes:
@@ -83,6 +102,8 @@ class Task(ABC):
         label: the name of the label it reads from a track (`labels` of tracks and datasets).
         metric: the metric that decides (higher is better), a key of `Evaluation.metrics`.
         segment_s: the usual length of a training crop and of an evaluation segment.
+        tunes: `tune` decides something after training.
+        n_counts: how many `counts` there are.
         examples: a few raw labels, all different, in forms that `parse` understands; shown to users and in tests.
         namespace: the JAMS namespace of its observations.
     """
@@ -93,6 +114,7 @@ class Task(ABC):
     label: str
     metric: str
     segment_s: float = 10.0
+    tunes: ClassVar[bool] = False
     examples: ClassVar[tuple[Any, ...]]
     namespace: ClassVar[str] = "blob"
 
@@ -114,8 +136,23 @@ class Task(ABC):
         """The target of a crop that begins at `start_s`: [label], or [frame label] for a frame task."""
 
     @abstractmethod
-    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
-        """Mean loss over the clips or the real frames of a batch (rows without a label are left out before)."""
+    def loss(
+        self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
+    ) -> Float[Tensor, ""]:
+        """Loss over the clips or the real frames of a batch: sums, each divided by one of `counts`.
+
+        Args:
+            logits: [clip label] or [clip frame label]; clips without a label are left out before.
+            target: as `encode` gives it, stacked.
+            mask: [clip frame], which frames are real; None when all are, and for clip tasks.
+            counts: what to divide by where the batch is a part of a larger one; None: as `counts` says of this batch.
+        """
+
+    n_counts: int = 1
+
+    def counts(self, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, " count"]:
+        """What `loss` divides by; counts of parts add up to those of the whole. By default the number of clips."""
+        return torch.tensor([float(len(target))], device=target.device)
 
     @abstractmethod
     def probabilities(self, logits: Tensor) -> Tensor:
@@ -147,6 +184,36 @@ class Task(ABC):
         notes = [f"{name}: undefined for {n} of {len(rows)} tracks, left out" for name, n in undefined.items() if n]
         return Evaluation(metrics, rows, notes)
 
+    def track_weights(self, rows: Sequence[Mapping[str, float]]) -> Float[np.ndarray, " track"]:
+        """How much each track counts where the deciding metric is a mean over tracks; by default all the same."""
+        return np.ones(len(rows))
+
+    def metric_of_draws(
+        self, references: Sequence[Label], predictions: Sequence[Prediction], rows: Sequence[Mapping[str, float]]
+    ) -> Callable[[Float[np.ndarray, "draw track"]], Float[np.ndarray, " draw"]]:
+        """The deciding metric as a function of how often each track is there: what `evaluate` gives for such a list.
+
+        By default the mean of the tracks' own scores with their `track_weights`, nan left out; override it together
+        with `evaluate` where the metric is no such mean.
+
+        Args:
+            references: parsed labels.
+            predictions: answers, in the same order.
+            rows: the tracks' own scores, in the same order.
+
+        Returns:
+            A function from counts [draw track] to the metric [draw], nan where it is undefined.
+        """
+        values = np.array([row[self.metric] for row in rows], dtype=float)
+        weights = np.where(np.isfinite(values), self.track_weights(rows), 0.0)
+        sums = np.stack([np.where(np.isfinite(values), values, 0.0) * weights, weights], 1)
+
+        def mean(counts: Float[np.ndarray, "draw track"]) -> Float[np.ndarray, " draw"]:
+            total, weight = (counts @ sums).T
+            return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan)
+
+        return mean
+
     def observations(self, prediction: Prediction, duration_s: float) -> list[Observation]:
         """The answer as rows with a time; by default one row for the whole recording."""
         return [Observation(0.0, duration_s, prediction.value, prediction.confidence)]
@@ -155,10 +222,10 @@ class Task(ABC):
         """An observation's value as the JAMS namespace spells it."""
         return value
 
-    def fit(self, labels: Sequence[Label]) -> None:  # noqa: B027
+    def fit(self, labels: Sequence[Label]) -> None:
         """Learn from the training labels what the task needs to know (class names, ranges); most need nothing."""
 
-    def tune(self, probabilities: Sequence[np.ndarray], labels: Sequence[Label]) -> None:  # noqa: B027
+    def tune(self, probabilities: Sequence[np.ndarray], labels: Sequence[Label]) -> None:
         """Set what is decided after training (thresholds) from joined probabilities of the validation tracks."""
 
     def transpose(self, label: Label, semitones: int) -> Label:
@@ -178,7 +245,7 @@ class Task(ABC):
         """A task from its `config`."""
         return cls(**config)
 
-    @cached_property
-    def plain_baseline(self) -> Any:
-        """A function (waveform [time], sample_rate_hz) -> label without any learning, or None where there is none."""
+    @property
+    def plain_baseline(self) -> PlainBaseline | None:
+        """An estimator without any learning, or None where there is none."""
         return None

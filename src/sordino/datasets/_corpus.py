@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,34 +19,14 @@ from sordino import audio
 from sordino.contracts import Dataset, Track
 
 
-class Archive(NamedTuple):
-    """A published archive.
-
-    Attributes:
-        url: where it is.
-        md5: its checksum, as mirdata's index or the publisher gives it.
-        folder: where it is unpacked, below the root.
-    """
-
-    url: str
-    md5: str
-    folder: str = "."
-
-
 class Corpus(Dataset):
     """A named corpus with files below a root.
 
     Attributes:
         places: for each part, the paths below the root where it may lie; `*` matches within a name.
-        get: how to come by the files, one or two sentences.
-        archives: what `sordino prepare NAME --download` fetches.
-        absent: after `tracks()`, the ids of tracks that are annotated but whose sound is not here.
     """
 
     places: ClassVar[Mapping[str, tuple[str, ...]]]
-    get: ClassVar[str]
-    archives: ClassVar[tuple[Archive, ...]] = ()
-    absent: tuple[str, ...] = ()
 
     def place(self, part: str) -> Path:
         """Where a part lies.

@@ -16,10 +16,11 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from sordino.datasets._corpus import Archive
+from sordino.files import write_stream
 
 BLOCK_BYTES = 1 << 20
 TIMEOUT_S = 60
@@ -121,11 +122,8 @@ def unpack(path: Path, folder: Path) -> Unpacked:
         elif target.exists():
             kept += 1
         else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = target.with_name(target.name + ".part")
-            with opened() as source, unfinished.open("wb") as file:
-                shutil.copyfileobj(source, file)
-            unfinished.replace(target)
+            with opened() as source:
+                write_stream(target, partial(shutil.copyfileobj, source))
             written += 1
     return Unpacked(written, kept, refused)
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from sordino.datasets._corpus import Archive, Corpus, sounds, write_tone
+from sordino.contracts import Archive
+from sordino.datasets._corpus import Corpus, sounds, write_tone
 from sordino.datasets._splits import ALIASES, SplitName
 
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")

@@ -20,6 +20,7 @@ import numpy as np
 
 from sordino.contracts import Dataset, Task, Track
 from sordino.datasets._scan import Scan, same_recordings, scan
+from sordino.files import write_text
 
 MANIFEST = "sordino.jsonl"
 SPLITS = ("train", "validation", "test")
@@ -93,7 +94,7 @@ def prepare(
     scans = scan((track.path for track in tracks), read_scans(path), n_workers, advance)
     broken = {track.id: reason for track in tracks if (reason := _reason(track, scans[str(track.path)]))}
     usable = [track for track in tracks if track.id not in broken]
-    found = Prepared(dataset.name, dataset.splits, usable, scans, getattr(dataset, "absent", ()), broken)
+    found = Prepared(dataset.name, dataset.splits, usable, scans, dataset.absent, broken)
     found.labels, found.bad_labels = count_labels(usable, tasks, dataset.labels)
     found.repeated = _repeated(usable, same_recordings(list(scans.values())))
     if not dataset.builtin:
@@ -134,9 +135,7 @@ def write_manifest(path: Path, tracks: Sequence[Track], scans: dict[str, Scan]) 
         stretch = {"start_s": track.start_s, "duration_s": track.duration_s}
         line = {**row, **stretch, **track.labels, "_scan": scans[str(track.path)].to_json()}
         lines.append(json.dumps(line, ensure_ascii=False, default=str))
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def count_labels(

@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sordino.contracts import Track
+from sordino.contracts import Archive, Track
 from sordino.datasets._annotations import read_beats, read_value
-from sordino.datasets._corpus import Archive, Corpus, sounds, write_text, write_tone
+from sordino.datasets._corpus import Corpus, sounds, write_text, write_tone
 from sordino.datasets._splits import split_tracks
 
 REPEATED = (

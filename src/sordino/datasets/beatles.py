@@ -14,9 +14,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Literal
 
-from sordino.contracts import Track
+from sordino.contracts import Archive, Track
 from sordino.datasets._annotations import lines, number, read_beats, read_chords
-from sordino.datasets._corpus import Archive, Corpus, sounds, write_text, write_tone
+from sordino.datasets._corpus import Corpus, sounds, write_text, write_tone
 
 TEST, VALIDATION = ("Abbey_Road", "Let_It_Be"), ("10CD1_-_The_Beatles", "10CD2_-_The_Beatles")
 

@@ -18,10 +18,11 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from sordino import registry
 from sordino.audio import FORMATS
 from sordino.contracts import Dataset, Track
 from sordino.datasets import _tables
@@ -29,6 +30,7 @@ from sordino.datasets._annotations import read_beats, read_chords
 from sordino.datasets._corpus import write_tone
 from sordino.datasets._jams import read_jams
 from sordino.datasets._splits import ALIASES, SplitName, split_tracks, stratify_by
+from sordino.rules import Seed
 
 MANIFEST = "sordino.jsonl"  # what `sordino prepare` writes; never read as somebody's table
 COLUMNS = {
@@ -39,7 +41,6 @@ COLUMNS = {
     "start_s": ("start_s", "start"),
     "duration_s": ("duration_s", "duration"),
 }
-USUAL_LABELS = ("key", "tempo", "beat", "chord", "tags", "instruments", "genre", "label")
 LISTS = ("tags", "instruments")
 ANNOTATIONS = {"beat": read_beats, "chord": read_chords}
 
@@ -58,7 +59,7 @@ class Folder(Dataset):
     licence = "yours"
     splits = "a column or folder level `split`, else 80/10/10 by group, stratified by label"
 
-    def __init__(self, root: str | Path | None = None, seed: int = 0):
+    def __init__(self, root: str | Path | None = None, seed: Seed = 0):
         super().__init__(root)
         self.seed = seed
         if self.root.exists():
@@ -232,9 +233,17 @@ def _table_tracks(table: Path) -> list[Track]:
 
 
 def _label_name(column: str) -> str:
-    """A column's name as a label's name: the usual labels in any case, others as they stand."""
+    """A column's name as a label's name: known labels in any case, others as they stand."""
     lower = {"bpm": "tempo", "beats": "beat", "chords": "chord", "tag": "tags"}.get(column.lower(), column.lower())
-    return lower if lower in USUAL_LABELS else column
+    return lower if lower in known_labels() else column
+
+
+@cache
+def known_labels() -> frozenset[str]:
+    """The labels that tasks read by default and that corpora carry, and the name of a folder's class."""
+    tasks = {registry.find("task", name).label for name in registry.names("task")}
+    corpora = [registry.find("dataset", name).labels for name in registry.names("dataset")]
+    return frozenset(tasks.union(["label"], *corpora))
 
 
 def _label(name: str, value: Any, folder: Path) -> Any:

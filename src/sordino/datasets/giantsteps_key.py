@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sordino.contracts import Track
+from sordino.contracts import Archive, Track
 from sordino.datasets._annotations import read_value
-from sordino.datasets._corpus import Archive, Corpus, sounds, write_text, write_tone
+from sordino.datasets._corpus import Corpus, sounds, write_text, write_tone
 
 SHORT = ("1224698", "1442809", "3424038", "4452003")
 ZENODO = "https://zenodo.org/record/1095691/files"

@@ -14,9 +14,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from sordino.contracts import Track
+from sordino.contracts import Archive, Track
 from sordino.datasets._annotations import text
-from sordino.datasets._corpus import Archive, Corpus, sounds, write_text, write_tone
+from sordino.datasets._corpus import Corpus, sounds, write_text, write_tone
 from sordino.datasets._splits import split_tracks
 from sordino.datasets.giantsteps_key import number_of
 

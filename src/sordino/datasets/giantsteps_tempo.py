@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sordino.contracts import Track
+from sordino.contracts import Archive, Track
 from sordino.datasets._annotations import number, read_value
-from sordino.datasets._corpus import Archive, Corpus, sounds, write_text, write_tone
+from sordino.datasets._corpus import Corpus, sounds, write_text, write_tone
 from sordino.datasets.giantsteps_key import number_of
 
 COMMIT = "0b7d47ba8cae59d3535a02e3db69e2cf6d0af5bb"

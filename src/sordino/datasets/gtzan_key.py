@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sordino.contracts import Track
+from sordino.contracts import Archive, Track
 from sordino.datasets._annotations import number, read_value
-from sordino.datasets._corpus import Archive, write_text
+from sordino.datasets._corpus import write_text
 from sordino.datasets._gtzan import AUDIO, AUDIO_ARCHIVE, GTZAN
 
 TONICS = ("A", "A#", "B", "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#")

@@ -12,8 +12,8 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from sordino.contracts import Track
-from sordino.datasets._corpus import Archive, Corpus, sounds, write_text, write_tone
+from sordino.contracts import Archive, Track
+from sordino.datasets._corpus import Corpus, sounds, write_text, write_tone
 from sordino.datasets._jams import read_jams
 
 ZENODO = "https://zenodo.org/record/3371780/files"

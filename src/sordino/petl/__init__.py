@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sordino import registry
-from sordino.config import specs
 from sordino.contracts import Method
+from sordino.registry import specs
 
 Spec = str | Mapping[str, Any] | Sequence[Any]  # one method or several, as configs and flags write them
 
@@ -44,11 +44,4 @@ def parse_methods(spec: Spec) -> list[Any]:
         >>> [method.name for method in parse_methods(["lora+prefix", {"name": "adapter", "layers": "2"}])]
         ['lora', 'prefix', 'adapter']
     """
-    found = [make_method(**options) for options in specs(spec, "method")]
-    names = [method.name for method in found]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ValueError(f"method {twice[0]} is named twice; one model can hold it once")
-    if not found:
-        raise ValueError('no method is named; write "probe" to train the head alone')
-    return found
+    return [make_method(**options) for options in specs(spec, "method")]

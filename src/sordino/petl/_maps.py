@@ -19,7 +19,7 @@ from sordino.contracts import Site
 
 LinearMap = nn.Linear | nn.Conv1d | nn.Conv2d
 Affine = LinearMap | nn.LayerNorm
-CONVOLUTIONS: dict[type, Callable[..., Tensor]] = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d}
+CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {3: F.conv1d, 4: F.conv2d}  # by the axes of their weight
 
 
 def n_groups(module: LinearMap) -> int:
@@ -56,14 +56,13 @@ def apply(module: LinearMap, x: Tensor, weight: Tensor) -> Tensor:
     """The module's map of `x` with another weight of the same shape (or fewer outputs), without bias."""
     if isinstance(module, nn.Linear):
         return F.linear(x, weight)
-    convolve = CONVOLUTIONS[type(module)]
+    convolve = CONVOLUTIONS[weight.dim()]
     return convolve(x, weight, None, module.stride, module.padding, module.dilation, module.groups)
 
 
 def along_output(module: Affine, values: Tensor) -> Tensor:
     """Values by output feature, shaped to be multiplied with or added to the module's output."""
-    inner = module.weight.dim() - 2 if type(module) in CONVOLUTIONS else 0
-    return values.reshape(-1, *[1] * inner)
+    return values.reshape(-1, *[1] * (module.weight.dim() - 2))
 
 
 def along_rows(module: Affine, values: Tensor) -> Tensor:
@@ -82,13 +81,23 @@ def n_low_rank(module: LinearMap, r: int) -> int:
     return sum(math.prod(shape) for shape in low_rank_shapes(module, r))
 
 
-def low_rank(module: LinearMap, x: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """B A x, read with the module's stride, padding and groups."""
+def low_rank(module: LinearMap, x: Tensor, a: Tensor, b: Tensor, scale: float = 1.0) -> Tensor:
+    """scale B A x, read with the module's stride, padding and groups; it is scaled where it is narrow."""
     inner = apply(module, x, a)
+    inner = inner if scale == 1.0 else scale * inner
     if isinstance(module, nn.Linear):
         return F.linear(inner, b)
     pointwise = b.reshape(*b.shape, *[1] * (module.weight.dim() - 2))
-    return CONVOLUTIONS[type(module)](inner, pointwise, groups=module.groups)
+    return CONVOLUTIONS[pointwise.dim()](inner, pointwise, groups=module.groups)
+
+
+def add_low_rank(module: LinearMap, output: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
+    """output + scale B A x; for a Linear in one go, without a second tensor as wide as the output."""
+    if not isinstance(module, nn.Linear):
+        return output + low_rank(module, x, a, b, scale).to(output.dtype)
+    inner = apply(module, x, a)
+    sum_ = torch.addmm(output.flatten(0, -2), inner.flatten(0, -2), b.T, alpha=scale)
+    return sum_.reshape(output.shape).to(output.dtype)
 
 
 def low_rank_weight(module: LinearMap, a: Tensor, b: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,9 +24,9 @@ class NormDelta(Part):
         normed = F.layer_norm(inputs[0], module.normalized_shape, None, None, module.eps)
         return output + (normed * self.weight + self.bias).to(output.dtype)
 
-    def merged(self, module: nn.LayerNorm) -> dict[str, Tensor]:
+    def merged(self, module: nn.LayerNorm, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The changed weight and bias."""
-        return {"weight": module.weight + self.weight, "bias": module.bias + self.bias}
+        return {"weight": values["weight"] + self.weight, "bias": values["bias"] + self.bias}
 
 
 def norm_module(backbone: Backbone, site: Site) -> nn.LayerNorm:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sordino.contracts import Attachment, Backbone, Method, Site
+from sordino.files import write_json, write_with
 from sordino.petl._maps import LinearMap, linear_module, n_groups
 from sordino.petl.dora import DoRA
 from sordino.petl.ia3 import IA3, INPUT_ROLE
@@ -64,9 +65,8 @@ def to_peft(method: Method, attachment: Attachment, folder: str | Path) -> Path:
         site = attachment.sites[key]
         theirs, shaped = _their_tensor(site, linear_module(attachment.backbone, site), ours, value)
         tensors[f"{PREFIX}{site.path}.{theirs}"] = shaped.detach().cpu().contiguous().clone()
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_with(folder / "adapter_model.safetensors", lambda part: save_file(tensors, part, metadata={"format": "pt"}))
+    write_json(folder / "adapter_config.json", config)
     return folder
 
 

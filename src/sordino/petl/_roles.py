@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from sordino import registry
 from sordino.contracts import Backbone, Method, Site
+from sordino.rules import Filled, unknown
+
+Roles: TypeAlias = Annotated[Sequence[str], Filled()]
 
 
 @dataclass(kw_only=True)
@@ -22,16 +24,16 @@ class RoleMethod(Method):
         roles: the roles it is attached at.
     """
 
-    roles: Sequence[str] = ()  # pyright: ignore[reportIncompatibleVariableOverride]
+    roles: Roles = ()  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __post_init__(self) -> None:
-        self.roles = (self.roles,) if isinstance(self.roles, str) else tuple(self.roles)
+        super().__post_init__()
         known = [*self.roles, "default"]
         tables = {item.name: getattr(self, item.name) for item in fields(self)}
         for name, table in tables.items():
             for role in table if isinstance(table, Mapping) else ():
                 if role not in known:
-                    raise ValueError(registry.unknown(f"role in {self.name}.{name}", role, known))
+                    raise ValueError(unknown(f"role in {self.name}.{name}", role, known))
 
     def sites(self, backbone: Backbone) -> list[Site]:
         """The chosen sites of the backbone.

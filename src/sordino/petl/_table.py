@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 
 from sordino import registry
 from sordino.contracts import Backbone, Method
+from sordino.settings import options_table, settings
 
 REFERENCES = {"MusicFM-6": "musicfm", "MERT-6": "mert"}
 
@@ -40,7 +41,7 @@ nothing. *Starts as the backbone*: before training, the answers are exactly thos
 
 
 @dataclass(frozen=True)
-class Row:
+class Facts:
     """One method.
 
     Attributes:
@@ -73,7 +74,7 @@ def reference_backbones() -> dict[str, Backbone]:
 
 
 @cache
-def rows() -> tuple[Row, ...]:
+def rows() -> tuple[Facts, ...]:
     """All methods, by year and name; `peft` counts as its default, LoRA, and only where it is installed."""
     backbones = reference_backbones()
     found = []
@@ -86,7 +87,7 @@ def rows() -> tuple[Row, ...]:
             except ImportError:
                 continue
         flags = (method.mergeable, method.identity, method.through_backbone)
-        found.append(Row(name, method.title, method.year, method.paper, trained, stored, *flags))
+        found.append(Facts(name, method.title, method.year, method.paper, trained, stored, *flags))
     return tuple(sorted(found, key=lambda row: (row.year, row.name)))
 
 
@@ -115,7 +116,7 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _number(row: Row, title: str) -> str:
+def _number(row: Facts, title: str) -> str:
     if title not in row.trained:
         return ""
     trained, stored = row.trained[title], row.stored[title]
@@ -127,7 +128,7 @@ def page() -> str:
     parts = [HEAD, table(), LEGEND, "\n## Options\n"]
     for name in registry.names("method"):
         cls = registry.find("method", name)
-        parts.append(f"\n### {name}\n\n{_description(cls)}\n" + _options(cls))
+        parts.append(f"\n### {name}\n\n{_description(cls)}\n" + options_table(settings(cls).values()))
     return "".join(parts)
 
 
@@ -142,23 +143,3 @@ def _description(cls: type[Any]) -> str:
         elif block.startswith(("Differs:", "Parameters:")):
             said.append(f"*{block.replace(':', ':*', 1)}")
     return "\n\n".join([*said, f"*Usual learning rate:* {cls.learning_rate:g}."]) + "\n"
-
-
-def _options(cls: type[Any]) -> str:
-    """The fields with their defaults and what the docstrings say of them."""
-    meanings: dict[str, str] = {}
-    for parent in reversed(cls.__mro__):
-        meanings.update(_attributes(inspect.cleandoc(parent.__doc__ or "")))
-    lines = ["| option | default | |", "|---|---|---|"]
-    for item in fields(cls):
-        value = item.default if item.default is not MISSING else item.default_factory()  # pyright: ignore
-        value = ", ".join(value) if isinstance(value, tuple) else value
-        lines.append(f"| `{item.name}` | `{value}` | {meanings.get(item.name, '')} |")
-    return "\n".join(lines) + "\n"
-
-
-def _attributes(text: str) -> dict[str, str]:
-    """The entries of a docstring's `Attributes:`."""
-    _, _, section = text.partition("Attributes:\n")
-    entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE)
-    return {name: re.sub(r"\s+", " ", meaning) for name, meaning in entries}

@@ -16,9 +16,8 @@ Parameters: the sum over sites of 2 dim bottleneck + bottleneck + dim; 2 dim for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +25,8 @@ from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
 from sordino.petl._norms import NormDelta, norm_module
-from sordino.petl._roles import RoleMethod
+from sordino.petl._roles import RoleMethod, Roles
+from sordino.rules import ByRole, Count, Dropped
 
 
 class Bottleneck(Part):
@@ -57,7 +57,7 @@ class Bottleneck(Part):
 class AfterSum(Bottleneck):
     """Position `after`."""
 
-    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def after(self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
         """Change the summed stream."""
         return output + self.update(output)
 
@@ -65,19 +65,19 @@ class AfterSum(Bottleneck):
 class BeforeSum(Bottleneck):
     """Position `before`."""
 
-    def before(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def before(self, module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """Change the sublayer's output."""
-        residual, update, source = inputs
-        return residual, update + self.update(update), source
+        residual, update, *others = inputs
+        return residual, update + self.update(update), *others
 
 
 class Parallel(Bottleneck):
     """Position `parallel`."""
 
-    def before(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def before(self, module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """Add a branch beside the sublayer."""
-        residual, update, source = inputs
-        return residual, update + self.update(source), source
+        residual, update, source, *mask = inputs
+        return residual, update + self.update(source), source, *mask
 
 
 POSITIONS = {"after": AfterSum, "before": BeforeSum, "parallel": Parallel}
@@ -89,8 +89,8 @@ class Adapter(RoleMethod):
 
     Attributes:
         roles: the sublayers that get one: `after.attn`, `after.ffn`.
-        bottleneck: inner width; a number, or a table by role.
-        position: `after`, `before` or `parallel`.
+        bottleneck: inner width.
+        position: where it sits, see the head of the file.
         scale: factor on what is added.
         dropout: inside the bottleneck, while training.
         layer_norms: train the blocks' LayerNorms of these layers too.
@@ -101,17 +101,12 @@ class Adapter(RoleMethod):
     paper: ClassVar[str] = "https://arxiv.org/abs/1902.00751"
     year: ClassVar[int] = 2019
 
-    roles: Sequence[str] = ("after.attn", "after.ffn")
-    bottleneck: int | dict[str, int] = 16
-    position: str = "after"
+    roles: Roles = ("after.attn", "after.ffn")
+    bottleneck: ByRole[Count] = 16
+    position: Literal["after", "before", "parallel"] = "after"
     scale: float = 1.0
-    dropout: float = 0.0
+    dropout: Dropped = 0.0
     layer_norms: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.position not in POSITIONS:
-            raise ValueError(f'adapter: position = "{self.position}" is none of {", ".join(POSITIONS)}')
 
     def norms(self, backbone: Backbone) -> list[Site]:
         """The LayerNorms that are trained too."""

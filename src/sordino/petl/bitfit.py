@@ -10,7 +10,7 @@ Parameters: the sum over sites of their outputs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
 from sordino.petl._maps import Affine, affine_module, along_output
-from sordino.petl._roles import RoleMethod
+from sordino.petl._roles import RoleMethod, Roles
 
 
 class BiasDelta(Part):
@@ -33,9 +33,9 @@ class BiasDelta(Part):
         """Add it."""
         return output + along_output(module, self.bias).to(output.dtype)
 
-    def merged(self, module: Affine) -> dict[str, Tensor]:
+    def merged(self, module: Affine, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The changed bias."""
-        return {"bias": module.bias + self.bias}  # pyright: ignore[reportOptionalOperand]
+        return {"bias": values["bias"] + self.bias}
 
 
 @dataclass(kw_only=True)
@@ -52,7 +52,7 @@ class BitFit(RoleMethod):
     year: ClassVar[int] = 2021
     mergeable: ClassVar[bool] = True
 
-    roles: Sequence[str] = ("attn.q", "attn.k", "attn.v", "attn.out", "ffn.in", "ffn.out", "norm")
+    roles: Roles = ("attn.q", "attn.k", "attn.v", "attn.out", "ffn.in", "ffn.out", "norm")
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """A change of the bias for each site.

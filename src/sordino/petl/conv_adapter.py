@@ -11,27 +11,16 @@ Parameters: the sum over sites of 2 dim bottleneck + dim + bottleneck (kernel_si
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
-from sordino.petl._roles import RoleMethod
-
-
-class MaskReader(Part):
-    """Keeps the mask that a layer is called with, `layer(x, mask, n_prompt)`, for the parts inside it."""
-
-    mask: Tensor | None = None
-
-    def before(self, module: nn.Module, inputs: tuple) -> tuple:
-        """Read it, change nothing."""
-        self.mask = inputs[1] if len(inputs) > 1 else None
-        return inputs
+from sordino.petl._roles import RoleMethod, Roles
+from sordino.rules import ByRole, Count, Range
 
 
 class ConvBottleneck(Part):
@@ -41,11 +30,10 @@ class ConvBottleneck(Part):
         dim: width of the stream.
         bottleneck: inner width.
         kernel_size: frames of the convolution, odd.
-        reader: knows the mask of the layer.
         device: where it is built.
     """
 
-    def __init__(self, dim: int, bottleneck: int, kernel_size: int, reader: MaskReader, device: torch.device):
+    def __init__(self, dim: int, bottleneck: int, kernel_size: int, device: torch.device):
         super().__init__()
         self.down = nn.Linear(dim, bottleneck, device=device)
         self.conv = nn.Conv1d(
@@ -53,14 +41,14 @@ class ConvBottleneck(Part):
         )
         self.up = nn.Linear(bottleneck, dim, device=device)
         nn.init.dirac_(self.conv.weight, groups=bottleneck)
-        nn.init.zeros_(self.conv.bias)  # pyright: ignore[reportArgumentType]
+        assert self.conv.bias is not None
+        nn.init.zeros_(self.conv.bias)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
-        self._reader = [reader]  # in a list, so that it is no submodule of this part
 
-    def after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def after(self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
         """Change the summed stream."""
-        mask = self._reader[0].mask
+        _, _, _, mask = inputs  # of the Join: residual, update, source, mask
         inner = F.relu(self.down(output)).transpose(1, 2)
         if mask is not None:
             inner = inner * mask[:, None, :]
@@ -74,8 +62,8 @@ class ConvAdapter(RoleMethod):
 
     Attributes:
         roles: the sublayers that get one: `after.attn`, `after.ffn`.
-        bottleneck: inner width; a number, or a table by role.
-        kernel_size: frames of the convolution, odd; a number, or a table by role.
+        bottleneck: inner width.
+        kernel_size: frames of the convolution.
     """
 
     name: ClassVar[str] = "conv_adapter"
@@ -83,28 +71,17 @@ class ConvAdapter(RoleMethod):
     paper: ClassVar[str] = "https://arxiv.org/abs/2207.07039"
     year: ClassVar[int] = 2022
 
-    roles: Sequence[str] = ("after.attn", "after.ffn")
-    bottleneck: int | dict[str, int] = 16
-    kernel_size: int | dict[str, int] = 9
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for role in self.roles:
-            if self.at("kernel_size", role) % 2 == 0:
-                raise ValueError(f"conv_adapter: kernel_size = {self.at('kernel_size', role)} must be odd")
+    roles: Roles = ("after.attn", "after.ffn")
+    bottleneck: ByRole[Count] = 16
+    kernel_size: ByRole[Annotated[int, Range(1, odd=True)]] = 9
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
-        """A bottleneck for each sublayer, and in front of each layer a reader of its mask."""
+        """A bottleneck for each sublayer."""
         device = next(backbone.parameters()).device
-        sites = self.sites(backbone)
-        readers = {layer: MaskReader() for layer in sorted({site.layer for site in sites})}
-        found: list[tuple[Site, Part]] = [
-            (Site(f"layers.{layer - 1}", "layer.tokens", layer, backbone.dim, backbone.dim), reader)
-            for layer, reader in readers.items()
-        ]
-        for site in sites:
+        found: list[tuple[Site, Part]] = []
+        for site in self.sites(backbone):
             inner, kernel_size = self.at("bottleneck", site.role), self.at("kernel_size", site.role)
-            found.append((site, ConvBottleneck(site.dim_out, inner, kernel_size, readers[site.layer], device)))
+            found.append((site, ConvBottleneck(site.dim_out, inner, kernel_size, device)))
         return found
 
     def n_parameters(self, backbone: Backbone) -> int:

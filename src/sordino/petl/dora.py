@@ -10,6 +10,7 @@ Parameters: the sum over sites of r (in * kernel + out) + out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -45,13 +46,17 @@ class Decomposed(LowRank):
         stretch = along_output(module, self.stretch(module))
         bias = 0.0 if module.bias is None else along_output(module, module.bias)
         x = F.dropout(inputs[0], self.dropout, self.training)
-        turned = self.scale * low_rank(module, x, self.A, self.B)
+        turned = low_rank(module, x, self.A, self.B, self.scale)
         return output + ((stretch - 1) * (output - bias) + stretch * turned).to(output.dtype)
 
-    def merged(self, module: LinearMap) -> dict[str, Tensor]:
-        """The weight with its new direction and length."""
-        turned = module.weight + self.scale * low_rank_weight(module, self.A, self.B)
-        return {"weight": along_rows(module, self.stretch(module)) * turned}
+    def merged(self, module: LinearMap, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weight with its new direction and length; the module's own bias is not stretched, what was added is."""
+        stretch = self.stretch(module)
+        turned = values["weight"] + self.scale * low_rank_weight(module, self.A, self.B)
+        changed = {"weight": along_rows(module, stretch) * turned}
+        if module.bias is None:
+            return changed
+        return {**changed, "bias": module.bias + stretch * (values["bias"] - module.bias)}
 
 
 @dataclass(kw_only=True)

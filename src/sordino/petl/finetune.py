@@ -9,8 +9,8 @@ Paper: Howard and Ruder, Universal Language Model Fine-tuning for Text Classific
 (rates by layer) https://arxiv.org/abs/1801.06146
 Differs: the frontend stays frozen, and so do the statistics of every BatchNorm; only its weight and bias
 learn.
-Parameters: all that a gradient reaches from the frontend's output to the last hidden state, in the chosen
-layers.
+Parameters: all that a gradient reaches from the frontend's output to the highest hidden state that is read, in
+the chosen layers.
 """
 
 from __future__ import annotations
@@ -21,18 +21,25 @@ from typing import Any, ClassVar
 
 import torch
 
-from sordino.contracts import Backbone, Frames, Method, Part, Site, parse_layers
+from sordino.contracts import Backbone, Frames, Method, Part, Site
+from sordino.rules import NotNegative, Share
 
 N_TRIAL_FRAMES = 8
 
 
 def encoder_layers(backbone: Backbone) -> dict[str, int]:
-    """The encoder's parameters and the layer of each: 0 before layer 1, n_layers + 1 behind the last.
+    """The parameters between the frontend and the highest state that is read, and the layer of each.
 
-    They are found by trying which ones a gradient reaches, so that no backbone needs to list them.
+    The layer is 0 before layer 1, n_layers + 1 behind the last. The parameters are found by trying which ones a
+    gradient reaches, so that no backbone needs to list them.
     """
-    named = dict(backbone.named_parameters())
-    flags = {name: value.requires_grad for name, value in named.items()}
+    trial = backbone.share()
+    for module in trial.modules():  # leaves of their own, so that nobody else's requires_grad is touched
+        module._parameters = {
+            name: None if value is None else torch.nn.Parameter(value.detach())
+            for name, value in module._parameters.items()
+        }
+    named = dict(trial.named_parameters())
     sample = next(iter(named.values()))
 
     def reached(state: torch.Tensor) -> set[str]:
@@ -41,15 +48,10 @@ def encoder_layers(backbone: Backbone) -> dict[str, int]:
         found = torch.autograd.grad(state.sum(), list(named.values()), allow_unused=True, retain_graph=True)
         return {name for name, gradient in zip(named, found, strict=True) if gradient is not None}
 
-    try:
-        backbone.requires_grad_(True)
-        with torch.enable_grad():
-            x = torch.zeros(1, N_TRIAL_FRAMES, backbone.dim, device=sample.device, dtype=sample.dtype)
-            states = backbone.encode(Frames(x))
+    with torch.enable_grad():
+        x = torch.zeros(1, N_TRIAL_FRAMES, backbone.dim, device=sample.device, dtype=sample.dtype)
+        states = trial.encode(Frames(x), stop=backbone.top)
         before, anywhere = reached(states[0]), reached(states[-1])
-    finally:
-        for name, value in named.items():
-            value.requires_grad_(flags[name])
     layers = {}
     for name in named:
         inside = re.match(r"layers\.(\d+)\.", name)
@@ -66,7 +68,7 @@ class Finetune(Method):
 
     Attributes:
         layers: the layers that are trained; what comes before layer 1 goes with it, the final norm with all.
-        backbone_learning_rate: rate of the last layer; None: the rate of the run, as for the head.
+        backbone_learning_rate: rate of the last layer; none: the rate of the run, as for the head.
         layer_decay: factor on the rate from each layer to the one below.
     """
 
@@ -76,8 +78,8 @@ class Finetune(Method):
     year: ClassVar[int] = 2018
     trains_backbone: ClassVar[bool] = True
 
-    backbone_learning_rate: float | None = 1e-5
-    layer_decay: float = 1.0
+    backbone_learning_rate: NotNegative | None = 1e-5
+    layer_decay: Share = 1.0
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """None: the weights themselves are trained."""
@@ -85,13 +87,13 @@ class Finetune(Method):
 
     def trained_layers(self, backbone: Backbone) -> dict[str, int]:
         """The trained parameters and the layer of each."""
-        chosen = {*parse_layers(self.layers, backbone.n_layers), backbone.n_layers + 1}
+        chosen = {*self.chosen_layers(backbone), backbone.n_layers + 1}
         chosen |= {0} if 1 in chosen else set()
         return {name: layer for name, layer in encoder_layers(backbone).items() if layer in chosen}
 
-    def unfrozen(self, backbone: Backbone) -> list[str]:
-        """Names of what is trained, in the backbone's order."""
-        return list(self.trained_layers(backbone))
+    def unfrozen(self, backbone: Backbone) -> dict[str, int]:
+        """What is trained, in the backbone's order; the final norm touches the last state and none before it."""
+        return {name: min(layer, backbone.n_layers) for name, layer in self.trained_layers(backbone).items()}
 
     def n_parameters(self, backbone: Backbone) -> int:
         """The size of all that is trained."""
@@ -103,8 +105,8 @@ class Finetune(Method):
         named, n_layers = dict(model.backbone.named_parameters()), model.backbone.n_layers
         rate = lr if self.backbone_learning_rate is None else self.backbone_learning_rate
         groups: dict[int, list[torch.nn.Parameter]] = {}
-        for name, layer in self.trained_layers(model.backbone).items():
-            groups.setdefault(min(layer, n_layers), []).append(named[name])
+        for name, layer in self.unfrozen(model.backbone).items():
+            groups.setdefault(layer, []).append(named[name])
         return [
             {"params": params, "lr": rate * self.layer_decay ** (n_layers - layer)}
             for layer, params in sorted(groups.items())

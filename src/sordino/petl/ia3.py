@@ -9,7 +9,7 @@ Parameters: the sum over sites of out; of in for `ffn.out`, whose input is scale
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
 from sordino.petl._maps import LinearMap, along_output, along_rows, linear_module
-from sordino.petl._roles import RoleMethod
+from sordino.petl._roles import RoleMethod, Roles
 
 INPUT_ROLE = "ffn.out"  # its input is what the paper scales inside the feed-forward
 
@@ -34,10 +34,10 @@ class OutputScale(Part):
         """Scale."""
         return output * along_output(module, self.scale).to(output.dtype)
 
-    def merged(self, module: LinearMap) -> dict[str, Tensor]:
+    def merged(self, module: LinearMap, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Scaled rows, and bias."""
-        changed = {"weight": module.weight * along_rows(module, self.scale)}
-        return changed if module.bias is None else {**changed, "bias": module.bias * self.scale}
+        changed = {"weight": values["weight"] * along_rows(module, self.scale)}
+        return {**changed, "bias": values["bias"] * self.scale} if "bias" in values else changed
 
 
 class InputScale(Part):
@@ -51,9 +51,9 @@ class InputScale(Part):
         """Scale."""
         return (inputs[0] * self.scale.to(inputs[0].dtype),)
 
-    def merged(self, module: LinearMap) -> dict[str, Tensor]:
+    def merged(self, module: LinearMap, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Scaled columns."""
-        return {"weight": module.weight * self.scale}
+        return {"weight": values["weight"] * self.scale}
 
 
 @dataclass(kw_only=True)
@@ -71,7 +71,7 @@ class IA3(RoleMethod):
     mergeable: ClassVar[bool] = True
     learning_rate: ClassVar[float] = 3e-3
 
-    roles: Sequence[str] = ("attn.k", "attn.v", "ffn.out")
+    roles: Roles = ("attn.k", "attn.v", "ffn.out")
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """One scale for each site."""

@@ -11,7 +11,7 @@ Parameters: the sum over sites of r (in * kernel + out).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,8 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
-from sordino.petl._maps import LinearMap, linear_module, low_rank, low_rank_shapes, low_rank_weight, n_low_rank
-from sordino.petl._roles import RoleMethod
+from sordino.petl._maps import LinearMap, add_low_rank, linear_module, low_rank_shapes, low_rank_weight, n_low_rank
+from sordino.petl._roles import RoleMethod, Roles
+from sordino.rules import ByRole, Count, Dropped, Positive
 
 LINEARS = ("attn.q", "attn.k", "attn.v", "attn.out", "ffn.in", "ffn.out", "conv.in", "conv.out")
 
@@ -47,11 +48,11 @@ class LowRank(Part):
     def after(self, module: LinearMap, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Add the low-rank path."""
         x = F.dropout(inputs[0], self.dropout, self.training)
-        return output + (self.scale * low_rank(module, x, self.A, self.B)).to(output.dtype)
+        return add_low_rank(module, output, x, self.A, self.B, self.scale)
 
-    def merged(self, module: LinearMap) -> dict[str, Tensor]:
+    def merged(self, module: LinearMap, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weight with the change added."""
-        return {"weight": module.weight + self.scale * low_rank_weight(module, self.A, self.B)}
+        return {"weight": values["weight"] + self.scale * low_rank_weight(module, self.A, self.B)}
 
 
 @dataclass(kw_only=True)
@@ -60,8 +61,8 @@ class LoRA(RoleMethod):
 
     Attributes:
         roles: the linear maps that get one.
-        r: rank; a number, or a table by role.
-        alpha: numerator of the scale, a number or a table by role; None: r, a scale of 1.
+        r: rank.
+        alpha: numerator of the scale; none: r, a scale of 1.
         rslora: divide alpha by the square root of r instead of r.
         dropout: on the input of A, while training.
     """
@@ -72,11 +73,11 @@ class LoRA(RoleMethod):
     year: ClassVar[int] = 2021
     mergeable: ClassVar[bool] = True
 
-    roles: Sequence[str] = LINEARS
-    r: int | dict[str, int] = 2
-    alpha: float | dict[str, float] | None = None
+    roles: Roles = LINEARS
+    r: ByRole[Count] = 2
+    alpha: ByRole[Positive] | None = None
     rslora: bool = False
-    dropout: float = 0.0
+    dropout: Dropped = 0.0
 
     def scale(self, role: str) -> float:
         """The factor s for a role."""

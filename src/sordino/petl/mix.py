@@ -12,6 +12,7 @@ Parameters: one for each state: the chosen layers, and the encoder's input when 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, ClassVar
@@ -21,7 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sordino.contracts import Backbone, Method, Part, Site, parse_layers
-from sordino.petl._states import pick
+from sordino.petl._states import behind_last, pick
 
 
 class Weights(Part):
@@ -43,7 +44,7 @@ class Weights(Part):
         normed = [F.layer_norm(state, state.shape[-1:]) for state in pick(states, self.numbers)]
         weighted = [w * x for w, x in zip(self.weights.softmax(0), normed, strict=True)]
         mixed = reduce(torch.add, weighted)
-        return [*states[:-1], mixed.to(states[-1].dtype)], mask
+        return [*states[:-1], mixed.to(normed[-1].dtype)], mask
 
 
 @dataclass(kw_only=True)
@@ -69,10 +70,15 @@ class Mix(Method):
         chosen = parse_layers(self.layers, backbone.n_layers)
         return [0, *chosen] if self.layers == "all" else chosen
 
+    def reads(self, backbone: Backbone, wanted: AbstractSet[int]) -> set[int]:
+        """The mixed states in the place of the last one."""
+        return behind_last(self.name, backbone, wanted) | set(self.numbers(backbone))
+
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """The weights, at the hidden states."""
         device = next(backbone.parameters()).device
-        return [(site, Weights(self.numbers(backbone), device)) for site in self.choose(backbone, self.roles)]
+        part = Weights(self.numbers(backbone), device)
+        return [(site, part) for site in backbone.sites() if site.role in self.roles]
 
     def n_parameters(self, backbone: Backbone) -> int:
         """One for each state."""

@@ -1,7 +1,7 @@
 """The bridge to Hugging Face peft: any of its methods that replace linear layers (LoRA and many more).
 
 peft's layers are built around stand-ins that borrow the backbone's weights, and what they change is added at
-the site; the backbone itself is never wrapped. Needs the extra `sordino[peft]`.
+the site; the backbone itself is never wrapped, and its weights are never written to. Needs the extra `sordino[peft]`.
 
 Paper: Mangrulkar et al., PEFT: State-of-the-art Parameter-Efficient Fine-Tuning methods, 2022
 https://github.com/huggingface/peft
@@ -19,12 +19,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from sordino import registry
-from sordino.contracts import Backbone, Method, Part, Site, parse_layers
+from sordino.contracts import Backbone, Method, Part, Site
 from sordino.petl._maps import LinearMap, linear_module, n_groups
 from sordino.petl.lora import LINEARS
+from sordino.rules import unknown
 
 DEFAULT = {"peft_type": "LORA", "r": 2, "lora_alpha": 2}
+NEEDS_DATA = ("eva", "corda", "lora_ga")  # initialisations that look at a data set first
 MODULE_LISTS = ("target_modules", "feedforward_modules")  # entries of a config that name modules in a list
 MODULE_TABLES = ("rank_pattern", "alpha_pattern")  # and in a table
 
@@ -32,24 +33,33 @@ MODULE_TABLES = ("rank_pattern", "alpha_pattern")  # and in a table
 class Borrowed(nn.Linear):
     """A Linear that has the weight of a module of the backbone without owning it.
 
+    Until `settle` it has a copy of them, since some of peft's initialisations write to the weights they find.
+
     Args:
         module: a Linear, or a convolution whose kernel is one frame long.
     """
 
     def __init__(self, module: LinearMap):
         nn.Module.__init__(self)
-        self._owner = [module]
+        self._owner = [module]  # in a list, so that it is no submodule of this one
+        self._copy = {name: nn.Parameter(value.detach().clone(), False) for name, value in self._owned().items()}
         self.out_features, self.in_features = module.weight.shape[:2]
 
-    @property
-    def weight(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The module's, [out, in]."""
-        return self._owner[0].weight.flatten(1)
+    def _owned(self) -> dict[str, Tensor]:
+        module = self._owner[0]
+        return {"weight": module.weight.flatten(1)} | ({} if module.bias is None else {"bias": module.bias})
 
-    @property
-    def bias(self) -> Tensor | None:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The module's."""
-        return self._owner[0].bias
+    def __getattr__(self, name: str) -> Any:
+        """`weight` [out, in] and `bias`: the copy's, or the module's."""
+        if name in ("weight", "bias"):
+            return (self._copy or self._owned()).get(name)
+        return super().__getattr__(name)
+
+    def settle(self) -> bool:
+        """Drop the copy; whether it still is what the module has."""
+        same = all(value.is_meta or torch.equal(value, self._copy[name]) for name, value in self._owned().items())
+        self._copy = {}
+        return same
 
 
 class PeftPart(Part):
@@ -69,8 +79,8 @@ class PeftPart(Part):
         change = (self.layer(x) - self.layer.get_base_layer()(x)).to(output.dtype)
         return output + (change if isinstance(module, nn.Linear) else change.transpose(1, 2))
 
-    def merged(self, module: LinearMap) -> dict[str, Tensor]:
-        """Weight and bias that do the same, read off the layer's answers to unit vectors.
+    def merged(self, module: LinearMap, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weight and bias that do the same, the change read off the layer's answers to unit vectors.
 
         Raises:
             TypeError: the layer is not a linear map.
@@ -85,8 +95,8 @@ class PeftPart(Part):
         self.layer.train(training)
         if not same:
             raise TypeError(f"peft: {type(self.layer).__name__} is not a linear map and cannot be merged")
-        weight = new.reshape(module.weight.shape)
-        return {"weight": weight} if module.bias is None else {"weight": weight, "bias": zero[0]}
+        changed = {"weight": values["weight"] + (new.reshape(module.weight.shape) - module.weight)}
+        return changed if module.bias is None else {**changed, "bias": values["bias"] + (zero[0] - module.bias)}
 
     def export(self) -> dict[str, Tensor]:
         """Its parameters; random matrices that peft draws again from a seed are left out."""
@@ -126,7 +136,7 @@ class Peft(Method):
         Raises:
             ValueError: a name matches nothing.
         """
-        chosen = parse_layers(self.layers, backbone.n_layers)
+        chosen = self.chosen_layers(backbone)
         known = {site.path: site for site in backbone.sites()}
         found: dict[str, Site] = {}
         for name in names:
@@ -158,7 +168,8 @@ class Peft(Method):
         Raises:
             ImportError: peft is not installed.
             TypeError: a convolution reads more than one frame.
-            ValueError: a name matches nothing, or peft has no such method or no layers for it.
+            ValueError: a name matches nothing, peft has no such method or no layers for it, or it begins by changing
+                the backbone's own weights.
         """
         try:
             import peft
@@ -167,9 +178,12 @@ class Peft(Method):
         kinds = {kind.value: cls for kind, cls in peft.PEFT_TYPE_TO_CONFIG_MAPPING.items()}
         kind = self.config.get("peft_type")
         if kind not in kinds:
-            raise ValueError(registry.unknown("peft_type", str(kind), sorted(kinds)))
+            raise ValueError(unknown("peft_type", str(kind), sorted(kinds)))
         if issubclass(kinds[kind], peft.PromptLearningConfig):
             raise ValueError(f"peft: {kind} makes no layers; use our prompt or prefix")
+        start = self.config.get("init_lora_weights")
+        if start in NEEDS_DATA:
+            raise ValueError(f'peft: init_lora_weights = "{start}" needs data to start from; use true or "orthogonal"')
         sites = self.targets(backbone)
         config = dict(self.config)
         for entry in MODULE_LISTS:
@@ -182,12 +196,18 @@ class Peft(Method):
                 config[entry] = {site.key: table[name] for name in table for site in self.sites(backbone, [name])}
         holder = nn.Module()
         holder.place = nn.Parameter(next(backbone.parameters()).detach()[:0])  # tells peft the device
+        borrowed: dict[str, Borrowed] = {}
         for site in sites:
             module = linear_module(backbone, site)
             if module.weight[0].numel() != module.weight.shape[1] or n_groups(module) > 1:
                 raise TypeError(f"peft: {site.path} is a convolution over several frames; lora can do that")
-            holder.add_module(site.key, Borrowed(module))
-        peft.get_peft_model(holder, peft.get_peft_config(config))  # pyright: ignore[reportArgumentType]
+            borrowed[site.path] = Borrowed(module)
+            holder.add_module(site.key, borrowed[site.path])
+        wrap: Any = peft.get_peft_model
+        wrap(holder, peft.get_peft_config(config))
+        if changed := [path for path, linear in borrowed.items() if not linear.settle()]:
+            how = f" with init_lora_weights = {start!r}" if start is not None else ""
+            raise ValueError(f"peft: {kind}{how} changes the backbone's own {changed[0]}; choose one that leaves it")
         return {site.path: holder.get_submodule(site.key) for site in sites}
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:

@@ -13,13 +13,14 @@ Parameters, stored: 2 n_tokens dim for each layer. Trained, with the MLP of widt
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Method, Part, Site
+from sordino.rules import Count, Range
 
 
 class Prefix(Part):
@@ -90,8 +91,8 @@ class PrefixTuning(Method):
     roles: ClassVar[tuple[str, ...]] = ("attn.kv",)
     identity: ClassVar[bool] = False
 
-    n_tokens: int = 32
-    mlp: int = 512
+    n_tokens: Count = 32
+    mlp: Annotated[int, Range(0)] = 512
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """Keys and values for each chosen layer."""

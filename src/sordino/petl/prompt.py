@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Method, Part, Site
+from sordino.rules import Count
 
 
 class Tokens(Part):
@@ -77,7 +78,7 @@ class Prompt(Method):
     roles: ClassVar[tuple[str, ...]] = ("tokens", "layer.tokens")
     identity: ClassVar[bool] = False
 
-    n_tokens: int = 32
+    n_tokens: Count = 32
     deep: bool = False
 
     def sites(self, backbone: Backbone) -> list[Site]:

@@ -14,6 +14,7 @@ added, so that the model starts as it was. Parameters, w the side's width, for e
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,7 +24,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Method, Part, Site, parse_layers
-from sordino.petl._states import pick
+from sordino.petl._states import behind_last, pick
+from sordino.rules import Count
 
 
 class Block(nn.Module):
@@ -64,7 +66,7 @@ class Ladder(Part):
         self.numbers = numbers
         self.down = nn.ModuleList(nn.Linear(dim, width, device=device) for _ in numbers)
         self.blocks = nn.ModuleList(Block(width, n_heads, device) for _ in numbers)
-        self.gates = nn.Parameter(torch.zeros(len(numbers) - 1, device=device))
+        self.gates = nn.Parameter(torch.zeros(len(numbers) - 1, device=device)) if len(numbers) > 1 else None
         self.norm = nn.LayerNorm(width, device=device)
         self.up = nn.Linear(width, dim, device=device)
         nn.init.zeros_(self.up.weight)
@@ -73,12 +75,11 @@ class Ladder(Part):
     def before(self, module: nn.Module, inputs: tuple) -> tuple:
         """Add the ladder's answer to the last state."""
         states, mask = inputs
-        rungs = zip(pick(states, self.numbers), self.down, self.blocks, strict=True)
+        gates = [None, *(() if self.gates is None else self.gates.sigmoid())]
         side = None
-        for step, (state, down, block) in enumerate(rungs):
+        for state, down, block, gate in zip(pick(states, self.numbers), self.down, self.blocks, gates, strict=True):
             side_in = down(state)
-            if side is not None:
-                gate = self.gates[step - 1].sigmoid()
+            if gate is not None:
                 side_in = gate * side_in + (1 - gate) * side
             side = block(side_in, mask)
         last = states[-1]
@@ -103,18 +104,23 @@ class Side(Method):
     through_backbone: ClassVar[bool] = False
     learning_rate: ClassVar[float] = 1e-3
 
-    reduction: int = 8
-    n_heads: int = 4
+    reduction: Count = 8
+    n_heads: Count = 4
 
     def width(self, backbone: Backbone) -> int:
         """Its width, a multiple of the number of heads."""
         return max(1, backbone.dim // self.reduction // self.n_heads) * self.n_heads
 
+    def reads(self, backbone: Backbone, wanted: AbstractSet[int]) -> set[int]:
+        """The rungs, beside the last state."""
+        last = {backbone.n_layers}
+        return behind_last(self.name, backbone, wanted) | last | set(parse_layers(self.layers, backbone.n_layers))
+
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """The ladder, at the hidden states."""
         device, numbers = next(backbone.parameters()).device, parse_layers(self.layers, backbone.n_layers)
         ladder = Ladder(numbers, backbone.dim, self.width(backbone), self.n_heads, device)
-        return [(site, ladder) for site in self.choose(backbone, self.roles)]
+        return [(site, ladder) for site in backbone.sites() if site.role in self.roles]
 
     def n_parameters(self, backbone: Backbone) -> int:
         """See the head of this file."""

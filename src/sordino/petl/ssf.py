@@ -11,7 +11,7 @@ Parameters: the sum over sites of 2 out, of out where there is no bias.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
 from sordino.petl._maps import Affine, affine_module, along_output, along_rows
-from sordino.petl._roles import RoleMethod
+from sordino.petl._roles import RoleMethod, Roles
 from sordino.petl.lora import LINEARS
 
 
@@ -40,12 +40,10 @@ class ScaleShift(Part):
         output = output * along_output(module, self.scale).to(output.dtype)
         return output if self.shift is None else output + along_output(module, self.shift).to(output.dtype)
 
-    def merged(self, module: Affine) -> dict[str, Tensor]:
+    def merged(self, module: Affine, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The scaled weight, and the bias."""
-        changed = {"weight": module.weight * along_rows(module, self.scale)}
-        if self.shift is not None:
-            changed["bias"] = module.bias * self.scale + self.shift  # pyright: ignore[reportOptionalOperand]
-        return changed
+        changed = {"weight": values["weight"] * along_rows(module, self.scale)}
+        return changed if self.shift is None else {**changed, "bias": values["bias"] * self.scale + self.shift}
 
 
 @dataclass(kw_only=True)
@@ -62,7 +60,7 @@ class SSF(RoleMethod):
     year: ClassVar[int] = 2022
     mergeable: ClassVar[bool] = True
 
-    roles: Sequence[str] = LINEARS
+    roles: Roles = LINEARS
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """A scale, and a shift where there is a bias, for each site."""

@@ -11,7 +11,7 @@ Parameters: the sum over sites of r + out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
 from sordino.petl._maps import LinearMap, linear_module, low_rank, low_rank_weight, n_groups
-from sordino.petl._roles import RoleMethod
+from sordino.petl._roles import RoleMethod, Roles
 from sordino.petl.lora import LINEARS
+from sordino.rules import Count, Seed
 
 
 class Projection(nn.Module):
@@ -73,9 +74,9 @@ class Vectors(Part):
         """Add the low-rank path."""
         return output + low_rank(module, inputs[0], *self.factors(module)).to(output.dtype)
 
-    def merged(self, module: LinearMap) -> dict[str, Tensor]:
+    def merged(self, module: LinearMap, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weight with the change added."""
-        return {"weight": module.weight + low_rank_weight(module, *self.factors(module))}
+        return {"weight": values["weight"] + low_rank_weight(module, *self.factors(module))}
 
 
 @dataclass(kw_only=True)
@@ -96,10 +97,10 @@ class VeRA(RoleMethod):
     mergeable: ClassVar[bool] = True
     learning_rate: ClassVar[float] = 3e-3
 
-    roles: Sequence[str] = LINEARS
-    r: int = 256
+    roles: Roles = LINEARS
+    r: Count = 256
     d_initial: float = 0.1
-    seed: int = 0
+    seed: Seed = 0
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
         """Two vectors for each site.

@@ -18,6 +18,7 @@ import torch
 from lightning_fabric import Fabric
 
 from sordino.backbones.mini import Mini
+from sordino.files import write_json, write_stream
 from sordino.pretrain.batches import CropSampler, Material, Tracks
 from sordino.pretrain.objectives import Objectives
 from sordino.pretrain.regressions import measure_corpus
@@ -233,9 +234,7 @@ def _save(fabric: Fabric, objectives: Objectives, optimiser: Any, step: int, run
     if not fabric.is_global_zero:
         return
     state = {"objectives": objectives.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
-    part = run / "checkpoint.part"
-    torch.save(state, part)
-    part.replace(run / "checkpoint.pt")
+    write_stream(run / "checkpoint.pt", lambda file: torch.save(state, file))
     objectives.backbone.save(run / "mini.safetensors")
 
 
@@ -243,7 +242,7 @@ def _keep_config(config: PretrainConfig, path: Path) -> None:
     written = json.loads(json.dumps(asdict(config)))
     if path.is_file() and json.loads(path.read_text()) != written:
         raise ValueError(f"{path}: this run was begun with another configuration; give that, or another folder")
-    path.write_text(json.dumps(written, indent=1))
+    write_json(path, written)
 
 
 def _log(row: dict[str, Any], path: Path) -> None:

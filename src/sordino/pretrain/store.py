@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from jaxtyping import Float32
 
 from sordino import audio
 from sordino.backbones._mini_frontend import FRAME_SAMPLES, N_FEATURES, SAMPLE_RATE_HZ, MiniFrontend
+from sordino.files import write_stream, write_text
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".mp3", ".opus", ".aif", ".aiff")
 BLOCK_S = 60.0
@@ -146,7 +146,7 @@ def build_store(
             entry = labels[source.as_posix()]
             items.append(Item(_array_name(source), source.as_posix(), entry["group"], entry["split"], outcome))
         report(number, len(paths))
-    _write_atomically(root / "index.jsonl", "".join(json.dumps(asdict(item)) + "\n" for item in items))
+    write_text(root / "index.jsonl", "".join(json.dumps(asdict(item)) + "\n" for item in items))
     return left_out
 
 
@@ -160,12 +160,6 @@ def _each(jobs: list[tuple[Path, Path, float]], n_processes: int) -> Iterator[in
 
 def _array_name(relative: Path) -> str:
     return hashlib.sha256(relative.as_posix().encode()).hexdigest()[:16] + ".npy"
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(text)
-    part.replace(path)
 
 
 def _decode(job: tuple[Path, Path, float]) -> int | str:
@@ -184,8 +178,5 @@ def _decode(job: tuple[Path, Path, float]) -> int | str:
             ]
         except audio.AudioError as error:
             return str(error)
-        part = target.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:
-            np.save(file, np.concatenate(blocks))
-        part.replace(target)
+        write_stream(target, lambda file: np.save(file, np.concatenate(blocks)))
     return len(np.load(target, mmap_mode="r"))

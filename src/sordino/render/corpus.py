@@ -14,11 +14,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 from rich.console import Console
 from rich.progress import track
+
+from sordino.files import write_text, write_with
 
 from .clips import CLIP_S, Request, Unsuitable, plan_clip, record_clip
 from .instruments import PALETTES
@@ -130,9 +133,7 @@ def render(jobs: Iterable[Job], out_dir, workers, show=True) -> list[dict]:
     done = _finish(jobs, out_dir, workers)
     rows = list(track(done, "rendering", len(jobs), console=Console(stderr=True), disable=not show))
     rows.sort(key=lambda row: row["id"])
-    draft = out_dir / ".partial" / "labels.jsonl"
-    draft.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    draft.replace(out_dir / "labels.jsonl")
+    write_text(out_dir / "labels.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     for leftover in (out_dir / ".partial").iterdir():
         leftover.unlink()
     (out_dir / ".partial").rmdir()
@@ -161,10 +162,9 @@ def _render_one(task):
         return json.loads(note.read_text(encoding="utf-8"))
     audio, row = record_clip(request(job), _synth(PALETTES[job.sounds].soundfont))
     row = {"id": row.pop("id"), "path": f"{job.split}/{job.id}.ogg", **row}
-    draft = out_dir / ".partial" / f"{job.id}.ogg"
-    soundfile.write(draft, audio, CLIP_RATE_HZ, format="OGG", subtype="OPUS", compression_level=_OPUS_LEVEL)
-    note.write_text(json.dumps(row), encoding="utf-8")
-    draft.replace(sound)
+    opus: dict[str, Any] = {"format": "OGG", "subtype": "OPUS", "compression_level": _OPUS_LEVEL}
+    write_text(note, json.dumps(row))
+    write_with(sound, lambda part: soundfile.write(part, audio, CLIP_RATE_HZ, **opus))
     return row
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ import torch
 from sordino import registry
 from sordino.contracts import Backbone
 from sordino.petl import _table
+from sordino.settings import settings
 
 
 def catalogue(kind: str) -> list[dict[str, Any]]:
@@ -43,7 +43,7 @@ def describe(name: str) -> dict[str, Any]:
         row.update(_architecture(cls))
     elif kind == "dataset":
         row.update(citation=cls.citation, url=cls.url, root=str(cls.default_root()), labels=", ".join(cls.labels))
-    row["options"] = _options(cls.load if kind == "backbone" else cls)
+    row["options"] = {str(option): option.told for option in settings(registry.maker(kind, name)).values()}
     module = inspect.getmodule(cls)
     return {**row, "about": inspect.cleandoc((module and module.__doc__) or "")}
 
@@ -79,7 +79,7 @@ def _architecture(cls: type[Backbone]) -> dict[str, Any]:
     }
 
 
-def _method(row: _table.Row) -> dict[str, Any]:
+def _method(row: _table.Facts) -> dict[str, Any]:
     return {
         "name": row.name,
         "title": row.title,
@@ -115,12 +115,3 @@ def _is_here(cls: Any) -> bool:
         return cls().available()
     except (TypeError, FileNotFoundError):
         return False  # a user's own data has no usual place
-
-
-def _options(target: Any) -> dict[str, str]:
-    """The options with their defaults."""
-    if is_dataclass(target):
-        return {item.name: f"= {getattr(target, item.name, '(none)')!r}" for item in fields(target)}
-    parameters = inspect.signature(target).parameters.values()
-    kept = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name != "self"]
-    return {p.name: "" if p.default is p.empty else f"= {p.default!r}" for p in kept}

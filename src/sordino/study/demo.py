@@ -10,16 +10,17 @@ from typing import Any
 from sordino.config import Config, Training, build
 from sordino.contracts import Prediction, Track
 from sordino.datasets import load_dataset
+from sordino.files import write_text
 from sordino.inference import predict
-from sordino.study.grid import Row, plain_row, rows_of, run_all
+from sordino.study.grid import run_all
 from sordino.study.plain import plain_baseline
+from sordino.study.rows import Row, plain_row, rows_of
 from sordino.study.table import markdown, picture
 from sordino.training.run import Run
 from sordino.training.splits import make_tasks
 
 TASKS = ["key", "tempo"]
 METHODS = ("probe", "lora", "adapter", "finetune")
-PLAIN_NAMES = {"key": "chroma template", "tempo": "onset autocorrelation"}
 USUAL: dict[str, Any] = {"batch_size": 8, "precision": "float32"}  # bf16 does not pay at this size
 PROBE: dict[str, Any] = {**USUAL, "steps": 1600, "lr": 3e-3, "validate_every": 160}
 REST: dict[str, Any] = {**USUAL, "steps": 100, "validate_every": 25, "head_first": PROBE}
@@ -83,16 +84,14 @@ def run_demo(out: str | Path, advance: Callable[[str, int, int], None], steps_sh
     named = configs(steps_share=steps_share)
     runs = dict(zip(named, run_all(named.values(), folder, advance, dataset=dataset), strict=True))
     tasks = make_tasks([{"name": name} for name in TASKS], dataset.tracks())
-    rows = []
+    rows = rows_of(runs.values(), list(runs))
     for number, task in enumerate(tasks):
         advance("plain baselines", number, len(tasks))
         scored = plain_baseline(task, dataset)
-        assert scored is not None
-        rows.append(plain_row(PLAIN_NAMES[task.name], task.name, scored))
-    for name, run in runs.items():
-        rows += rows_of([run], lambda config, name=name: name)
-    rows.sort(key=lambda row: TASKS.index(row.task))
-    (folder / "table.md").write_text(markdown(rows), encoding="utf-8")
+        if task.plain_baseline and scored:
+            rows.append(plain_row(task.plain_baseline.title, task.name, scored))
+    rows.sort(key=lambda row: (TASKS.index(row.task), bool(row.config)))
+    write_text(folder / "table.md", markdown(rows))
     picture(rows, folder / "table.png")
     excerpt = dataset.excerpt()
     best = max(METHODS, key=lambda method: runs[method].result["best_validation"])

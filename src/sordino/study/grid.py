@@ -1,10 +1,19 @@
-"""A study: one run for every point of a grid, and one row for every point that differs by more than its seed.
+"""A study: one run for every point of a grid.
 
     data = "demo"
+    [training]
+    steps = 60
     [grid]
     task = ["key", "tempo"]
-    method = ["probe", {name = "lora", r = 4}]
+    method = ["probe", {name = "lora", r = 4}, {method = "adapter", training = {lr = 1e-3}}]
+    "training.lr" = [1e-3, 1e-4]
     seed = [0, 1, 2]
+
+Conventions:
+- The last key varies fastest; points that are equal are one point.
+- A key with dots sets one thing in a table. A table is merged key by key into the one outside of the grid; a spec
+  (a table with a `name`, of `task`, `backbone` or `method`) is whole and replaces it.
+- A table that holds the grid's own key holds settings that go together: above, `adapter` with a rate of its own.
 
 Every run lies in a folder named by its settings, so a study that was stopped goes on, and one that grew computes only
 what is new.
@@ -12,75 +21,46 @@ what is new.
 
 from __future__ import annotations
 
+import copy
 import itertools
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from sordino.config import Config, build, override, specs
+from sordino.config import Config, default_specs, make_config, override, parse_value, read_toml
+from sordino.study.rows import same_but_for_seed
 from sordino.training.run import Run, train
 
 
-@dataclass
-class Row:
-    """One line of a table: a point of the grid, its seeds taken together.
-
-    Attributes:
-        name: what it is, short.
-        task: the task that was scored.
-        metric: the metric's name.
-        scores: one for each seed.
-        interval: the ends of the 95 % interval over tracks, averaged over seeds.
-        n_tracks: test tracks.
-        weights: the backbone's weights, in words; empty where there is no backbone.
-        parameters: what the method trains, head not counted; None where nothing is trained.
-        share: of the backbone's parameters.
-        step_s: median seconds per training step.
-        peak_memory_bytes: of a training step.
-        metrics: all metrics, means over seeds.
-        kept_start: no step of any seed was better on the validation tracks than what it began with.
-    """
-
-    name: str
-    task: str
-    metric: str
-    scores: list[float]
-    interval: tuple[float, float]
-    n_tracks: int
-    weights: str = ""
-    parameters: int | None = None
-    share: float | None = None
-    step_s: float | None = None
-    peak_memory_bytes: float | None = None
-    metrics: Mapping[str, float] | None = None
-    kept_start: bool = False
-
-    @property
-    def score(self) -> float:
-        """Mean over seeds."""
-        return float(np.mean(self.scores))
-
-
 def read_study(path: str | Path, assignments: Iterable[str] = ()) -> list[Config]:
-    """The configs of a study file, in the order of its grid (the last key varies fastest).
+    """The configs of a study file, in the order of its grid, each once.
+
+    Args:
+        path: a TOML file.
+        assignments: `key=value` for what stands outside of the grid; `grid.seed=[0]` for what stands in it.
 
     Raises:
-        ValueError: the file is not TOML, has no `[grid]`, or a config in it is wrong.
+        ValueError: the file is not TOML, has no `[grid]`, an assignment changes nothing, or a point of it is wrong
+            (an unknown key, name or option, or a value of the wrong type).
     """
-    try:
-        plain = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is not valid TOML: {error}") from error
-    grid = plain.pop("grid", None)
-    if not grid:
+    assignments = list(assignments)
+    plain = override(read_toml(path), assignments)
+    axes = _axes(plain.pop("grid", None) or {}, str(path))
+    if not axes:
         raise ValueError(f'{path} has no [grid]; it names what varies, for example method = ["probe", "lora"]')
-    plain = override(plain, assignments)
-    points = itertools.product(*grid.values())
-    return [build(Config, {**plain, **dict(zip(grid, point, strict=True))}, str(path)) for point in points]
+    points = []
+    for items in itertools.product(*axes.values()):
+        values = copy.deepcopy(plain)
+        for key, item in zip(axes, items, strict=True):
+            _put(values, key, item)
+        points.append(values)
+    _check_assignments(points, assignments, str(path))
+    configs: dict[tuple[str, int], Config] = {}
+    for values in points:
+        config = make_config(values, path)
+        plain = config.resolved()
+        configs.setdefault((same_but_for_seed(plain), plain["seed"]), config)
+    return list(configs.values())
 
 
 def run_all(
@@ -103,49 +83,51 @@ def run_all(
     return runs
 
 
-def rows_of(runs: Iterable[Run], name: Callable[[dict[str, Any]], str] | None = None) -> list[Row]:
-    """One row for each task and point of the grid; runs that differ only by their seed share one.
-
-    Args:
-        runs: finished runs.
-        name: a row's name from a run's resolved config; None for method and whatever options it was given.
-    """
-    grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for run in runs:
-        label = (name or describe)(run.result["config"])
-        for task in run.result["tasks"]:
-            grouped.setdefault((task, label), []).append(run.result)
-    return [_row(label, task, results) for (task, label), results in grouped.items()]
+def _axes(grid: Mapping[str, Any], where: str, prefix: str = "") -> dict[str, list[Any]]:
+    """What varies, by dotted key."""
+    found: dict[str, list[Any]] = {}
+    for key, items in grid.items():
+        if isinstance(items, Mapping):
+            found |= _axes(items, where, f"{prefix}{key}.")
+        elif isinstance(items, list) and items:
+            found[prefix + key] = items
+        else:
+            raise ValueError(f"{where}: {prefix}{key} = {items!r} in [grid] is no list of values; write [...]")
+    return found
 
 
-def describe(config: Mapping[str, Any]) -> str:
-    """Method and options in a few words; the backbone when it is not the pretrained built-in one."""
-    words = []
-    for spec in specs(config["method"], "method"):
-        options = ", ".join(f"{key} {value}" for key, value in spec.items() if key != "name")
-        words.append(spec["name"] + (f" ({options})" if options else ""))
-    backbone = config["backbone"]
-    told = {key: value for key, value in backbone.items() if not (key == "name" and value == "mini")}
-    where = ", ".join(str(value) if key in ("name", "weights") else f"{key} {value}" for key, value in told.items())
-    return " + ".join(words) + (f" on {where}" if where else "")
+def _put(values: dict[str, Any], key: str, item: Any) -> None:
+    """Set one thing of a point, or several that go together."""
+    if isinstance(item, Mapping) and key in item:
+        for inner, value in item.items():
+            _put(values, inner, value)
+        return
+    root, *path = key.split(".")
+    for step in reversed(path):
+        item = {step: item}
+    if root in default_specs() and isinstance(item, Mapping) and "name" not in item:  # options of the spec outside
+        spec = values.get(root, default_specs()[root])
+        values[root] = {"name": spec} if isinstance(spec, str) else spec
+    values[root] = _merged(values.get(root), item)
 
 
-def plain_row(name: str, task: str, scored: Mapping[str, Any]) -> Row:
-    """A row for a baseline that trains nothing."""
-    metric = scored["metric"]
-    return Row(name, task, metric, [scored["metrics"][metric]], tuple(scored["interval"]), scored["n_tracks"],
-               metrics=scored["metrics"])  # fmt: skip
+def _merged(old: Any, new: Any) -> Any:
+    """A table merged key by key into another; anything else as it is."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping) and "name" not in new:
+        return {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}
+    return copy.deepcopy(new)
 
 
-def _row(label: str, task: str, results: list[dict[str, Any]]) -> Row:
-    scored = [result["tasks"][task] for result in results]
-    metric = scored[0]["metric"]
-    ends = np.mean([row["interval"] for row in scored], axis=0)
-    first = results[0]
-    return Row(
-        label, task, metric, [row["metrics"][metric] for row in scored], (float(ends[0]), float(ends[1])),
-        scored[0]["n_tracks"], first["weights"], first["parameters"]["method"], first["parameters"]["share"],
-        float(np.median([r["step_s"] for r in results])), float(np.mean([r["peak_memory_bytes"] for r in results])),
-        {name: float(np.mean([row["metrics"][name] for row in scored])) for name in scored[0]["metrics"]},
-        all(result["best_step"] == 0 for result in results),
-    )  # fmt: skip
+def _check_assignments(points: list[dict[str, Any]], assignments: Iterable[str], where: str) -> None:
+    """Raise ValueError for a `key=value` that no point keeps."""
+    for assignment in assignments:
+        key, _, text = assignment.partition("=")
+        path = key.strip().split(".")
+        if path[0] != "grid" and not any(_get(values, path) == parse_value(text) for values in points):
+            raise ValueError(f"{assignment} changes nothing: [grid] of {where} sets it; write grid.{key}=[...]")
+
+
+def _get(values: Any, path: list[str]) -> Any:
+    for step in path:
+        values = values.get(step) if isinstance(values, Mapping) else None
+    return values

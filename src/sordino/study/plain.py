@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from sordino import audio
-from sordino.contracts import Dataset, Prediction, Task
-from sordino.training.data import parse_label
+from sordino.config import Config
+from sordino.contracts import Dataset, Prediction, Task, Track
+from sordino.datasets import load_dataset
+from sordino.study.names import short
+from sordino.study.rows import Row, plain_row
+from sordino.training.recordings import parse_label
 from sordino.training.report import report
+from sordino.training.splits import make_tasks
 
 RATE_HZ = 24_000
+MAJORITY = "majority"
+
+
+def beside_plain(rows: Sequence[Row], configs: Iterable[Config]) -> list[Row]:
+    """The rows of a study, and before those of each task the baselines of its data; named by the data if several."""
+    wanted: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+    for config in configs:
+        specs = wanted.setdefault((config.data, config.root), [])
+        specs += [spec for spec in config.resolved()["task"] if spec not in specs]
+    plain = []
+    for (data, root), specs in wanted.items():
+        dataset = load_dataset(data, root)
+        for spec in specs:
+            (task,) = make_tasks([spec], dataset.tracks())
+            alone = [other["name"] for other in specs].count(task.name) == 1
+            options = {} if alone else {key: value for key, value in spec.items() if key != "name"}
+            told = {**({"data": data} if len(wanted) > 1 else {}), **options}
+            words = [f"{key}={short(value)}" for key, value in told.items()]
+            for title, scored in plain_scores(task, dataset).items():
+                plain.append(plain_row(" ".join([title, *words]), task.name, scored))
+    order = list(dict.fromkeys(row.task for row in rows))
+    return sorted([*plain, *rows], key=lambda row: order.index(row.task))
+
+
+def plain_scores(task: Task, dataset: Dataset) -> dict[str, dict[str, Any]]:
+    """The scores of the task's plain estimator and of the constant answer on the test split, by their titles."""
+    scores = {} if task.plain_baseline is None else {task.plain_baseline.title: plain_baseline(task, dataset)}
+    if MAJORITY not in scores:
+        scores[MAJORITY] = majority(task, dataset)
+    return {title: scored for title, scored in scores.items() if scored is not None}
 
 
 def plain_baseline(task: Task, dataset: Dataset) -> dict[str, Any] | None:
@@ -19,39 +56,46 @@ def plain_baseline(task: Task, dataset: Dataset) -> dict[str, Any] | None:
 
     Args:
         task: fitted to the dataset.
-        dataset: where the test tracks are.
+        dataset: where the test tracks are; those that cannot be decoded are left out, as in a run.
     """
-    if task.plain_baseline is None:
+    estimator = task.plain_baseline
+    if estimator is None:
         return None
     ids, references, predictions = [], [], []
-    for track in dataset.tracks():
-        label = parse_label(task, track) if track.split == "test" else None
-        if label is None:
+    for track, label in _labelled(task, dataset.tracks(), "test"):
+        try:
+            wave = audio.read(track.path, RATE_HZ, track.start_s, track.duration_s)
+        except audio.AudioError:
             continue
-        wave = audio.read(track.path, RATE_HZ, track.start_s, track.duration_s)
         ids.append(track.id)
         references.append(label)
-        predictions.append(_prediction(task, task.plain_baseline(wave, RATE_HZ)))
+        predictions.append(_prediction(estimator(wave, RATE_HZ)))
     return report(task, ids, references, predictions)
 
 
-def _prediction(task: Task, answer: Any) -> Prediction:
-    return answer if isinstance(answer, Prediction) else Prediction(answer)
-
-
 def majority(task: Task, dataset: Dataset) -> dict[str, Any] | None:
-    """Always the most frequent (or median) training label; None for frame tasks, where it says nothing."""
+    """Always the most frequent (of numbers: the median) training label; None for frame tasks, where it says nothing."""
     if task.level == "frame":
         return None
-    labels = {split: [(track.id, parse_label(task, track)) for track in dataset.tracks() if track.split == split]
-              for split in ("train", "test")}  # fmt: skip
-    known = [label for _, label in labels["train"] if label is not None]
-    tested = [(name, label) for name, label in labels["test"] if label is not None]
+    tracks = dataset.tracks()
+    known = [label for _, label in _labelled(task, tracks, "train")]
+    if not known:
+        return None
     if all(isinstance(label, int | float) for label in known):
         answer: Any = float(np.median(known))
     else:
         keys = [repr(label) for label in known]
-        answer = known[keys.index(max(set(keys), key=lambda key: (keys.count(key), key)))]
-    return report(
-        task, [name for name, _ in tested], [label for _, label in tested], [Prediction(answer)] * len(tested)
-    )
+        counts = Counter(keys)
+        answer = known[keys.index(max(counts, key=lambda key: (counts[key], key)))]
+    tested = _labelled(task, tracks, "test")
+    answers = [Prediction(answer)] * len(tested)
+    return report(task, [track.id for track, _ in tested], [label for _, label in tested], answers)
+
+
+def _labelled(task: Task, tracks: Iterable[Track], split: str) -> list[tuple[Track, Any]]:
+    pairs = [(track, parse_label(task, track)) for track in tracks if track.split == split]
+    return [(track, label) for track, label in pairs if label is not None]
+
+
+def _prediction(answer: Any) -> Prediction:
+    return answer if isinstance(answer, Prediction) else Prediction(answer)

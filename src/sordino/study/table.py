@@ -1,22 +1,27 @@
 """Tables of rows: on the terminal, as Markdown, and as a picture.
 
-Costs stand as ratios to full fine-tuning in the same table, where it is there.
+Costs stand as ratios to full fine-tuning on the same backbone, data and machine with the same segments, where the
+table has it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from textwrap import fill
 
-from sordino.study.grid import Row
+from sordino.config import Config
+from sordino.files import write_with
+from sordino.study.names import flat, short
+from sordino.study.rows import Row
 
 HEADER = ("method", "score", "95 % interval", "trained parameters", "share", "s / step", "step time", "peak memory")
 
 
 def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     """The table's body as text, one tuple for each row, under `HEADER`."""
-    full = next((row for row in rows if row.name.startswith("finetune") and row.step_s), None)
+    full = [next((other for other in rows if other.is_full and other.costs_like(row)), None) for row in rows]
     return [
         (
             row.name + (" †" if row.kept_start else ""),
@@ -25,28 +30,42 @@ def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
             "–" if row.parameters is None else f"{row.parameters:,}",
             "–" if row.share is None else f"{row.share:.2%}",
             "–" if row.step_s is None else f"{row.step_s:.3f}",
-            _ratio(row.step_s, full and full.step_s),
-            _ratio(row.peak_memory_bytes, full and full.peak_memory_bytes),
+            _ratio(row.step_s, like and like.step_s),
+            _ratio(row.peak_memory_bytes, like and like.peak_memory_bytes),
         )
-        for row in rows
+        for row, like in zip(rows, full, strict=True)
     ]
 
 
 def caption(rows: Sequence[Row]) -> str:
     """What the numbers are: task, metric, tracks, seeds, and where the backbone's weights come from."""
-    first = rows[0]
-    weights = sorted({row.weights for row in rows if row.weights})
-    n_seeds = max(len(row.scores) for row in rows)
-    seeds = f", mean ± standard deviation of {n_seeds} seeds" if n_seeds > 1 else ""
-    return (
-        f"{first.task}: {first.metric} on {first.n_tracks} test tracks{seeds}; backbone weights: {'; '.join(weights)}"
-    )
+    trained = [row for row in rows if row.config]
+    weights = sorted({row.weights for row in trained})
+    seeds = _range(len(row.scores) for row in trained)
+    told = "" if seeds in ("", "1") else f", mean ± standard deviation of {seeds} seeds"
+    parts = [
+        f"{rows[0].task}: {' or '.join(dict.fromkeys(row.metric for row in rows))} on "
+        f"{_range(row.n_tracks for row in rows)} test tracks{told}",
+        f"backbone weights: {'; '.join(weights)}" if weights else "",
+        "the rows were tested on different tracks" if len({row.tracks for row in trained}) > 1 else "",
+    ]
+    return "; ".join(part for part in parts if part)
 
 
-def legend(rows: Sequence[Row]) -> str:
-    """What the marks in the table mean; empty where it has none."""
-    kept = any(row.kept_start for row in rows)
-    return "† kept the probe's head it began with: no later step was better on the validation tracks" if kept else ""
+def notes(rows: Sequence[Row]) -> list[str]:
+    """What the marks in the table mean, and what all trained rows have in common and is not the usual, a line each."""
+    kept = "† kept the probe's head it began with: no later step was better on the validation tracks"
+    usual = dict(flat(Config().resolved()))
+    tables = [{k: v for k, v in row.config.items() if k not in ("task", "method")} for row in rows if row.config]
+    settings = [dict(flat(table)) for table in tables]
+    common = [
+        f"{key.removesuffix('.name')}={short(value)}"
+        for key, value in (settings[0] if settings else {}).items()
+        if all(key in other and other[key] == value for other in settings)
+        and (key in ("data", "backbone.name") or value != usual.get(key, settings))
+    ]
+    lines = [kept] if any(row.kept_start for row in rows) else []
+    return lines + ([f"All trained rows: {', '.join(common)}"] if common else [])
 
 
 def by_task(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -65,7 +84,7 @@ def markdown(rows: Sequence[Row]) -> str:
             "|---" + "|---:" * (len(HEADER) - 1) + "|",
         ]
         lines += ["| " + " | ".join(row) + " |" for row in cells(own)]
-        lines += ["", legend(own)] if legend(own) else []
+        lines += [line for note in notes(own) for line in ("", note)]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
@@ -77,7 +96,8 @@ def print_table(rows: Sequence[Row]) -> None:
 
     console = Console(width=None if Console().is_terminal else 140)
     for own in by_task(rows).values():
-        table = Table(title=caption(own), title_justify="left", caption=legend(own) or None, caption_justify="left")
+        below = "\n".join(notes(own)) or None
+        table = Table(title=caption(own), title_justify="left", caption=below, caption_justify="left")
         for number, title in enumerate(HEADER):
             table.add_column(title, justify="left" if number == 0 else "right")
         for row in cells(own):
@@ -114,22 +134,29 @@ def picture(rows: Sequence[Row], path: str | Path) -> Path:
         axis.set_ylim(-0.7, len(own) - 0.3)
         axis.set_xlim(*_limits(own))
         metric = own[0].metric.replace("_", " ")
-        title = f"{own[0].task}: {metric} (95 % interval, {own[0].n_tracks} test tracks)"
+        title = f"{own[0].task}: {metric} (95 % interval, {_range(row.n_tracks for row in own)} test tracks)"
         axis.set_title(title, fontsize=10, loc="left")
         axis.grid(axis="x", color="#dddddd")
         axis.set_axisbelow(True)
         for side in ("top", "right", "left"):
             axis.spines[side].set_visible(False)
-    if legend(rows):
-        figure.text(0.01, -0.005, legend(rows), fontsize=8, va="top")
-    figure.savefig(path, dpi=160, bbox_inches="tight")
+    below = dict.fromkeys(note for own in tasks.values() for note in notes(own))
+    figure.text(0.01, -0.005, "\n".join(fill(note, 130) for note in below), fontsize=7, va="top")
+    write_with(path, lambda part: figure.savefig(part, dpi=160, bbox_inches="tight"))
     plt.close(figure)
     return Path(path)
 
 
 def _limits(rows: Sequence[Row]) -> tuple[float, float]:
     ends = [end for row in rows for end in (*row.interval, row.score) if math.isfinite(end)]
-    return max(0.0, min(ends, default=0) - 0.03), max(ends, default=1) + 0.02
+    lowest, highest = min(ends, default=0.0), max(ends, default=1.0)
+    return lowest - 0.03 if lowest < 0 else max(0.0, lowest - 0.03), highest + 0.02
+
+
+def _range(counts: Iterable[int]) -> str:
+    """A count, or the lowest and the highest where they differ."""
+    found = sorted(set(counts))
+    return " to ".join(f"{count}" for count in dict.fromkeys([*found[:1], *found[-1:]]))
 
 
 def _ratio(value: float | None, reference: float | None) -> str:

@@ -6,6 +6,8 @@ threshold. A tag without a positive, or without a negative, is undefined: nan.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.stats import rankdata
@@ -15,19 +17,40 @@ def average_precision(
     targets: Bool[np.ndarray, "track label"], scores: Float[np.ndarray, "track label"]
 ) -> Float[np.ndarray, " label"]:
     """Per tag, the mean precision over the positives, counted at the end of each group of equal scores."""
+    return ranked_precision(targets, scores)(np.ones(len(targets)))
+
+
+def ranked_precision(
+    targets: Bool[np.ndarray, "track label"], scores: Float[np.ndarray, "track label"]
+) -> Callable[[Float[np.ndarray, " track"]], Float[np.ndarray, " label"]]:
+    """The average precision per tag as a function of how often each track counts; the tracks are ranked once."""
     n = len(targets)
     order = np.argsort(-scores, axis=0, kind="stable")
-    hits = np.take_along_axis(targets, order, 0).astype(float)
     ranked = np.take_along_axis(scores, order, 0)
     last = np.ones(scores.shape, dtype=bool)  # the last row of its group of equal scores
     last[:-1] = ranked[:-1] != ranked[1:]
-    precision = hits.cumsum(0) / np.arange(1, n + 1)[:, None]
     group_end = np.where(last, np.arange(n)[:, None], n)
     group_end = np.minimum.accumulate(group_end[::-1], 0)[::-1]
-    total = hits.sum(0)
-    defined = (total > 0) & (total < n)
-    summed = (hits * np.take_along_axis(precision, group_end, 0)).sum(0)
-    return np.where(defined, summed / np.where(total > 0, total, 1.0), np.nan)
+    columns = []  # of each tag: tracks by rank, its positives, the groups these end in, the last positive of each
+    for label in range(targets.shape[1]):
+        tracks = order[:, label].astype(np.int32)
+        places = np.flatnonzero(targets[tracks, label])
+        ends, group = np.unique(group_end[places, label], return_inverse=True)
+        starts = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
+        columns.append((tracks[: ends[-1] + 1 if len(ends) else 0], tracks[places], starts, group,
+                        np.searchsorted(places, ends, "right") - 1))  # fmt: skip
+
+    def precision(counts: Float[np.ndarray, " track"]) -> Float[np.ndarray, " label"]:
+        result, whole = np.full(len(columns), np.nan), counts.astype(np.int32)
+        for label, (tracks, positives, starts, group, last_positive) in enumerate(columns):
+            hits = whole[positives]
+            if 0 < hits.sum() < whole.sum():
+                ranked_at_end = np.add.reduceat(whole[tracks], starts).cumsum()
+                at_end = hits.cumsum()[last_positive] / np.maximum(ranked_at_end, 1)
+                result[label] = (hits * at_end[group]).sum() / hits.sum()
+        return result
+
+    return precision
 
 
 def roc_auc(

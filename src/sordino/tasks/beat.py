@@ -19,8 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import mir_eval
 import numpy as np
@@ -29,7 +28,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sordino.contracts import Observation, Prediction, Task
+from sordino.contracts import Observation, PlainBaseline, Prediction, Task
+from sordino.rules import Share
 from sordino.tasks._beat_tracking import find_bars, pick_peaks, to_logit, track_beats
 
 ZONE_S = 0.04
@@ -60,12 +60,8 @@ class Beat(Task):
         [0.1 + 0.41 * n for n in range(45)],
     )
 
-    decoder: str = "dp"
-    threshold: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.decoder not in ("dp", "peaks"):
-            raise ValueError(f'decoder = "{self.decoder}" is not known; use dp or peaks')
+    decoder: Literal["dp", "peaks"] = "dp"
+    threshold: Share = 0.5
 
     def parse(self, label: Any) -> dict[str, Any]:
         """Read beats as a mapping, as times, or as (time, place in the bar) rows where place 1 is a downbeat.
@@ -109,17 +105,24 @@ class Beat(Task):
                 target[:, column] = _triangles(np.array(label[name]) - start_s, n_frames, frame_rate_hz)
         return torch.as_tensor(target, dtype=torch.float32)
 
-    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+    def loss(
+        self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
+    ) -> Float[Tensor, ""]:
         """Binary cross-entropy: for each beat the best frame of its zone, against all outside of zones."""
-        real = target >= 0 if mask is None else (target >= 0) & mask[..., None]
-        target = torch.where(real, target, -1.0)
-        zone = target > 0
-        beat = zone & (target >= PEAK) & (target >= _neighbourhood(target, 1))
+        zone, beat, outside = _regions(target, mask)
+        counts = self.counts(target, mask) if counts is None else counts
         best = _neighbourhood(torch.where(zone, logits, torch.finfo(logits.dtype).min), MAX_ZONE_FRAMES)
         positive = functional.softplus(-torch.where(beat, best, 0.0)) * beat
-        negative = functional.softplus(logits) * (real & ~zone)
-        n_positive, n_negative = (m.sum((0, 1)).clamp_min(1) for m in (beat, real & ~zone))
-        return (positive.sum((0, 1)) / n_positive + negative.sum((0, 1)) / n_negative).mean() / 2
+        negative = functional.softplus(logits) * outside
+        sums = torch.cat([positive.sum((0, 1)), negative.sum((0, 1))])
+        return (sums / counts.clamp_min(1)).sum() / (2 * self.n_outputs)
+
+    n_counts = 4
+
+    def counts(self, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, " count"]:
+        """Beats, downbeats; frames outside of the zones of the ones and of the others."""
+        _, beat, outside = _regions(target, mask)
+        return torch.cat([beat.sum((0, 1)), outside.sum((0, 1))]).float()
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Sigmoid: beat, downbeat."""
@@ -174,10 +177,10 @@ class Beat(Task):
         """The options."""
         return {"decoder": self.decoder, "threshold": self.threshold}
 
-    @cached_property
-    def plain_baseline(self) -> Any:
+    @property
+    def plain_baseline(self) -> PlainBaseline:
         """Ellis' tracker: onset strength, one tempo, dynamic programming; downbeats are not guessed."""
-        return _track_onsets
+        return PlainBaseline("onset tracker", _track_onsets)
 
 
 def _track_onsets(waveform: np.ndarray, sample_rate_hz: int) -> dict[str, Any]:
@@ -203,6 +206,15 @@ def _triangles(times_s: np.ndarray, n_frames: int, frame_rate_hz: float) -> np.n
         inside = (frame >= 0) & (frame < n_frames) & (height > 1e-6)
         np.maximum.at(result, frame[inside], height[inside])
     return result
+
+
+def _regions(target: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Where frames belong to a beat, where beats peak, and which real frames are outside, each [clip frame label]."""
+    real = target >= 0 if mask is None else (target >= 0) & mask[..., None]
+    target = torch.where(real, target, -1.0)
+    zone = target > 0
+    beat = zone & (target >= PEAK) & (target >= _neighbourhood(target, 1))
+    return zone, beat, real & ~zone
 
 
 def _neighbourhood(x: Tensor, reach: int) -> Tensor:

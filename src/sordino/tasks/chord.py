@@ -19,9 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import mir_eval
 import numpy as np
@@ -29,7 +28,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sordino.contracts import Observation, Prediction, Task
+from sordino.contracts import Observation, PlainBaseline, Prediction, Task
+from sordino.rules import NotNegative
 from sordino.tasks._chord_names import DEGREES, NO_CHORD, ROOTS, UNKNOWN, parse_chord, transpose_chord
 from sordino.tasks._chord_scores import compare
 
@@ -43,7 +43,7 @@ class Chord(Task):
     """The chords of a recording.
 
     Attributes:
-        vocabulary: `majmin` or `sevenths`.
+        vocabulary: which qualities are told apart.
         bass: whether the bass note is predicted too.
         smoothing_s: how long another chord must be e times as likely before the answer changes.
     """
@@ -60,19 +60,14 @@ class Chord(Task):
         [[0.0, 1.0, "N"], [1.0, 4.0, "Eb:maj"], [4.0, 6.0, "Bb:min"]],
     )
 
-    vocabulary: str = "majmin"
+    vocabulary: Literal["majmin", "sevenths"] = "majmin"
     bass: bool = False
-    smoothing_s: float = 0.3
+    smoothing_s: NotNegative = 0.3
 
     def __post_init__(self) -> None:
-        if self.vocabulary not in QUALITIES:
-            raise ValueError(f'vocabulary = "{self.vocabulary}" is not known; use majmin or sevenths')
+        super().__post_init__()
+        self.metric = self.vocabulary
         self.chords = [NO_CHORD, *(f"{root}:{q}" for q in QUALITIES[self.vocabulary] for root in ROOTS)]
-
-    @property
-    def metric(self) -> str:
-        """The metric of the vocabulary."""
-        return self.vocabulary
 
     @property
     def n_outputs(self) -> int:
@@ -115,15 +110,30 @@ class Chord(Task):
                 target[frames, len(self.chords) + bass] = 1.0
         return target
 
-    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+    def loss(
+        self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
+    ) -> Float[Tensor, ""]:
         """Cross-entropy over the frames with a known chord; of the bass likewise, added."""
+        counts = self.counts(target, mask) if counts is None else counts
         total = logits.new_zeros(())
-        for group in self._groups():
-            known = target[..., group].sum(-1) > 0
-            known = known if mask is None else known & mask
+        for group, known, count in zip(self._groups(), self._known(target, mask), counts, strict=True):
             each = -(target[..., group] * logits[..., group].log_softmax(-1)).sum(-1)
-            total = total + (each * known).sum() / known.sum().clamp_min(1)
+            total = total + (each * known).sum() / count.clamp_min(1)
         return total
+
+    @property
+    def n_counts(self) -> int:
+        """One of the chords, one of the bass."""
+        return len(self._groups())
+
+    def counts(self, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, " count"]:
+        """Frames with a known chord, and with a known bass."""
+        return torch.stack([known.sum().float() for known in self._known(target, mask)])
+
+    def _known(self, target: Tensor, mask: Tensor | None) -> list[Tensor]:
+        """By group, which real frames have a class, [clip frame]."""
+        known = [target[..., group].sum(-1) > 0 for group in self._groups()]
+        return known if mask is None else [own & mask for own in known]
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over chords, and over bass notes."""
@@ -149,10 +159,14 @@ class Chord(Task):
         names = [*SCORES, *(("majmin_inv", "sevenths_inv") if self.bass else ())]
         return compare(reference, estimated, names)
 
+    def track_weights(self, rows: Sequence[Mapping[str, float]]) -> np.ndarray:
+        """The annotated durations."""
+        return np.nan_to_num([row["duration_s"] for row in rows])
+
     def summarise(self, rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
         """Means weighted by the tracks' annotated durations, and the plain mean of the deciding metric."""
         means = super().summarise(rows)
-        weight = np.array([row["duration_s"] for row in rows])
+        weight = self.track_weights(rows)
         result = {}
         for name in means.keys() - {"duration_s"}:
             value = np.array([row[name] for row in rows])
@@ -179,10 +193,10 @@ class Chord(Task):
         """The options."""
         return asdict(self)
 
-    @cached_property
-    def plain_baseline(self) -> Any:
+    @property
+    def plain_baseline(self) -> PlainBaseline:
         """Chroma compared with binary chord templates, smoothed."""
-        return self._match_templates
+        return PlainBaseline("chroma template", self._match_templates)
 
     def _match_templates(self, waveform: np.ndarray, sample_rate_hz: int) -> list[list[Any]]:
         from sordino.baselines.chroma_template import HOP_S, chroma, template_fit

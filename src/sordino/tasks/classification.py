@@ -19,7 +19,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sordino.contracts import Evaluation, Prediction, Task
+from sordino.contracts import Evaluation, PlainBaseline, Prediction, Task
+from sordino.rules import Share
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Classification(Task):
 
     label: str = "genre"
     classes: list[str] = field(default_factory=list)
-    label_smoothing: float = 0.0
+    label_smoothing: Share = 0.0
 
     def parse(self, label: Any) -> str:
         """Read a text or a number as the name of a class.
@@ -74,9 +75,13 @@ class Classification(Task):
         """One at the class; zero for a class that is not known."""
         return torch.tensor([float(name == label) for name in self.classes])
 
-    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+    def loss(
+        self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
+    ) -> Float[Tensor, ""]:
         """Cross-entropy."""
-        return functional.cross_entropy(logits, target.to(logits.dtype), label_smoothing=self.label_smoothing)
+        target, smooth = target.to(logits.dtype), self.label_smoothing
+        total = functional.cross_entropy(logits, target, label_smoothing=smooth, reduction="sum")
+        return total / (len(target) if counts is None else counts[0])
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over the classes."""
@@ -113,7 +118,7 @@ class Classification(Task):
         return asdict(self)
 
     @property
-    def plain_baseline(self) -> Any:
+    def plain_baseline(self) -> PlainBaseline | None:
         """The most frequent class of the training labels (known after `fit`), whatever the sound."""
         usual = getattr(self, "usual", None)
-        return (lambda waveform, sample_rate_hz: usual) if usual is not None else None
+        return PlainBaseline("majority", lambda wave, rate_hz: usual) if usual is not None else None

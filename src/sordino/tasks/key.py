@@ -18,9 +18,7 @@ Conventions:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import mir_eval
@@ -30,7 +28,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sordino.contracts import Prediction, Task
+from sordino.contracts import PlainBaseline, Prediction, Task
+from sordino.rules import Share
 
 MAJOR = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MINOR = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
@@ -73,7 +72,7 @@ class Key(Task):
     namespace = "key_mode"
     examples = ("A minor", "Db", "f#m", "E-flat major", "H-Dur", "8B", "none")
 
-    label_smoothing: float = 0.0
+    label_smoothing: Share = 0.0
 
     def parse(self, label: Any) -> str:
         """Read any usual spelling of a key.
@@ -102,9 +101,13 @@ class Key(Task):
         target[KEYS.index(label)] = 1.0
         return target
 
-    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+    def loss(
+        self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
+    ) -> Float[Tensor, ""]:
         """Cross-entropy."""
-        return functional.cross_entropy(logits, target.to(logits.dtype), label_smoothing=self.label_smoothing)
+        target, smooth = target.to(logits.dtype), self.label_smoothing
+        total = functional.cross_entropy(logits, target, label_smoothing=smooth, reduction="sum")
+        return total / (len(target) if counts is None else counts[0])
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over the 25 classes."""
@@ -147,17 +150,12 @@ class Key(Task):
         """The options."""
         return {"label_smoothing": self.label_smoothing}
 
-    @classmethod
-    def restore(cls, config: Mapping[str, Any]) -> Key:
-        """The task again, from `config`."""
-        return cls(**config)
-
-    @cached_property
-    def plain_baseline(self) -> Any:
+    @property
+    def plain_baseline(self) -> PlainBaseline:
         """Correlation of the mean chroma with key profiles."""
         from sordino.baselines.chroma_template import estimate_key
 
-        return lambda waveform, sample_rate_hz: self.parse(estimate_key(waveform, sample_rate_hz))
+        return PlainBaseline("chroma template", lambda wave, rate_hz: self.parse(estimate_key(wave, rate_hz)))
 
 
 def _parse_letter(text: str) -> str | None:

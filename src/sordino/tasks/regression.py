@@ -10,7 +10,7 @@ Conventions:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sordino.contracts import Evaluation, Prediction, Task
+from sordino.contracts import Evaluation, PlainBaseline, Prediction, Task
 
 SINGLE = "value"
 
@@ -95,9 +95,12 @@ class Regression(Task):
         """The standardised numbers."""
         return torch.as_tensor((self._row(label) - self.mean) / self.deviation, dtype=torch.float32)
 
-    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+    def loss(
+        self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
+    ) -> Float[Tensor, ""]:
         """Mean squared error of the standardised numbers."""
-        return functional.mse_loss(logits, target.to(logits.dtype))
+        each = functional.mse_loss(logits, target.to(logits.dtype), reduction="none").mean(-1)
+        return each.sum() / (len(target) if counts is None else counts[0])
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """The outputs as they are."""
@@ -131,17 +134,37 @@ class Regression(Task):
             result.notes.append(f"r2 undefined, all references are equal: {', '.join(constant)}")
         return result
 
+    def metric_of_draws(
+        self,
+        references: Sequence[float | dict[str, float]],
+        predictions: Sequence[Prediction],
+        rows: Sequence[Mapping[str, float]],
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """R2 from sums over tracks: of the centred references, of their squares, and of the squared errors."""
+        true = np.stack([self._row(label) for label in references])
+        error = true - np.stack([self._row(p.value) for p in predictions])
+        true = true - true.mean(0)
+
+        def r2(counts: np.ndarray) -> np.ndarray:
+            squares = counts @ true**2
+            spread = squares - (counts @ true) ** 2 / np.maximum(counts.sum(1, keepdims=True), 1)
+            defined = (spread > 1e-12) & (spread > 1e-9 * squares)  # the difference of two sums is never exactly 0
+            values = np.where(defined, 1 - counts @ error**2 / np.where(defined, spread, 1.0), 0.0)
+            return np.where(defined.any(1), values.sum(1) / np.maximum(defined.sum(1), 1), np.nan)
+
+        return r2
+
     def config(self) -> dict[str, Any]:
         """Options, names, mean and deviation."""
         return asdict(self)
 
     @property
-    def plain_baseline(self) -> Any:
+    def plain_baseline(self) -> PlainBaseline | None:
         """The mean of the training labels (known after `fit`), whatever the sound."""
         if not self.mean:
             return None
         usual = self._label(np.array(self.mean))
-        return lambda waveform, sample_rate_hz: usual
+        return PlainBaseline("mean", lambda wave, rate_hz: usual)
 
     def _row(self, label: float | dict[str, float]) -> np.ndarray:
         values = label if isinstance(label, Mapping) else {SINGLE: label}

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
@@ -27,8 +27,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from sordino.contracts import Evaluation, Observation, Prediction, Task
-from sordino.tasks._tag_metrics import average_precision, best_thresholds, roc_auc
+from sordino.contracts import Evaluation, Observation, PlainBaseline, Prediction, Task
+from sordino.rules import NotNegative, Share
+from sordino.tasks._tag_metrics import average_precision, best_thresholds, ranked_precision, roc_auc
 
 MAX_WEIGHT = 50.0
 
@@ -48,6 +49,7 @@ class Tagging(Task):
     name: ClassVar[str] = "tagging"
     title: ClassVar[str] = "Tagging: many tags, each yes or no"
     level: ClassVar = "clip"
+    tunes: ClassVar = True
     metric = "map"
     segment_s = 10.0
     namespace = "tag_open"
@@ -56,8 +58,8 @@ class Tagging(Task):
     label: str = "tags"
     balance: bool = False
     tags: list[str] = field(default_factory=list)
-    weights: list[float] = field(default_factory=list)
-    thresholds: list[float] = field(default_factory=list)
+    weights: list[NotNegative] = field(default_factory=list)
+    thresholds: list[Share] = field(default_factory=list)
 
     def parse(self, label: Any) -> list[str]:
         """Read a list of tags, a text with tags between `,`, `;` or `|`, or a mapping from tag to yes or no.
@@ -96,10 +98,15 @@ class Tagging(Task):
         """One at each tag of the vocabulary that is given."""
         return torch.tensor([float(tag in label) for tag in self.tags])
 
-    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+    def loss(
+        self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
+    ) -> Float[Tensor, ""]:
         """Binary cross-entropy."""
         weight = torch.tensor(self.weights, device=logits.device) if self.weights else None
-        return functional.binary_cross_entropy_with_logits(logits, target.to(logits.dtype), pos_weight=weight)
+        each = functional.binary_cross_entropy_with_logits(
+            logits, target.to(logits.dtype), pos_weight=weight, reduction="none"
+        )
+        return each.mean(-1).sum() / (len(target) if counts is None else counts[0])
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Sigmoid of each tag."""
@@ -136,11 +143,7 @@ class Tagging(Task):
         rows = [self.score(r, p.value) for r, p in zip(references, predictions, strict=True)]
         if not rows:
             return Evaluation(dict.fromkeys(("map", "roc_auc", "f1"), float("nan")), [])
-        targets, hard = self._matrix(references), self._matrix([p.value for p in predictions])
-        scores = hard.astype(float)
-        for row, prediction in enumerate(predictions):
-            if "probabilities" in prediction.details:
-                scores[row] = [prediction.details["probabilities"][tag] for tag in self.tags]
+        targets, hard, scores = self._tables(references, predictions)
         both = 2.0 * (targets & hard).sum(0)
         present = (targets | hard).any(0)
         f1 = np.where(present, both / np.where(present, targets.sum(0) + hard.sum(0), 1), np.nan)
@@ -151,18 +154,43 @@ class Tagging(Task):
         means = {name: float(np.nanmean(v)) if np.isfinite(v).any() else float("nan") for name, v in tables.items()}
         return Evaluation(means, rows, notes if undefined else [], {"by_tag": by_tag})
 
+    def metric_of_draws(
+        self, references: Sequence[list[str]], predictions: Sequence[Prediction], rows: Sequence[Mapping[str, float]]
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """Macro mAP."""
+        targets, _, scores = self._tables(references, predictions)
+        precision = ranked_precision(targets, scores)
+
+        def mean(counts: np.ndarray) -> np.ndarray:
+            by_tag = np.stack([precision(draw) for draw in counts])
+            n_defined = np.isfinite(by_tag).sum(1)
+            return np.where(n_defined > 0, np.nan_to_num(by_tag).sum(1) / np.maximum(n_defined, 1), np.nan)
+
+        return mean
+
     def config(self) -> dict[str, Any]:
         """Options, vocabulary, weights and thresholds."""
         return asdict(self)
 
     @property
-    def plain_baseline(self) -> Any:
+    def plain_baseline(self) -> PlainBaseline | None:
         """The tags that most training tracks have (known after `fit`), whatever the sound."""
         frequencies = getattr(self, "frequencies", None)
         if frequencies is None:
             return None
         usual = sorted(tag for tag, share in zip(self.tags, frequencies, strict=True) if share >= 0.5)
-        return lambda waveform, sample_rate_hz: usual
+        return PlainBaseline("usual tags", lambda wave, rate_hz: usual)
+
+    def _tables(
+        self, references: Sequence[list[str]], predictions: Sequence[Prediction]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which tags are true, which are given, and the score of each, [track label]."""
+        targets, hard = self._matrix(references), self._matrix([p.value for p in predictions])
+        scores = hard.astype(float)
+        for row, prediction in enumerate(predictions):
+            if "probabilities" in prediction.details:
+                scores[row] = [prediction.details["probabilities"][tag] for tag in self.tags]
+        return targets, hard, scores
 
     def _matrix(self, labels: Sequence[list[str]]) -> np.ndarray:
         index = {tag: column for column, tag in enumerate(self.tags)}

@@ -22,7 +22,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import mir_eval
@@ -31,7 +30,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sordino.contracts import Observation, Prediction, Task
+from sordino.contracts import Observation, PlainBaseline, Prediction, Task
+from sordino.rules import NotNegative
 
 N_CLASSES = 300
 CLASS_BPM = np.arange(1, N_CLASSES + 1, dtype=float)
@@ -57,7 +57,7 @@ class Tempo(Task):
     namespace = "tempo"
     examples = (120, "97.5 bpm", {"bpm": 203.31}, 61.8)
 
-    tolerance: float = 0.04
+    tolerance: NotNegative = 0.04
 
     def parse(self, label: Any) -> float | dict[str, Any]:
         """Read a number, `"120 bpm"`, `{"bpm": 120}`, or MIREX's (tempo, tempo, salience of the first).
@@ -111,9 +111,12 @@ class Tempo(Task):
             target = _shape(label)
         return torch.as_tensor(target, dtype=torch.float32)
 
-    def loss(self, logits: Tensor, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, ""]:
+    def loss(
+        self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
+    ) -> Float[Tensor, ""]:
         """Cross-entropy with the soft target."""
-        return torch.nn.functional.cross_entropy(logits, target.to(logits.dtype))
+        total = torch.nn.functional.cross_entropy(logits, target.to(logits.dtype), reduction="sum")
+        return total / (len(target) if counts is None else counts[0])
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over the classes."""
@@ -181,12 +184,12 @@ class Tempo(Task):
         """The options."""
         return {"tolerance": self.tolerance}
 
-    @cached_property
-    def plain_baseline(self) -> Any:
+    @property
+    def plain_baseline(self) -> PlainBaseline:
         """The strongest period of the onset envelope's autocorrelation."""
         from sordino.baselines.onset_autocorrelation import estimate_tempo
 
-        return lambda waveform, sample_rate_hz: estimate_tempo(waveform, sample_rate_hz) or 0.0
+        return PlainBaseline("onset autocorrelation", lambda wave, rate_hz: estimate_tempo(wave, rate_hz) or 0.0)
 
     def _near(self, bpm: float, target: float) -> bool:
         return bool(abs(bpm - target) <= self.tolerance * target * (1 + 1e-9))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sordino.files import write_stream
+
 
 @dataclass
 class Progress:
-    """Where a run stands.
+    """Where a run stands; everything lies on the host.
 
     Attributes:
         step: optimiser steps done.
-        trained: the trained tensors (`Model.trained_state`).
-        optimiser: the optimiser's state.
         best: the trained tensors of the best validation so far; None before the first.
         best_score: its score.
         best_step: its step.
@@ -27,8 +26,6 @@ class Progress:
     """
 
     step: int
-    trained: dict[str, Tensor]
-    optimiser: dict[str, Any]
     best: dict[str, Tensor] | None
     best_score: float
     best_step: int
@@ -36,19 +33,29 @@ class Progress:
     peak_memory_bytes: int
 
 
-def save_progress(progress: Progress, path: Path) -> None:
-    """Write it under another name, then rename: there is always one whole file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
-        torch.save(asdict(progress), file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+@dataclass
+class Checkpoint:
+    """What a restarted process goes on from.
+
+    Attributes:
+        progress: where the run stands.
+        trained: the trained tensors (`Model.trained_state`).
+        optimiser: the optimiser's state.
+    """
+
+    progress: Progress
+    trained: dict[str, Tensor]
+    optimiser: dict[str, Any]
 
 
-def load_progress(path: Path) -> Progress | None:
-    """Read it; None when there is none."""
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write it so that there is always one whole file."""
+    write_stream(path, lambda file: torch.save(asdict(checkpoint), file))
+
+
+def load_checkpoint(path: Path) -> Checkpoint | None:
+    """Read it to the host; None when there is none."""
     if not path.is_file():
         return None
-    return Progress(**torch.load(path, map_location="cpu", weights_only=True))
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    return Checkpoint(Progress(**found["progress"]), found["trained"], found["optimiser"])

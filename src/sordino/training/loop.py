@@ -1,7 +1,10 @@
-"""The training loop: Fabric for devices and precision, cosine schedule, clipping, best on validation, exact resume.
+"""The training loop: cosine schedule, accumulation, clipping, best on validation, exact resume, any number of devices.
 
 Every draw of a step (order, dropout, crops) is seeded by the run's seed and the step's number, so a run that was killed
 and started again ends at the same weights as an undisturbed one (on a CPU, with the same number of threads).
+
+A step's rows are shared among processes and then among `accumulate` parts; what a loss divides by is counted over the
+whole step, so that the gradient is that of one large batch (but for BatchNorm and dropout).
 
 Differs: the paper's public code leaves frozen modules in training mode; here they are in evaluation mode.
 """
@@ -9,10 +12,9 @@ Differs: the paper's public code leaves frozen modules in training mode; here th
 from __future__ import annotations
 
 import json
-import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +23,17 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from sordino.compute import Compute
 from sordino.config import Training
+from sordino.files import write_text
 from sordino.model import Model
-from sordino.training.checkpoint import Progress, load_progress, save_progress
+from sordino.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
 from sordino.training.cost import peak_memory_bytes
-from sordino.training.data import Examples
-from sordino.training.sampling import class_balance, order
-from sordino.training.sources import Source, joined_probabilities
+from sordino.training.devices import summed
+from sordino.training.evaluation import scores
+from sordino.training.examples import Examples, Visit
+from sordino.training.sampling import Order, class_balance
+from sordino.training.sources import Source
 
 
 @dataclass
@@ -47,63 +53,54 @@ class Fitted:
     peak_memory_bytes: int
 
 
-def make_fabric(settings: Training) -> Fabric:
-    """Fabric for the configured devices; precision `auto` is bf16 autocast where the machine computes in it."""
-    accelerator = settings.accelerator
-    if accelerator == "auto":
-        accelerator = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    has_bf16 = {"cuda": torch.cuda.is_available() and torch.cuda.is_bf16_supported(), "cpu": _cpu_bf16()}
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    wanted = settings.precision
-    if wanted == "auto":
-        wanted = "bf16" if has_bf16.get(accelerator, False) else "float32"
-    return Fabric(
-        accelerator=accelerator,
-        devices=settings.devices,
-        strategy="ddp" if settings.devices > 1 else "auto",
-        precision="bf16-mixed" if wanted == "bf16" else "32-true",
-    )
+@dataclass
+class Targets:
+    """What some rows of a step shall answer.
 
+    Attributes:
+        values: by task, [row label] or [row frame label], of the rows that have a label.
+        present: by task, [row], which those are.
+        mask: [row frame], which frames are real.
+    """
 
-def _cpu_bf16() -> bool:
-    """Whether this processor multiplies bf16 itself."""
-    check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(check and check())
+    values: dict[str, Tensor]
+    present: dict[str, Tensor]
+    mask: Tensor
+
+    def counts(self, model: Model) -> dict[str, Tensor]:
+        """By task, what its loss divides by."""
+        return {
+            name: model.tasks[name].counts(value, self.mask[self.present[name]]) for name, value in self.values.items()
+        }
 
 
 def learning_rate(step: int, steps: int, lr: float, lr_min: float, schedule: str) -> float:
-    """The rate of a step (from 0): constant, or half a cosine from `lr` to `lr_min`."""
+    """The rate of a step (from 0): constant, or half a cosine from `lr` down to `lr_min`; never above `lr`."""
     if schedule == "constant":
         return lr
+    lr_min = min(lr_min, lr)
     return lr_min + 0.5 * (lr - lr_min) * (1 + math.cos(math.pi * step / max(1, steps)))
 
 
 def batch_loss(
-    model: Model, logits: dict[str, Tensor], targets: dict[str, Tensor], present: dict[str, Tensor],
-    mask: Tensor | None, weights: dict[str, float],
-) -> Tensor:  # fmt: skip
-    """The weighted sum of the tasks' losses over the rows that have a label."""
+    model: Model, logits: dict[str, Tensor], targets: Targets, counts: dict[str, Tensor], weights: dict[str, float]
+) -> Tensor:
+    """The weighted sum of the tasks' losses over the rows that have a label.
+
+    Args:
+        model: whose tasks.
+        logits: by task.
+        targets: of the same rows.
+        counts: by task, what its loss divides by; tasks that nobody in the step has a label for are not in it.
+        weights: by task; 1 for those not named.
+    """
     total = 0.0 * torch.stack([value.float().sum() for value in logits.values()]).sum()
-    for name, target in targets.items():
-        rows = present[name].to(target.device)
-        if not bool(rows.any()):
-            continue
-        own_mask = mask[rows] if mask is not None and model.tasks[name].level == "frame" else None
-        loss = model.tasks[name].loss(logits[name].float()[rows], target[rows], own_mask)
+    for name, target in targets.values.items():
+        task, rows = model.tasks[name], targets.present[name]
+        mask = targets.mask[rows] if task.level == "frame" else None
+        loss = task.loss(logits[name].float()[rows], target, mask, counts[name])
         total = total + weights.get(name, 1.0) * loss
     return total
-
-
-def validation_score(model: Model, examples: Examples, source: Source) -> dict[str, float]:
-    """Every task's own metric on the validation tracks."""
-    scores = {}
-    for name, rows in joined_probabilities(model, examples, source).items():
-        task = model.tasks[name]
-        labelled = examples.labelled(name)
-        references = [examples.labels[i][name] for i in labelled]
-        predictions = [task.decode(rows[i], examples.frame_rate_hz) for i in labelled]
-        scores[name] = task.evaluate(references, predictions).metrics[task.metric] if labelled else float("nan")
-    return scores
 
 
 class Loop:
@@ -116,7 +113,12 @@ class Loop:
         train: examples and their source.
         validation: examples and their source; may be empty.
         folder: where `log.jsonl` and `checkpoint/` lie.
+        fabric: processes.
+        compute: device and precision.
         advance: called after every step with (step, steps, loss).
+
+    Raises:
+        ValueError: there is nothing to train on, or a step has fewer rows than there are parts of it.
     """
 
     def __init__(
@@ -128,22 +130,24 @@ class Loop:
         validation: tuple[Examples, Source],
         folder: Path,
         fabric: Fabric,
+        compute: Compute,
         advance: Callable[[int, int, float], None] = lambda step, steps, loss: None,
     ):
         self.model, self.settings, self.seed = model, settings, seed
         self.train, self.validation, self.advance = train, validation, advance
         self.checkpoint, self.log = folder / "checkpoint" / "last.pt", folder / "log.jsonl"
-        self.fabric = fabric
-        self.row_weights = class_balance(train[0]) if settings.balanced else None
+        self.fabric, self.compute = fabric, compute
+        if not len(train[0]):
+            raise ValueError("no training example: no track of the train split has a label for this task")
+        n_parts = fabric.world_size * settings.accumulate
+        if settings.batch_size < n_parts:
+            raise ValueError(f"batch_size = {settings.batch_size} gives {fabric.world_size} processes x "
+                             f"{settings.accumulate} parts no row each; make it {n_parts} or more")  # fmt: skip
+        weights = class_balance(train[0]) if settings.balanced else None
+        self.order = Order(len(train[0]), settings.batch_size, seed, weights)
 
     def run(self) -> Fitted:
-        """Train to the end, from the checkpoint if there is one.
-
-        Raises:
-            ValueError: there is nothing to train on.
-        """
-        if not len(self.train[0]):
-            raise ValueError("no training example: no track of the train split has a label for this task")
+        """Train to the end, from the checkpoint if there is one."""
         settings, model = self.settings, self.model
         groups = model.parameter_groups(settings.lr)
         rates = [group["lr"] for group in groups]
@@ -168,73 +172,108 @@ class Loop:
             if last or time.monotonic() - saved_at > settings.checkpoint_s:
                 self._save(progress, optimiser)
                 saved_at = time.monotonic()
-        model.load_trained_state(progress.best or progress.trained)
+        if progress.best is not None:
+            model.load_trained_state(progress.best)
         model.eval()
         step_s = float(np.median(progress.seconds[2:] or progress.seconds or [math.nan]))
         return Fitted(progress.best_step, progress.best_score, step_s, progress.peak_memory_bytes)
 
     def _step(self, wrapped, optimiser, step: int) -> float:
-        """One optimiser step; gives back the loss."""
-        loss = self._loss(wrapped, step)
-        self.fabric.backward(loss)
+        """One optimiser step; gives back the loss of this process's rows."""
+        parts = self._parts(step)
+        targets = [self._targets(part) for part in parts]
+        counts = self._counts(targets)
+        self.train[1].ahead([visit for part in parts for visit in part])
+        if step + 1 < self.settings.steps:
+            self.train[1].ahead([visit for part in self._parts(step + 1) for visit in part])
+        self.model.train()
+        total = 0.0
+        for number, (part, target) in enumerate(zip(parts, targets, strict=True)):
+            torch.manual_seed(hash((self.seed, step, self.fabric.global_rank, number)) % 2**63)
+            with self.fabric.no_backward_sync(wrapped, enabled=number + 1 < len(parts)):
+                loss = self._loss(wrapped, part, target, counts)
+                self.fabric.backward(loss * self.fabric.world_size)  # processes average, the step's loss is a sum
+            total += float(loss.detach())
+        if not math.isfinite(total):
+            raise ValueError(f"the loss is {total} at step {step}; lower the learning rate (training.lr)")
         if self.settings.clip:
             self.fabric.clip_gradients(wrapped, optimiser, max_norm=self.settings.clip, error_if_nonfinite=False)
-        if not bool(torch.isfinite(loss)):
-            raise ValueError(f"the loss is {float(loss)} at step {step}; lower the learning rate (training.lr)")
         optimiser.step()
         optimiser.zero_grad()
-        return float(loss.detach())
+        return total
 
-    def _rows(self, step: int) -> list[int]:
-        """This process's rows of a step."""
-        rows = order(len(self.train[0]), self.settings.batch_size, step, self.seed, self.row_weights)
-        return rows[self.fabric.global_rank :: self.fabric.world_size]
+    def _parts(self, step: int) -> list[list[Visit]]:
+        """This process's rows of a step, in as many parts as are accumulated."""
+        mine = self.order.step(step)[self.fabric.global_rank :: self.fabric.world_size]
+        return [mine[number :: self.settings.accumulate] for number in range(self.settings.accumulate)]
 
-    def _loss(self, wrapped, step: int) -> Tensor:
-        """The loss of one step's batch."""
-        examples, source = self.train
-        rows = self._rows(step)
-        source.ahead(rows)
-        source.ahead(self._rows(step + 1) if step + 1 < self.settings.steps else [])
-        self.model.train()
-        torch.manual_seed(hash((self.seed, step, self.fabric.global_rank)) % 2**63)
-        constant, mask = source(rows)
-        n_frames = next(iter(constant.values())).shape[1]
-        targets, present = examples.targets(rows, n_frames)
-        targets = {name: target.to(self.fabric.device) for name, target in targets.items()}
-        return batch_loss(self.model, wrapped(constant, mask), targets, present, mask, self.settings.loss_weights)
+    def _targets(self, part: Sequence[Visit]) -> Targets:
+        """What rows shall answer."""
+        examples, device = self.train[0], self.compute.device
+        segments = [examples.rows.segment(*visit) for visit in part]
+        lengths = torch.tensor([examples.n_frames(segment.n_samples) for segment in segments])
+        values, present = examples.targets(segments, int(lengths.max()))
+        mask = torch.arange(int(lengths.max())) < lengths[:, None]
+        return Targets(
+            {name: value[present[name]].to(device) for name, value in values.items()},
+            {name: rows.to(device) for name, rows in present.items()}, mask.to(device),
+        )  # fmt: skip
+
+    def _counts(self, targets: Sequence[Targets]) -> dict[str, Tensor]:
+        """What the losses divide by, over all parts and processes."""
+        own = [each.counts(self.model) for each in targets]
+        found = {}
+        for name, task in self.model.tasks.items():
+            zero = torch.zeros(task.n_counts, device=self.compute.device)
+            found[name] = summed(self.fabric, sum((each[name] for each in own if name in each), zero))
+        return found
+
+    def _loss(self, wrapped, part: Sequence[Visit], targets: Targets, counts: dict[str, Tensor]) -> Tensor:
+        """The loss of some rows of a step."""
+        constant, mask = self.train[1](part)
+        with self.compute.context():
+            logits = wrapped(constant, mask)
+        return batch_loss(self.model, logits, targets, counts, self.settings.loss_weights)
 
     def _validate(self, progress: Progress, loss: float) -> None:
         """Score the validation tracks and keep the weights if they are the best so far."""
         examples, source = self.validation
         self.model.eval()
-        scores = validation_score(self.model, examples, source) if len(examples) else {}
-        finite = [score for score in scores.values() if math.isfinite(score)]
+        found = scores(self.model, examples, source, self.compute) if len(examples) else {}
+        finite = [score for score in found.values() if math.isfinite(score)]
         score = sum(finite) / len(finite) if finite else math.nan
         if progress.best is None or math.isnan(score) or not score <= progress.best_score:
             progress.best, progress.best_step = self.model.trained_state(), progress.step
             progress.best_score = score
-        line = {"step": progress.step, "loss": None if math.isnan(loss) else round(loss, 6), "validation": scores}
+        line = {"step": progress.step, "loss": None if math.isnan(loss) else round(loss, 6), "validation": found}
         if self.fabric.is_global_zero:
             with self.log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
 
     def _save(self, progress: Progress, optimiser) -> None:
-        progress.trained, progress.optimiser = self.model.trained_state(), optimiser.state_dict()
         if self.fabric.is_global_zero:
-            save_progress(progress, self.checkpoint)
+            save_checkpoint(Checkpoint(progress, self.model.trained_state(), optimiser.state_dict()), self.checkpoint)
 
     def _resume(self, optimiser) -> Progress:
         """Where a former process got to, or the very beginning (where the cost of a step is measured)."""
-        progress = load_progress(self.checkpoint)
-        if progress is None:
-            self.log.write_text("", encoding="utf-8")
-            with self.fabric.autocast():
-                peak = peak_memory_bytes(self.model, lambda: self._loss(self.model, 0))
-            return Progress(0, self.model.trained_state(), {}, None, math.nan, 0, [], peak)
-        self.model.load_trained_state(progress.trained)
-        optimiser.load_state_dict(progress.optimiser)
+        found = load_checkpoint(self.checkpoint)
+        if found is None:
+            if self.fabric.is_global_zero:
+                write_text(self.log, "")
+            return Progress(0, None, math.nan, 0, [], self._peak_memory_bytes())
+        progress = found.progress
+        self.model.load_trained_state(found.trained)
+        optimiser.load_state_dict(found.optimiser)
         kept = [line for line in self.log.read_text(encoding="utf-8").splitlines(keepends=True)
                 if line.endswith("\n") and json.loads(line)["step"] <= progress.step]  # fmt: skip
-        self.log.write_text("".join(kept), encoding="utf-8")
+        if self.fabric.is_global_zero:
+            write_text(self.log, "".join(kept))
         return progress
+
+    def _peak_memory_bytes(self) -> int:
+        """Of one part of the first step, computed as in training."""
+        part = self._parts(0)[0]
+        targets = self._targets(part)
+        counts = {name: value.clamp_min(1) for name, value in targets.counts(self.model).items()}
+        self.model.train()
+        return peak_memory_bytes(self.model, lambda: self._loss(self.model, part, targets, counts))

@@ -3,47 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import platform
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 import sordino
+from sordino.compute import Compute
 from sordino.contracts import Dataset, Task
 from sordino.model import Model
-from sordino.results import finite
-from sordino.training.data import Examples
-from sordino.training.sources import Source, joined_probabilities
-from sordino.training.statistics import bootstrap_interval
-
-
-def tune(model: Model, examples: Examples, source: Source) -> None:
-    """Let tasks that decide something after training (thresholds) see the validation tracks."""
-    tasks = {name: task for name, task in model.tasks.items() if type(task).tune is not Task.tune}
-    rows = joined_probabilities(model, examples, source) if tasks and len(examples) else {}
-    for name, task in tasks.items() if rows else ():
-        labelled = examples.labelled(name)
-        task.tune([rows[name][i] for i in labelled], [examples.labels[i][name] for i in labelled])
-
-
-def evaluate(model: Model, examples: Examples, source: Source) -> dict[str, Any]:
-    """Scores, intervals and per-track scores of every task, as plain data."""
-    rows = joined_probabilities(model, examples, source) if len(examples) else {name: [] for name in model.tasks}
-    plain = {}
-    for name, task in model.tasks.items():
-        labelled = examples.labelled(name)
-        references = [examples.labels[i][name] for i in labelled]
-        predictions = [task.decode(rows[name][i], examples.frame_rate_hz) for i in labelled]
-        ids = [examples.tracks[i].id for i in labelled]
-        plain[name] = report(task, ids, references, predictions)
-        for i, row in zip(labelled, plain[name]["per_track"], strict=True):
-            row["length_s"] = round(examples.duration_s(i), 3)
-    return plain
+from sordino.training.examples import Examples
+from sordino.training.statistics import N_RESAMPLES, bootstrap_interval
 
 
 def report(task: Task, ids: Sequence[str], references: Sequence[Any], predictions: Sequence[Any]) -> dict[str, Any]:
@@ -53,33 +25,39 @@ def report(task: Task, ids: Sequence[str], references: Sequence[Any], prediction
         {"id": name, "reference": reference, "estimated": prediction.value, **scores}
         for name, reference, prediction, scores in zip(ids, references, predictions, scored.per_track, strict=True)
     ]
+    low, high, n_undefined = bootstrap_interval(task, references, predictions, scored.per_track)
+    left_out = f"{task.metric} is undefined in {n_undefined} of {N_RESAMPLES} resamples: left out of its interval"
     return {
         "metric": task.metric,
         "metrics": scored.metrics,
-        "interval": bootstrap_interval(task, references, predictions),
+        "interval": (low, high),
+        "undefined_resamples": n_undefined,
         "n_tracks": len(references),
-        "notes": scored.notes,
+        "notes": [*scored.notes, *([left_out] if n_undefined else [])],
         "tables": scored.tables,
         "per_track": per_track,
     }
 
 
-def protocol(dataset: Dataset, splits: dict[str, Examples], model: Model) -> dict[str, Any]:
+def protocol(dataset: Dataset, splits: Mapping[str, Examples], model: Model, compute: Compute) -> dict[str, Any]:
     """What the numbers depend on: the exact tracks (by hash) and how they were cut."""
     hashes = {
-        name: hashlib.sha256("\n".join(track.id for track in examples.tracks).encode()).hexdigest()[:12]
+        name: hashlib.sha256("\n".join(track.id for track in examples.recordings.tracks).encode()).hexdigest()[:12]
         for name, examples in splits.items()
     }
     return {
         "dataset": dataset.name,
         "licence": dataset.licence,
-        "tracks": {name: len(examples.tracks) for name, examples in splits.items()},
+        "tracks": {name: len(examples.recordings) for name, examples in splits.items()},
         "track_list_sha256": hashes,
         "segment_s": splits["test"].grid.length_samples / model.backbone.sample_rate_hz,
         "hop_s": splits["test"].grid.hop_samples / model.backbone.sample_rate_hz,
+        "crops": "random" if splits["train"].rows.random else "grid",
+        "precision": compute.precision,
+        "device": compute.device.type,
         "joined_by": {name: "overlap-add" if task.level == "frame" else "mean of probabilities"
                       for name, task in model.tasks.items()},
-        "interval": "95 %, percentile bootstrap over tracks",
+        "interval": f"95 %, percentile bootstrap over tracks, {N_RESAMPLES} resamples",
     }  # fmt: skip
 
 
@@ -87,10 +65,3 @@ def versions() -> dict[str, str]:
     """Of what computed the numbers."""
     return {"sordino": sordino.__version__, "torch": torch.__version__, "python": platform.python_version(),
             "threads": str(torch.get_num_threads()), "machine": platform.machine(), "system": sys.platform}  # fmt: skip
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write plain data (null for what is undefined) under another name, then rename."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    part.replace(path)

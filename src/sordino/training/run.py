@@ -10,25 +10,36 @@ runs/key-mini-lora-3f2a91c07b/
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import sordino
+from lightning_fabric import Fabric
+
 from sordino.adapter_file import load_adapter, read_card, save_adapter
+from sordino.audio import AudioError
 from sordino.backbones import load_backbone
-from sordino.config import Config, Training, build
-from sordino.contracts import Backbone, Dataset
+from sordino.compute import Compute
+from sordino.config import Config, Training
+from sordino.contracts import Backbone, Dataset, Task, Track
 from sordino.datasets import load_dataset
+from sordino.files import write_json
+from sordino.known_files import Known
 from sordino.model import Model
 from sordino.petl import parse_methods
-from sordino.training.loop import Loop, make_fabric
-from sordino.training.report import evaluate, protocol, tune, versions, write_json
-from sordino.training.splits import Advance, cut_splits, make_source, make_tasks
+from sordino.settings import build
+from sordino.training.devices import launched, wait
+from sordino.training.evaluation import evaluate, tune
+from sordino.training.examples import Examples
+from sordino.training.identity import folder_name, identity
+from sordino.training.loop import Fitted, Loop
+from sordino.training.report import protocol, versions
+from sordino.training.sources import Source
+from sordino.training.splits import Advance, cut_splits, look_at, make_source, make_tasks, silent
 
 
 @dataclass
@@ -53,30 +64,87 @@ class Run:
         return load_adapter(self.adapter)
 
 
-def run_folder(config: Config, out: str | Path) -> Path:
-    """Where a run lies: named by task, backbone, method, and a hash of its settings and of the user's own files."""
+@dataclass
+class Plan:
+    """A run that has been opened: all that decides it was read, nothing was computed.
+
+    Attributes:
+        config: its settings.
+        dataset: where the tracks come from.
+        tracks: all of them.
+        tasks: fitted to the labels of the train split.
+        backbone: the frozen network.
+        fingerprint: of the backbone.
+        known: what reading the sound files found, by path.
+        identity: see `identity.py`.
+        folder: where the run lies.
+    """
+
+    config: Config
+    dataset: Dataset
+    tracks: list[Track]
+    tasks: list[Task]
+    backbone: Backbone
+    fingerprint: str
+    known: Mapping[str, Known | AudioError]
+    identity: dict[str, Any]
+    folder: Path
+
+    def finished(self) -> Run | None:
+        """The run, if it is finished.
+
+        Raises:
+            ValueError: what lies in its folder is another run, or cannot be read.
+        """
+        path = self.folder / "result.json"
+        if not path.is_file():
+            return None
+        try:
+            result = json.loads(path.read_text(encoding="utf-8"))
+            same = result["identity"] == json.loads(json.dumps(self.identity))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} cannot be read ({error}); delete its folder to train again") from error
+        if not same:
+            raise ValueError(f"{path} belongs to another run; delete its folder to train again")
+        return Run(self.folder, result)
+
+
+def open_run(
+    config: Config,
+    out: str | Path = "runs",
+    advance: Advance = silent,
+    dataset: Dataset | None = None,
+    backbone: Backbone | None = None,
+) -> Plan:
+    """Read labels, splits, sound files and weights, and so find out which run this is.
+
+    Args:
+        config: the settings.
+        out: where run folders lie.
+        advance: called with what is done, how far, of how much.
+        dataset: opened already; None to open what the config names.
+        backbone: loaded already, as the config names it; it is shared, not changed.
+
+    Raises:
+        ValueError: something in the config, the labels or the splits is wrong; says what.
+        FileNotFoundError: the data or the weights are not there.
+    """
     plain = config.resolved()
-    words = ["+".join(spec["name"] for spec in plain["task"]), plain["backbone"]["name"]]
-    words += ["+".join(spec["name"] for spec in plain["method"])]
-    files = [_content(Path(place)) for place in (config.data, str(plain["backbone"].get("weights", "")))]
-    text = json.dumps([config.run_id(), sordino.__version__, files])
-    return Path(out) / "-".join([*words, hashlib.sha256(text.encode()).hexdigest()[:10]])
-
-
-def _content(path: Path) -> Any:
-    """What stands for a file or folder of the user's: bytes of a table, names and sizes of everything else."""
-    if not path.name or not path.exists():
-        return None
-    if path.is_file() and path.stat().st_size < 1e8:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    return [(str(file.relative_to(path)), file.stat().st_size) for file in files]
+    dataset = load_dataset(config.data, config.root) if dataset is None else dataset
+    tracks = dataset.tracks()
+    tasks = make_tasks(plain["task"], tracks)
+    backbone = load_backbone(**plain["backbone"]) if backbone is None else backbone
+    fingerprint = backbone.fingerprint()
+    known = look_at(tracks, tasks, advance)
+    what = identity(config, dataset, tracks, tasks, known, fingerprint)
+    folder = Path(out) / folder_name(what)
+    return Plan(config, dataset, tracks, tasks, backbone, fingerprint, known, what, folder)
 
 
 def train(
     config: Config,
     out: str | Path = "runs",
-    advance: Advance = lambda what, done, total: None,
+    advance: Advance = silent,
     dataset: Dataset | None = None,
     backbone: Backbone | None = None,
 ) -> Run:
@@ -93,64 +161,57 @@ def train(
         ValueError: something in the config, the labels or the splits is wrong; says what.
         FileNotFoundError: the data or the weights are not there.
     """
-    folder = run_folder(config, out)
-    if (folder / "result.json").is_file():
-        return Run(folder, json.loads((folder / "result.json").read_text(encoding="utf-8")))
-    began = time.time()
-    plain = config.resolved()
-    settings = config.training
-    fabric = make_fabric(settings)
-    fabric.launch()
-    dataset = load_dataset(config.data, config.root) if dataset is None else dataset
-    tracks = dataset.tracks()
-    tasks = make_tasks(plain["task"], tracks)
-    backbone = load_backbone(**plain["backbone"]) if backbone is None else backbone
-    fingerprint = backbone.fingerprint()
-    methods = parse_methods(plain["method"])
-    model = Model(backbone, tasks, methods, config.head, seed=config.seed)
-    if settings.head_first:
-        probe = train(probe_config(config, model), out, advance, dataset, backbone)
-        model.heads.load_state_dict(probe.model().heads.state_dict())
-    model.to(fabric.device)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "config.json", plain)
+    return carry_out(open_run(config, out, advance, dataset, backbone), advance)
 
-    splits = cut_splits(tracks, tasks, model, settings)
+
+def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = None) -> Run:
+    """Train and evaluate what was opened, unless it is finished.
+
+    Args:
+        plan: the run.
+        advance: called with what is done, how far, of how much.
+        fabric: devices and processes, launched already; None to launch them.
+    """
+    fabric = launched(plan.config.training) if fabric is None else fabric
+    finished = plan.finished()
+    wait(fabric)  # nobody begins to write before everybody has looked
+    if finished:
+        return finished
+    began = time.time()
+    compute = Compute.choose(fabric.device, plan.config.training.precision)
+    model = build_model(plan, advance, fabric)
+    if fabric.is_global_zero:
+        write_json(plan.folder / "config.json", plan.config.resolved())
+    splits = cut_splits(plan.tracks, plan.known, model, plan.config.training, plan.config.seed)
     sources = {
-        name: make_source(model, examples, fingerprint, settings.cache, advance, name)
+        name: make_source(model, examples, compute, plan.fingerprint, plan.config.training, advance, name)
         for name, examples in splits.items()
     }
     loop = Loop(
-        model, settings, config.seed, (splits["train"], sources["train"]),
-        (splits["validation"], sources["validation"]), folder, fabric,
+        model, plan.config.training, plan.config.seed, (splits["train"], sources["train"]),
+        (splits["validation"], sources["validation"]), plan.folder, fabric, compute,
         lambda step, steps, loss: advance(f"train (loss {loss:.3f})", step, steps),
     )  # fmt: skip
     fitted = loop.run()
-    tune(model, splits["validation"], sources["validation"])
-    evaluation = evaluate(model, splits["test"], sources["test"])
-    result = {
-        "config": plain,
-        "protocol": protocol(dataset, splits, model),
-        "tasks": evaluation,
-        "parameters": model.count(),
-        "weights": backbone.weights,
-        "best_step": fitted.best_step,
-        "best_validation": fitted.best_score,
-        "step_s": fitted.step_s,
-        "peak_memory_bytes": fitted.peak_memory_bytes,
-        "seconds": round(time.time() - began, 2),
-        "broken": [line for examples in splits.values() for line in examples.broken],
-        "versions": versions(),
-    }
-    metrics = {name: row["metrics"] for name, row in evaluation.items()}
-    about = {"metrics": metrics, "data": dataset.name, "segment_s": splits["train"].grid.length_samples
-             / model.backbone.sample_rate_hz, "protocol": result["protocol"], "config": plain}  # fmt: skip
+    result = result_of(plan, model, splits, sources, compute, fitted)
+    result["seconds"] = round(time.time() - began, 2)
     if fabric.is_global_zero:
-        save_adapter(model, folder / "model.adapter", plain["backbone"], fingerprint, about)
-        write_json(folder / "result.json", result)
-        shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+        save(plan, model, splits, result)
+    wait(fabric)
     model.detach()
-    return Run(folder, json.loads(json.dumps(result)))
+    return Run(plan.folder, json.loads((plan.folder / "result.json").read_text(encoding="utf-8")))
+
+
+def build_model(plan: Plan, advance: Advance, fabric: Fabric) -> Model:
+    """The model, on its device, with the head of a probe where one is to be trained first."""
+    config = plan.config
+    methods = parse_methods(config.resolved()["method"])
+    model = Model(plan.backbone, plan.tasks, methods, config.head, seed=config.seed)
+    if config.training.head_first:
+        first = probe_config(config, model)
+        probe = carry_out(open_run(first, plan.folder.parent, advance, plan.dataset, plan.backbone), advance, fabric)
+        model.heads.load_state_dict(probe.model().heads.state_dict())
+    return model.to(fabric.device)
 
 
 def probe_config(config: Config, model: Model) -> Config:
@@ -162,23 +223,74 @@ def probe_config(config: Config, model: Model) -> Config:
     return replace(config, method="probe", head={**head, **config.head}, training=settings)
 
 
+def result_of(
+    plan: Plan,
+    model: Model,
+    splits: Mapping[str, Examples],
+    sources: Mapping[str, Source],
+    compute: Compute,
+    fitted: Fitted,
+) -> dict[str, Any]:
+    """Scores of the test split and what they depend on: the contents of `result.json`."""
+    tune(model, splits["validation"], sources["validation"], compute)
+    return {
+        "config": plan.config.resolved(),
+        "identity": plan.identity,
+        "protocol": protocol(plan.dataset, splits, model, compute),
+        "tasks": evaluate(model, splits["test"], sources["test"], compute),
+        "parameters": model.count(),
+        "weights": plan.backbone.weights,
+        "best_step": fitted.best_step,
+        "best_validation": fitted.best_score,
+        "step_s": fitted.step_s,
+        "peak_memory_bytes": fitted.peak_memory_bytes,
+        "broken": [line for examples in splits.values() for line in examples.recordings.broken],
+        "versions": versions(),
+    }
+
+
+def save(plan: Plan, model: Model, splits: Mapping[str, Examples], result: Mapping[str, Any]) -> None:
+    """Write the adapter, then the result, and remove the checkpoint."""
+    about = {"metrics": {name: row["metrics"] for name, row in result["tasks"].items()}, "data": plan.dataset.name,
+             "protocol": result["protocol"], "config": result["config"]}  # fmt: skip
+    segment_s = splits["train"].grid.length_samples / model.backbone.sample_rate_hz
+    spec = plan.config.resolved()["backbone"]
+    save_adapter(model, plan.folder / "model.adapter", spec, plan.fingerprint, segment_s, about)
+    write_json(plan.folder / "result.json", result)
+    shutil.rmtree(plan.folder / "checkpoint", ignore_errors=True)
+
+
 def evaluate_adapter(
     adapter: str | Path,
     data: str | Path = "demo",
     root: str | Path | None = None,
     split: str = "test",
-    advance: Advance = lambda what, done, total: None,
+    advance: Advance = silent,
+    device: str = "auto",
+    precision: str | None = None,
 ) -> dict[str, Any]:
-    """Score an adapter on a split of a dataset (`all`: every track).
+    """Score an adapter on a split of a dataset.
+
+    Args:
+        adapter: its folder.
+        data: a named dataset or a path.
+        root: where a named dataset lies.
+        split: `train`, `validation`, `test`, or `all`.
+        advance: progress.
+        device: see `Compute.choose`.
+        precision: see `Compute.choose`; None for the one it was trained and tested in.
 
     Raises:
         ValueError: no track of the split has a label for the adapter's tasks.
     """
-    model = load_adapter(adapter)
     card = read_card(adapter)
+    compute = Compute.choose(device, precision or card.get("protocol", {}).get("precision", "auto"))
+    model = load_adapter(adapter).to(compute.device)
     tracks = [track.with_split("test") for track in load_dataset(data, root).tracks() if split in ("all", track.split)]
-    examples = cut_splits(tracks, list(model.tasks.values()), model, Training(segment_s=card["segment_s"]))["test"]
+    settings = Training(segment_s=card["segment_s"], cache="off")
+    known = look_at(tracks, list(model.tasks.values()), advance)
+    examples = cut_splits(tracks, known, model, settings, splits=["test"])["test"]
     if not len(examples):
         raise ValueError(f"no track of {data} (split {split}) has a label for {', '.join(model.tasks)}")
-    source = make_source(model, examples, card["backbone"]["fingerprint"], "off", advance, split)
-    return evaluate(model, examples, source)
+    source = make_source(model, examples, compute, card["backbone"]["fingerprint"], settings, advance, split)
+    return evaluate(model, examples, source, compute)

@@ -6,33 +6,45 @@ It depends on the seed and the step alone, so a run that was stopped goes on exa
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 
 import numpy as np
 
 from sordino.contracts import Label
-from sordino.training.data import Examples
+from sordino.training.examples import Examples, Visit
 
 
-def order(n_segments: int, batch_size: int, step: int, seed: int, weights: np.ndarray | None = None) -> list[int]:
-    """The rows of training step `step` (from 0): a new shuffle for every pass over the segments.
+class Order:
+    """The rows of every step: a new shuffle for every pass, or draws with replacement.
 
     Args:
-        n_segments: how many there are.
+        n_rows: how many there are.
         batch_size: rows in a step.
-        step: which step.
         seed: of the shuffles.
         weights: chances of the rows for drawing with replacement, instead of a shuffle.
     """
-    if weights is not None:
-        draws = np.random.default_rng([seed, step]).choice(n_segments, batch_size, p=weights / weights.sum())
-        return [int(row) for row in draws]
-    first = step * batch_size
-    rows: list[int] = []
-    while len(rows) < batch_size:
-        visit, within = divmod(first + len(rows), n_segments)
-        shuffled = np.random.default_rng([seed, visit]).permutation(n_segments)
-        rows += [int(row) for row in shuffled[within : within + batch_size - len(rows)]]
-    return rows
+
+    def __init__(self, n_rows: int, batch_size: int, seed: int, weights: np.ndarray | None = None):
+        self.n_rows, self.batch_size, self.seed = n_rows, batch_size, seed
+        self.chances = None if weights is None else np.cumsum(weights / weights.sum())
+        self._shuffled = lru_cache(maxsize=2)(self._shuffle)  # a step sees at most the end of a pass and the next
+
+    def _shuffle(self, visit: int) -> np.ndarray:
+        return np.random.default_rng([self.seed, visit]).permutation(self.n_rows)
+
+    def step(self, number: int) -> list[Visit]:
+        """Rows of a step (from 0), each with the number of the pass."""
+        first = number * self.batch_size
+        if self.chances is not None:
+            draws = np.random.default_rng([self.seed, number]).random(self.batch_size)
+            rows = np.minimum(np.searchsorted(self.chances, draws, side="right"), self.n_rows - 1)
+            return [(int(row), first + place) for place, row in enumerate(rows)]
+        found: list[Visit] = []
+        while len(found) < self.batch_size:
+            visit, within = divmod(first + len(found), self.n_rows)
+            rows = self._shuffled(visit)[within : within + self.batch_size - len(found)]
+            found += [(int(row), visit) for row in rows]
+        return found
 
 
 def class_balance(examples: Examples) -> np.ndarray:
@@ -41,7 +53,8 @@ def class_balance(examples: Examples) -> np.ndarray:
     Of several labels (tags) the rarest counts; rows without a label are not drawn.
     """
     name = next(iter(examples.tasks))
-    values = [_values(examples.label(row, name)) for row in range(len(examples))]
+    segments = (examples.rows.whole(row) for row in range(len(examples)))
+    values = [_values(examples.label(segment, name)) for segment in segments]
     counts = Counter(value for row in values for value in row)
     return np.array([max((1 / counts[value] for value in row), default=0.0) for row in values])
 

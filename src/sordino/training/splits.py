@@ -1,20 +1,30 @@
-"""From a dataset to the three splits of a run: tasks that know their labels, segments, and where states come from."""
+"""From a dataset to the three splits of a run: tasks that know their labels, recordings, rows, and states."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sordino.answering import answer_grid
+from sordino.audio import AudioError
 from sordino.augment import Augmentation
+from sordino.compute import Compute
 from sordino.config import Training
 from sordino.contracts import Task, Track
+from sordino.known_files import Known, look
 from sordino.model import Model
-from sordino.segments import FRAME_OVERLAP, Grid
+from sordino.segments import TRAIN_TAIL, Grid
 from sordino.tasks import make_task
-from sordino.training.data import Examples, check_splits, parse_label
-from sordino.training.sources import Cached, Computed, Source
+from sordino.training.examples import Examples
+from sordino.training.recordings import Recordings, check_splits, parse_label
+from sordino.training.sources import Computed, Kept, Source, Waves
 
 Advance = Callable[[str, int, int], None]
+SPLITS = ("train", "validation", "test")
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """An `Advance` that tells nobody."""
 
 
 def make_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list[Task]:
@@ -53,25 +63,72 @@ def label_names(tracks: Sequence[Track]) -> list[str]:
     return sorted({name for track in tracks for name, value in track.labels.items() if value is not None})
 
 
-def cut_splits(tracks: Sequence[Track], tasks: Sequence[Task], model: Model, settings: Training) -> dict[str, Examples]:
-    """The three splits, cut into segments, train augmented; frame tasks are tested with overlapping ones."""
-    backbone = model.backbone
-    length_s = settings.segment_s or max(task.segment_s for task in tasks)
-    has_frames = any(task.level == "frame" for task in tasks)
-    splits = {}
-    for split in ("train", "validation", "test"):
-        overlap = FRAME_OVERLAP if has_frames and split != "train" else 0.0
-        grid = Grid.of(length_s, backbone.sample_rate_hz, backbone.hop_samples, overlap)
-        changes = Augmentation.named(settings.augment) if split == "train" else None
+def look_at(tracks: Sequence[Track], tasks: Sequence[Task], advance: Advance) -> dict[str, Known | AudioError]:
+    """What reading the files of the labelled tracks found, by path."""
+    labels = {task.label for task in tasks}
+    paths = [track.path for track in tracks if any(track.labels.get(label) is not None for label in labels)]
+    return look(paths, lambda done, total: advance("hash files", done, total))
+
+
+def cut_splits(
+    tracks: Sequence[Track],
+    known: Mapping[str, Known | AudioError],
+    model: Model,
+    settings: Training,
+    seed: int = 0,
+    splits: Sequence[str] = SPLITS,
+) -> dict[str, Examples]:
+    """The splits, cut into rows; train augmented, the others as they are answered.
+
+    Args:
+        tracks: of all splits.
+        known: what `look_at` found.
+        model: decides tasks, rate and frames.
+        settings: `segment_s`, `augment`, `crops`.
+        seed: of random crops.
+        splits: which to cut.
+    """
+    backbone, tasks = model.backbone, list(model.tasks.values())
+    segment_s = max(task.segment_s for task in tasks) if settings.segment_s is None else settings.segment_s
+    found = {}
+    for split in splits:
         mine = [track for track in tracks if track.split == split]
-        keep = settings.cache == "waveform"
-        splits[split] = Examples(mine, tasks, backbone, grid, changes, settings.workers, keep)
-        splits[split].report_broken()
-    return splits
+        recordings = Recordings(mine, tasks, known, backbone.sample_rate_hz)
+        recordings.report_broken()
+        if split == "train":
+            grid = Grid.of(segment_s, backbone.sample_rate_hz, backbone.hop_samples, 0.0, TRAIN_TAIL)
+            augmentation, random = Augmentation.named(settings.augment), settings.crops == "random"
+            found[split] = Examples(recordings, backbone, grid, augmentation, random, seed)
+        else:
+            found[split] = Examples(recordings, backbone, answer_grid(model, segment_s))
+    return found
 
 
-def make_source(model: Model, examples: Examples, fingerprint: str, cache: str, advance: Advance, name: str) -> Source:
-    """Where the constant part comes from: the cache, or computed anew where it is off."""
-    if cache in ("off", "waveform") or not len(examples):
-        return Computed(model, examples)
-    return Cached(model, examples, fingerprint, cache, lambda done, total: advance(f"features of {name}", done, total))
+def make_source(
+    model: Model,
+    examples: Examples,
+    compute: Compute,
+    fingerprint: str,
+    settings: Training,
+    advance: Advance,
+    name: str,
+) -> Source:
+    """Where the constant part of a split comes from.
+
+    Args:
+        model: whose constant part.
+        examples: the split.
+        compute: device and precision.
+        fingerprint: of the backbone.
+        settings: `cache`, `workers`.
+        advance: progress.
+        name: of the split.
+    """
+
+    def told(done: int, total: int) -> None:
+        advance(f"features of {name}", done, total)
+
+    waves = Waves(examples, settings.workers, settings.cache == "waveform", told)
+    if settings.cache in ("off", "waveform") or not len(examples):
+        return Computed(model, waves, compute)
+    return Kept(model, waves, compute, fingerprint, settings.cache, told)

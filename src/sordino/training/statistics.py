@@ -1,56 +1,74 @@
 """How sure a score is: percentile bootstrap over tracks.
 
 Paper: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
+
+Conventions:
+- A resample is how often each track was drawn; the task says what its metric is then (`Task.metric_of_draws`).
+- A resample in which the metric is undefined is left out and counted.
+- The draws are those of one NumPy generator, a resample after the other: the same seed gives the same numbers,
+  however many are computed at once. Memory grows with the tracks, not with tracks times resamples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from sordino.contracts import Label, Prediction, Task
+
+N_RESAMPLES = 1000
+BLOCK_SIZE = 2**22  # draws held at once, unless one resample has more
+
+
+class Interval(NamedTuple):
+    """The 95 % interval of a score.
+
+    Attributes:
+        low: the 2.5th percentile of the defined resamples; nan if there is none.
+        high: the 97.5th.
+        n_undefined: resamples that were left out.
+    """
+
+    low: float
+    high: float
+    n_undefined: int
 
 
 def bootstrap_interval(
     task: Task,
     references: Sequence[Label],
     predictions: Sequence[Prediction],
-    metric: str | None = None,
-    n_resamples: int = 1000,
+    per_track: Sequence[Mapping[str, float]],
+    n_resamples: int = N_RESAMPLES,
     seed: int = 0,
-) -> tuple[float, float]:
-    """The 95 % interval of a metric when tracks are drawn anew.
+) -> Interval:
+    """The 95 % interval of a task's metric when tracks are drawn anew.
 
     Args:
-        task: scores them.
+        task: what was scored.
         references: parsed labels.
         predictions: answers, in the same order.
-        metric: which metric; None for the task's own.
-        n_resamples: how many draws (a fifth of them where every draw is scored anew).
+        per_track: the tracks' own scores (`Evaluation.per_track`), in the same order.
+        n_resamples: how many draws.
         seed: of the draws.
-
-    Returns:
-        The 2.5th and the 97.5th percentile; (nan, nan) without tracks.
     """
-    metric = metric or task.metric
-    n_tracks = len(references)
-    if n_tracks == 0:
-        return float("nan"), float("nan")
+    if not references:
+        return Interval(float("nan"), float("nan"), n_resamples)
+    metric = task.metric_of_draws(references, predictions, per_track)
+    scores = np.concatenate([metric(counts) for counts in _draws(len(references), n_resamples, seed)])
+    defined = scores[np.isfinite(scores)]
+    low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) else (np.nan, np.nan)
+    return Interval(float(low), float(high), n_resamples - len(defined))
+
+
+def _draws(n_tracks: int, n_resamples: int, seed: int) -> Iterator[Float[np.ndarray, "draw track"]]:
+    """How often each track is in each resample, some resamples at a time."""
     generator = np.random.default_rng(seed)
-    if type(task).evaluate is Task.evaluate:  # the metric is a summary of the tracks' own scores
-        rows = task.evaluate(references, predictions).per_track
-        draws = generator.integers(0, n_tracks, (n_resamples, n_tracks))
-        if type(task).summarise is Task.summarise:  # their mean
-            values = np.array([row[metric] for row in rows], dtype=float)[draws]
-            finite = np.isfinite(values)
-            scores = np.where(finite, values, 0).sum(1) / np.maximum(finite.sum(1), 1)
-        else:
-            scores = np.array([task.summarise([rows[i] for i in draw])[metric] for draw in draws])
-    else:
-        scores = np.array([
-            task.evaluate([references[i] for i in draw], [predictions[i] for i in draw]).metrics[metric]
-            for draw in generator.integers(0, n_tracks, (n_resamples // 5, n_tracks))
-        ])  # fmt: skip
-    low, high = np.nanpercentile(scores, [2.5, 97.5])
-    return float(low), float(high)
+    n_at_once = max(1, BLOCK_SIZE // n_tracks)
+    for first in range(0, n_resamples, n_at_once):
+        drawn = generator.integers(0, n_tracks, (min(n_at_once, n_resamples - first), n_tracks))
+        drawn += n_tracks * np.arange(len(drawn))[:, None]
+        yield np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(float)

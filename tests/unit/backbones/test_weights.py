@@ -153,10 +153,10 @@ def test_loading_is_strict(folder, change, message):
     ("options", "message"),
     [
         ({"weights": "random:x"}, "write random or random:SEED"),
-        ({"variant": "large"}, 'no variant "large"; it has 95m and 330m'),
-        ({"depht": 3}, 'no option "depht"'),
+        ({"variant": "large"}, 'mert.variant = "large"; it wants 95m or 330m'),
+        ({"depht": 3}, 'unknown setting "mert.depht"; did you mean "mert.depth"'),
         ({"weights": "random", "depth": 13}, "mert has 12 layers, so depth = 13 cannot be built"),
-        ({"weights": "random", "depth": 0}, "use 1 to 12"),
+        ({"weights": "random", "depth": 0}, "mert.depth = 0; it wants a whole number"),
     ],
 )
 def test_mistyped_options_are_errors(options, message):

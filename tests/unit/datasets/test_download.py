@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from sordino.datasets._corpus import Archive
+from sordino.contracts import Archive
 from sordino.datasets._download import download, unpack
 
 

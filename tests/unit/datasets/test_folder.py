@@ -181,3 +181,12 @@ def test_train_and_test_given_validation_is_taken_from_train(tmp_path):
     splits = [track.split for track in dataset.tracks()]
     assert splits[10:] == ["test", "test"] and set(splits[:10]) == {"train", "validation"}
     assert dataset.splits.startswith("as given; a tenth of train is validation")
+
+
+def test_options_are_checked(tmp_path):
+    Folder.miniature(tmp_path)
+    with pytest.raises(ValueError, match=r'unknown setting "folder\.sed"; did you mean "folder\.seed"'):
+        load_dataset(tmp_path, sed=1)
+    with pytest.raises(ValueError, match=r"folder\.seed = -1; it wants a whole number \(0 or more\)"):
+        load_dataset(tmp_path, seed=-1)
+    assert load_dataset(tmp_path, seed=3).seed == 3

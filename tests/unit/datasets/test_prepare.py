@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from sordino import audio
 from sordino.cli.prepare import command
-from sordino.datasets._corpus import Archive
+from sordino.contracts import Archive
 from sordino.datasets._prepare import prepare
 from sordino.datasets._scan import scan_file
 from sordino.datasets.folder import Folder

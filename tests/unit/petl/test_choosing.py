@@ -1,7 +1,5 @@
 """Choosing, combining and rating methods."""
 
-import copy
-
 import pytest
 import torch
 
@@ -37,13 +35,13 @@ def test_specs():
     ("spec", "message"),
     [
         ("lorra", 'unknown method "lorra"; did you mean "lora"'),
-        ({"name": "lora", "rank": 4}, 'unknown option of lora "rank"'),
+        ({"name": "lora", "rank": 4}, 'unknown setting "lora.rank"'),
         ({"r": 4}, "has no name"),
         ("lora+lora", "named twice"),
         ([], "no method is named"),
         ({"name": "lora", "r": {"atn.q": 4}}, 'unknown role in lora.r "atn.q"; did you mean "attn.q"'),
-        ({"name": "adapter", "position": "under"}, "is none of after, before, parallel"),
-        ({"name": "conv_adapter", "kernel_size": 4}, "kernel_size = 4 must be odd"),
+        ({"name": "adapter", "position": "under"}, "it wants after, before or parallel"),
+        ({"name": "conv_adapter", "kernel_size": 4}, "kernel_size = 4; it wants an odd whole number"),
     ],
 )
 def test_wrong_specs(spec, message):
@@ -86,13 +84,14 @@ def test_layers(mini):
 def test_two_methods_on_one_model_work_together(mini, frames):
     lora, prefix = (m.attach(mini) for m in parse_methods([{"name": "lora", "r": 3}, {"name": "prefix", "mlp": 0}]))
     torch.nn.init.normal_(lora.parts["layers/0/self_attn/linear_q"].B)
-    with lora.active():
-        one = mini.encode(frames)[-1]
-        with prefix.active():
-            both = mini.encode(frames)[-1]
-    with prefix.active():
-        other = mini.encode(frames)[-1]
+    both = mini.encode(frames)[-1]
+    prefix.disconnect()
+    one = mini.encode(frames)[-1]
+    prefix.connect()
+    lora.disconnect()
+    other = mini.encode(frames)[-1]
     assert not torch.equal(one, both) and not torch.equal(both, other) and not torch.equal(one, other)
+    assert torch.equal(mini.share().encode(frames)[-1], Mini.tiny().encode(frames)[-1])
     both.sum().backward()
     assert all(p.grad is not None for p in [*lora.parameters(), *prefix.parameters()])
 
@@ -101,20 +100,18 @@ def test_methods_at_the_same_site_add_up(mini, frames):
     """BitFit's and LayerNorm tuning's changes of one bias are summed, whichever comes first."""
     answers = []
     for order in (("bitfit", "layernorm"), ("layernorm", "bitfit")):
-        backbone = copy.deepcopy(mini)
+        backbone = mini.share()
         attachments = [
             make_method(name, **({"roles": "norm"} if name == "bitfit" else {})).attach(backbone) for name in order
         ]
         for attachment in attachments:
             for part in attachment.parts.values():
                 torch.nn.init.constant_(part.bias, 0.5)
-        with attachments[0].active(), attachments[1].active():
-            answers.append(backbone.encode(frames)[-1])
+        answers.append(backbone.encode(frames)[-1])
     twice = make_method("bitfit", roles="norm").attach(mini)
     for part in twice.parts.values():
         torch.nn.init.constant_(part.bias, 1.0)
-    with twice.active():
-        expected = mini.encode(frames)[-1]
+    expected = mini.encode(frames)[-1]
     for found in answers:
         torch.testing.assert_close(found, expected)
 
@@ -146,6 +143,12 @@ def test_fine_tuning_rates(mini):
     assert not any(name.startswith("layers.0.") for name in plain.unfrozen(mini))
 
 
+def test_a_rate_of_zero_is_zero_and_none_is_the_usual_one(mini):
+    model = Model(mini, [make_task("key")], parse_methods("lora+ia3"))
+    assert [group["lr"] for group in model.parameter_groups(0.0)] == [0.0, 0.0, 0.0]
+    assert [group["lr"] for group in model.parameter_groups(None)] == [1e-4, 1e-4, 3e-3]
+
+
 def test_a_prefix_without_its_network_goes_on_learning():
     part = Prefix(3, 8, 4, torch.device("cpu"))
     saved = part.export()
@@ -157,21 +160,20 @@ def test_a_prefix_without_its_network_goes_on_learning():
 
 
 def test_side_says_which_state_is_missing(mini, frames):
-    attachment = make_method("side").attach(mini)
     states = mini.encode(frames)
-    with attachment.active(), pytest.raises(ValueError, match="hidden state 1 is not there"):
+    make_method("side").attach(mini)
+    with pytest.raises(ValueError, match="hidden state 1 is not there"):
         mini.encode(Frames(states[2]), known={2: states[2]})
 
 
 def test_side_and_mix_never_reach_the_backbone(mini, frames):
     states = [state.detach() for state in mini.encode(frames)]
     for name in ("side", "mix"):
-        attachment = make_method(name).attach(mini)
-        with attachment.active():
-            whole = mini.encode(frames)[-1]
-            stored = mini.encode(Frames(states[-1]), known=dict(enumerate(states)))[-1]
+        backbone = mini.share()
+        make_method(name).attach(backbone)
+        whole = backbone.encode(frames)[-1]
+        stored = backbone.encode(Frames(states[-1]), known=dict(enumerate(states)))[-1]
         assert torch.equal(whole, stored)
-        attachment.detach()
 
 
 def test_every_method_is_in_the_table():

@@ -11,7 +11,7 @@ from sordino.backbones._attention import SelfAttention
 from sordino.petl._norms import NormDelta
 from sordino.petl.adapter import AfterSum, BeforeSum, Parallel
 from sordino.petl.bitfit import BiasDelta
-from sordino.petl.conv_adapter import ConvBottleneck, MaskReader
+from sordino.petl.conv_adapter import ConvBottleneck
 from sordino.petl.ia3 import InputScale, OutputScale
 from sordino.petl.lora import LowRank
 from sordino.petl.mix import Weights
@@ -106,16 +106,14 @@ def test_adapter(position):
 
 
 def test_conv_adapter():
-    reader = MaskReader()
-    part = disturbed(ConvBottleneck(6, 3, 5, reader, CPU))
+    part = disturbed(ConvBottleneck(6, 3, 5, CPU))
     x, mask = torch.randn(1, 7, 6), torch.tensor([[True] * 5 + [False] * 2])
-    reader.before(Join(), (x, mask, 0))
     inner = np.maximum(linear(part.down, array(x)), 0)[0]
     inner[5:] = 0
     padded, kernel = np.pad(inner, ((2, 2), (0, 0))), array(part.conv.weight)[:, 0]
     smoothed = np.stack([(padded[t : t + 5] * kernel.T).sum(0) for t in range(7)]) + array(part.conv.bias)
     expected = array(x) + linear(part.up, np.maximum(smoothed, 0))
-    close(part.after(Join(), (x,), x), expected)
+    close(part.after(Join(), (x, x, x, mask), x), expected)
 
 
 def softmax(x):
@@ -184,14 +182,14 @@ def test_lora_of_a_convolution_is_the_convolution_of_the_product(options):
     with torch.no_grad():
         changed.weight.copy_(torch.tensor(weight + 0.7 * (b @ a).reshape(weight.shape)))
     close(part.after(module, (x,), module(x)), array(changed(x)))
-    close(part.merged(module)["weight"], array(changed.weight))
+    close(part.merged(module, dict(module.named_parameters()))["weight"], array(changed.weight))
 
 
 def test_lora_of_a_picture():
     module, x = nn.Conv2d(4, 6, (3, 1), stride=(2, 1), groups=2), torch.randn(2, 4, 9, 5)
     part = disturbed(LowRank(module, 2, 1.0))
     changed = nn.Conv2d(4, 6, (3, 1), stride=(2, 1), groups=2)
-    changed.load_state_dict({"bias": module.bias, **part.merged(module)})
+    changed.load_state_dict({"bias": module.bias, **part.merged(module, dict(module.named_parameters()))})
     close(part.after(module, (x,), module(x)), array(changed(x)))
 
 

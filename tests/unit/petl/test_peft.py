@@ -42,8 +42,7 @@ def trained(method, backbone, seed=0):
 
 
 def answer(attachment, frames):
-    with attachment.active():
-        return attachment.backbone.encode(frames)[-1]
+    return attachment.backbone.encode(frames)[-1]
 
 
 def close(a, b):
@@ -113,7 +112,7 @@ BRIDGED = [
 
 @pytest.mark.parametrize("config", BRIDGED, ids=lambda config: config["peft_type"])
 def test_the_bridge_merges_any_linear_method(config, mini, frames):
-    ours = copy.deepcopy(mini)
+    ours = mini.share()
     before = ours.fingerprint()
     attachment = make_method("peft", config=config).attach(ours)
     with torch.no_grad():
@@ -128,9 +127,39 @@ def test_the_bridge_merges_any_linear_method(config, mini, frames):
     assert not torch.allclose(expected, mini.encode(frames)[-1], atol=1e-3)
 
 
+STARTS = {  # every initialisation of LoRA in peft, and whether it can be had here
+    True: None, False: None, "gaussian": None, "orthogonal": None, "mica": None,
+    "pissa": "changes the backbone's own layers.0.self_attn.linear_q",
+    "pissa_niter_2": "changes the backbone's own layers.0.self_attn.linear_q",
+    "olora": "changes the backbone's own layers.0.self_attn.linear_q",
+    "loftq": "changes the backbone's own layers.0.self_attn.linear_q",
+    "eva": "needs data to start from", "corda": "needs data to start from", "lora_ga": "needs data to start from",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_no_start_of_the_bridge_changes_the_backbone(start, mini, frames, monkeypatch):
+    if start == "loftq":  # needs a library that quantises, and then writes to the weights
+        monkeypatch.setattr("peft.tuners.lora.layer.loftq_init", lambda w, **_: (w.round(), w[:2] * 0, w[:, :2] * 0))
+    backbone, before = mini.share(), mini.fingerprint()
+    bare = mini.encode(frames)[-1]
+    extra = {"loftq_config": {"loftq_bits": 4, "loftq_iter": 1}} if start == "loftq" else {}
+    method = make_method("peft", config={"peft_type": "LORA", "r": 2, "init_lora_weights": start, **extra})
+    if STARTS[start]:
+        with pytest.raises(ValueError, match=STARTS[start]):
+            method.attach(backbone)
+        assert torch.equal(backbone.encode(frames)[-1], bare)
+    else:
+        attachment = method.attach(backbone)
+        optimiser = torch.optim.SGD([p for p in attachment.parameters() if p.requires_grad], lr=0.1)
+        answer(attachment, frames).square().sum().backward()
+        optimiser.step()
+        assert not torch.equal(answer(attachment, frames), bare)
+    assert backbone.fingerprint() == mini.fingerprint() == before
+
+
 def test_the_bridge_equals_our_lora(mini, frames):
-    ours = copy.deepcopy(mini)
-    lora, bridge = make_method("lora", r=2).attach(ours), make_method("peft").attach(ours)
+    lora, bridge = make_method("lora", r=2).attach(mini.share()), make_method("peft").attach(mini.share())
     with torch.no_grad():
         for key, part in lora.parts.items():
             part.B.normal_(generator=torch.Generator().manual_seed(1))

@@ -150,7 +150,7 @@ def test_labels_in_rows_and_their_errors():
     for wrong in ([-1.0, 2.0], ["a"], {"beats": [1.0], "downbeats": [3.0]}, [float("nan")]):
         with pytest.raises(ValueError, match="beat"):
             task.parse(wrong)
-    with pytest.raises(ValueError, match="use dp or peaks"):
+    with pytest.raises(ValueError, match="it wants dp or peaks"):
         make_task("beat", decoder="dbn")
 
 

@@ -153,5 +153,5 @@ def test_labels_that_overlap_or_run_backwards_are_refused():
         [0.0, 1.0, "C:maj"],
         [1.0, 2.0, "G:maj"],
     ]
-    with pytest.raises(ValueError, match="use majmin or sevenths"):
+    with pytest.raises(ValueError, match="it wants majmin or sevenths"):
         make_task("chord", vocabulary="all")

@@ -1,0 +1,98 @@
+"""From segments to joined answers: the one way, for validation, test and prediction.
+
+Segments come in batches, those of one recording in order; a batch may hold segments of several recordings. What is
+joined for a recording is given as soon as its last segment is through, so memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sordino.compute import Compute
+from sordino.contracts import Prediction
+from sordino.model import Model
+from sordino.segments import CLIP_TAIL, FRAME_OVERLAP, FRAME_TAIL, Grid, Joiner, Piece
+
+Constant = tuple[dict[int, Tensor], Tensor | None]  # what `Model.constant` gives
+Named = tuple[str, Model]  # a model and what is put before the names of its tasks
+
+
+class Segments(NamedTuple):
+    """A batch of segments.
+
+    Attributes:
+        places: by row, the recording's number and where the segment lies in it.
+        constant: gives a model's constant states of these rows and their mask.
+    """
+
+    places: Sequence[tuple[int, Piece]]
+    constant: Callable[[Model], Constant]
+
+
+def pad(waves: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Waveforms side by side, [batch time], silence behind the shorter ones, and their true lengths, [batch]."""
+    n_samples = torch.tensor([len(wave) for wave in waves])
+    padded = torch.zeros(len(waves), int(n_samples.max()))
+    for row, wave in enumerate(waves):
+        padded[row, : len(wave)] = torch.from_numpy(wave)
+    return padded, n_samples
+
+
+def answer_grid(model: Model, segment_s: float) -> Grid:
+    """How recordings are cut to be answered; where frames are answered, segments overlap and none is left out."""
+    has_frames = any(task.level == "frame" for task in model.tasks.values())
+    overlap, tail = (FRAME_OVERLAP, FRAME_TAIL) if has_frames else (0.0, CLIP_TAIL)
+    return Grid.of(segment_s, model.backbone.sample_rate_hz, model.backbone.hop_samples, overlap, tail)
+
+
+def joined(
+    models: Sequence[Named], batches: Iterable[Segments], grid: Grid, compute: Compute
+) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """What models say of recordings.
+
+    Args:
+        models: on one backbone.
+        batches: the segments.
+        grid: how they were cut.
+        compute: device and precision.
+
+    Yields:
+        A recording's number, and by task its probabilities, [label] or [frame label].
+    """
+    waiting: dict[int, dict[str, Joiner]] = {}
+    overlap_frames = (grid.length_samples - grid.hop_samples) // grid.frame_samples
+    for batch in batches:
+        for number, _ in batch.places:
+            if number not in waiting:
+                waiting[number] = {prefix + name: Joiner(task.level, overlap_frames)
+                                   for prefix, model in models for name, task in model.tasks.items()}  # fmt: skip
+        for prefix, model in models:
+            for name, values in _probabilities(model, batch, compute).items():
+                for own, (number, piece) in zip(values, batch.places, strict=True):
+                    if model.tasks[name].level == "frame":
+                        own = own[: model.backbone.n_frames(piece.n_samples)]
+                    waiting[number][prefix + name].add(own, piece.start_samples // grid.frame_samples, piece.n_new)
+        for number, piece in batch.places:
+            if piece.last:
+                yield number, {name: joiner.joined() for name, joiner in waiting.pop(number).items()}
+
+
+@torch.inference_mode()
+def _probabilities(model: Model, batch: Segments, compute: Compute) -> dict[str, np.ndarray]:
+    with compute.context():
+        logits = model(*batch.constant(model))
+    return {name: model.tasks[name].probabilities(value.float()).cpu().numpy() for name, value in logits.items()}
+
+
+def decoded(models: Sequence[Named], probabilities: Mapping[str, np.ndarray]) -> dict[str, Prediction]:
+    """Answers by task, from what `joined` gave for a recording."""
+    return {
+        prefix + name: task.decode(probabilities[prefix + name], model.backbone.frame_rate_hz)
+        for prefix, model in models
+        for name, task in model.tasks.items()
+    }

@@ -1,0 +1,85 @@
+"""Short names for the rows of a table: the method, and whatever else is not the same in all rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sordino.petl import make_method
+
+Spec = Mapping[str, Any]
+
+
+def row_names(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A name for each row: `lora`, `lora r=4`, `lora r=4 on mert depth=6`, `lora training.lr=1e-3`.
+
+    Args:
+        configs: resolved configs without their seeds, no two alike.
+
+    Returns:
+        Names in the order of the configs; no two alike.
+    """
+    usual = {name: whole_methods([{"name": name}])[0] for config in configs for name in _names(config["method"])}
+    names = _told([whole_methods(config["method"]) for config in configs], usual)
+    backbones = _told([[config["backbone"]] for config in configs], {})
+    if len(set(backbones)) > 1:
+        names = [f"{name} on {where}" for name, where in zip(names, backbones, strict=True)]
+    tasks = _told([config["task"] for config in configs], {})
+    if len(set(tasks)) > 1:
+        names = [f"{name} task={task}" for name, task in zip(names, tasks, strict=True)]
+    others = [dict(flat({k: v for k, v in c.items() if k not in ("method", "backbone", "task")})) for c in configs]
+    for key in dict.fromkeys(key for row in others for key in row):
+        if len({json.dumps(row.get(key)) for row in others}) > 1:
+            told = [f" {key}={short(row[key])}" if key in row else "" for row in others]
+            names = [name + words for name, words in zip(names, told, strict=True)]
+    return names
+
+
+def whole_methods(specs: Iterable[Spec]) -> list[dict[str, Any]]:
+    """Specs of methods with every option, as plain data: `lora` and `lora` with its usual `r` are one thing."""
+    return json.loads(json.dumps([{**make_method(spec["name"]).options(), **spec} for spec in specs]))
+
+
+def flat(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Everything in a table of tables, by dotted key."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def short(value: Any) -> str:
+    """A value in as few characters as say it: `1e-3`, `none`, `pitch_shift+gain`."""
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, list):
+        return "+".join(map(short, value))
+    if isinstance(value, float):
+        digits, _, power = f"{value:e}".partition("e")
+        powered = f"{digits.rstrip('0').rstrip('.')}e{int(power)}" if power else digits
+        return min(f"{value:.12g}", powered, key=len) if float(powered) == value else repr(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _told(rows: Sequence[Sequence[Spec]], usual: Mapping[str, Spec]) -> list[str]:
+    """Each row's specs in words: their names, and the options in which specs of one name differ.
+
+    An option that is the same wherever its name stands is told if it is not the usual one and the rows differ.
+    """
+    differ = any(row != rows[0] for row in rows)
+
+    def words(spec: Spec) -> str:
+        same_name = [other for row in rows for other in row if other["name"] == spec["name"]]
+        told = [spec["name"]]
+        for key, value in spec.items():
+            odd = value != usual.get(spec["name"], {}).get(key) or any(other.get(key) != value for other in same_name)
+            told += [f"{key}={short(value)}"] if key != "name" and differ and odd else []
+        return " ".join(told)
+
+    return [" + ".join(words(spec) for spec in row) for row in rows]
+
+
+def _names(specs: Iterable[Spec]) -> list[str]:
+    return [spec["name"] for spec in specs]

@@ -1,0 +1,142 @@
+"""A row of a study's table: runs that differ by nothing but their seed, taken together."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sordino.study.names import row_names, whole_methods
+from sordino.training.run import Run
+
+SAME_COST = ("data", "task", "backbone")  # and, of `training`:
+SAME_STEP = ("batch_size", "segment_s", "precision", "accelerator", "devices")
+
+
+@dataclass
+class Row:
+    """One line of a table.
+
+    Attributes:
+        name: what it is, short: the method, and whatever else differs from the other rows of its task.
+        task: the task that was scored.
+        metric: the metric's name.
+        scores: one for each seed.
+        interval: the ends of the 95 % interval over tracks, averaged over seeds.
+        n_tracks: test tracks.
+        weights: the backbone's weights, in words; empty where there is no backbone.
+        parameters: what the method trains, head not counted; None where nothing is trained.
+        share: of the backbone's parameters.
+        step_s: median seconds per training step.
+        peak_memory_bytes: of a training step.
+        metrics: all metrics, means over seeds.
+        kept_start: no step of any seed was better on the validation tracks than what it began with.
+        config: the resolved config without the seed; empty where nothing is trained.
+        tracks: a hash of the test tracks' names.
+        machine: what computed it; costs are compared on one machine only.
+    """
+
+    name: str
+    task: str
+    metric: str
+    scores: list[float]
+    interval: tuple[float, float]
+    n_tracks: int
+    weights: str = ""
+    parameters: int | None = None
+    share: float | None = None
+    step_s: float | None = None
+    peak_memory_bytes: float | None = None
+    metrics: Mapping[str, float] | None = None
+    kept_start: bool = False
+    config: Mapping[str, Any] = field(default_factory=dict)
+    tracks: str = ""
+    machine: str = ""
+
+    @property
+    def score(self) -> float:
+        """Mean over seeds."""
+        return float(np.mean(self.scores))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is full fine-tuning, what the others' costs are compared with."""
+        return [spec["name"] for spec in self.config.get("method", ())] == ["finetune"]
+
+    def costs_like(self, other: Row) -> bool:
+        """Whether a step of both does the same work but for the method, on the same machine."""
+        mine, theirs = (
+            [row.config.get(key) for key in SAME_COST] + [row.config.get("training", {}).get(key) for key in SAME_STEP]
+            for row in (self, other)
+        )
+        return bool(self.config) and mine == theirs and self.machine == other.machine
+
+
+def rows_of(runs: Iterable[Run], names: Sequence[str] | None = None) -> list[Row]:
+    """One row for each task and config without its seed, in the order of the runs; tasks in the order they are met.
+
+    Args:
+        runs: finished runs.
+        names: the name of each run's row; None for what differs between them (`row_names`).
+    """
+    groups: dict[str, dict[int, dict[str, Any]]] = {}
+    given: dict[str, str] = {}
+    for number, run in enumerate(runs):
+        key = same_but_for_seed(run.result["config"])
+        groups.setdefault(key, {}).setdefault(run.result["config"]["seed"], run.result)
+        given.setdefault(key, names[number] if names else "")
+    whole = {key: list(seeds.values()) for key, seeds in groups.items()}
+    rows = []
+    for task in dict.fromkeys(task for results in whole.values() for task in _tasks(results[0])):
+        own = {key: results for key, results in whole.items() if task in _tasks(results[0])}
+        found = [given[key] for key in own] if names else row_names([json.loads(key) for key in own])
+        rows += [_row(name, task, results) for name, results in zip(found, own.values(), strict=True)]
+    return rows
+
+
+def same_but_for_seed(config: Mapping[str, Any]) -> str:
+    """What is equal for two resolved configs that differ by nothing but their seed, as JSON."""
+    whole = {**config, "method": whole_methods(config["method"])}
+    return json.dumps({key: value for key, value in whole.items() if key != "seed"}, sort_keys=True)
+
+
+def plain_row(name: str, task: str, scored: Mapping[str, Any]) -> Row:
+    """A row for a baseline that trains nothing."""
+    metric = scored["metric"]
+    return Row(name, task, metric, [_number(scored["metrics"][metric])], _interval([scored]), scored["n_tracks"],
+               metrics=scored["metrics"])  # fmt: skip
+
+
+def _tasks(result: Mapping[str, Any]) -> list[str]:
+    """The tasks of a run, in the order of its config."""
+    return [spec["name"] for spec in result["config"]["task"]]
+
+
+def _row(name: str, task: str, results: list[dict[str, Any]]) -> Row:
+    scored = [result["tasks"][task] for result in results]
+    metric, first = scored[0]["metric"], results[0]
+    versions = {key: value for key, value in first["versions"].items() if key != "sordino"}
+    return Row(
+        name, task, metric, [_number(row["metrics"][metric]) for row in scored], _interval(scored),
+        scored[0]["n_tracks"], first["weights"], first["parameters"]["method"], first["parameters"]["share"],
+        float(np.median([_number(r["step_s"]) for r in results])),
+        float(np.mean([_number(r["peak_memory_bytes"]) for r in results])),
+        {each: float(np.mean([_number(row["metrics"][each]) for row in scored])) for each in scored[0]["metrics"]},
+        all(result["best_step"] == 0 for result in results),
+        {key: value for key, value in first["config"].items() if key != "seed"},
+        first["protocol"]["track_list_sha256"]["test"], json.dumps(versions, sort_keys=True),
+    )  # fmt: skip
+
+
+def _interval(scored: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    low, high = np.mean([[_number(end) for end in row["interval"]] for row in scored], axis=0)
+    return float(low), float(high)
+
+
+def _number(value: float | None) -> float:
+    """A number of `result.json`, where null stands for what is undefined."""
+    return math.nan if value is None else float(value)

@@ -1,0 +1,119 @@
+"""The labelled recordings of one split: which there are, how long they are, what their files hold."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from sordino.audio import AudioError
+from sordino.contracts import Label, Task, Track
+from sordino.known_files import Known
+
+
+class Recordings:
+    """Tracks with at least one label, measured.
+
+    Args:
+        tracks: the tracks of a split; those without a label for any task are left out.
+        tasks: what is predicted.
+        known: what reading their files found, by path; tracks whose file cannot be read are left out and listed.
+        sample_rate_hz: lengths are counted at this rate.
+
+    Attributes:
+        tracks: those that are used.
+        labels: parsed, by track and task.
+        lengths_samples: by track.
+        contents: by track, a hash of the file's bytes.
+        broken: one line for each track that was left out because of its file.
+
+    Raises:
+        ValueError: a label is not one of its task; says which file, which line and what would be.
+    """
+
+    def __init__(
+        self,
+        tracks: Sequence[Track],
+        tasks: Sequence[Task],
+        known: Mapping[str, Known | AudioError],
+        sample_rate_hz: int,
+    ):
+        self.tasks = {task.name: task for task in tasks}
+        self.sample_rate_hz = sample_rate_hz
+        self.tracks: list[Track] = []
+        self.labels: list[dict[str, Label]] = []
+        self.lengths_samples: list[int] = []
+        self.contents: list[str] = []
+        self.broken: list[str] = []
+        for track in tracks:
+            labels = {task.name: parse_label(task, track) for task in tasks}
+            if all(label is None for label in labels.values()):
+                continue
+            found = known[str(track.path)]
+            reason = str(found) if isinstance(found, AudioError) else self._too_short(track, found)
+            if reason:
+                self.broken.append(reason)
+                continue
+            assert isinstance(found, Known)
+            left_s = found.duration_s - track.start_s
+            duration_s = left_s if track.duration_s is None else min(track.duration_s, left_s)
+            self.tracks.append(track)
+            self.labels.append(labels)
+            self.lengths_samples.append(max(1, round(duration_s * sample_rate_hz)))
+            self.contents.append(found.content)
+
+    @staticmethod
+    def _too_short(track: Track, found: Known) -> str:
+        """Why a track of a readable file cannot be used; empty: it can."""
+        if track.start_s < found.duration_s and (track.duration_s is None or track.duration_s > 0):
+            return ""
+        return f"{track.path}: nothing left behind {track.start_s:g} s"
+
+    def __len__(self) -> int:
+        """How many tracks are used."""
+        return len(self.tracks)
+
+    def duration_s(self, number: int) -> float:
+        """Length of a track in seconds."""
+        return self.lengths_samples[number] / self.sample_rate_hz
+
+    def labelled(self, name: str) -> list[int]:
+        """Numbers of the tracks that have a label for a task."""
+        return [number for number, labels in enumerate(self.labels) if labels[name] is not None]
+
+    def report_broken(self) -> None:
+        """Say on stderr which tracks were left out."""
+        for line in self.broken:
+            print(f"left out: {line}", file=sys.stderr)
+
+
+def parse_label(task: Task, track: Track) -> Label | None:
+    """A track's label for a task, parsed; None where it has none.
+
+    Raises:
+        ValueError: it is not a label of this task.
+    """
+    raw = track.labels.get(task.label)
+    if raw is None:
+        return None
+    try:
+        return task.parse(raw)
+    except ValueError as error:
+        raise ValueError(f"{track.info.get('source', track.id)}: {task.label} {error}") from error
+
+
+def check_splits(tracks: Sequence[Track]) -> None:
+    """Refuse a group (a piece, an artist, an album) or a file that stands in two splits.
+
+    Raises:
+        ValueError: names the first one.
+    """
+    seen: dict[tuple[str, str], Track] = {}
+    for track in tracks:
+        for key in (("group", track.group or track.id), ("file", f"{track.path} at {track.start_s:g} s")):
+            first = seen.setdefault(key, track)
+            if first.split != track.split:
+                raise ValueError(
+                    f"{key[0]} {key[1]} stands in the splits {first.split} ({first.id}) and {track.split} "
+                    f"({track.id}); "
+                    "what is learned from must not be tested on"
+                )
