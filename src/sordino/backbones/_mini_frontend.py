@@ -39,6 +39,7 @@ BINS_PER_SEMITONE = 3
 LOWEST_MIDI_PITCH = 36  # C2
 N_SEMITONES = 72
 N_PITCHES = N_SEMITONES * BINS_PER_SEMITONE
+CHROMA_CENTRE_OCTAVES = 2.5  # above the lowest pitch: F#4
 N_LAGS = 96
 SLOWEST_BPM, FASTEST_BPM = 30.0, 300.0
 TEMPOGRAM_WINDOW_S = 8.0
@@ -57,9 +58,16 @@ def lag_bpms() -> Float[Tensor, " lag"]:
 
 
 def fold_chroma(pitch: Float[Tensor, "... pitch"]) -> Float[Tensor, "... 12"]:
-    """Sum the pitch view over octaves and over the bins of each semitone; index 0 is C."""
+    """Sum the pitch view over octaves and over the bins of each semitone; index 0 is C.
+
+    Octaves weigh as a bell around F#4. Peaks of noise are as dense as the spectrum's bins, twice as many in each higher
+    octave: with equal weights the highest octave drowns all others (key by template on half of the demo set: .34,
+    with the bell .87).
+    """
+    octaves = torch.arange(N_PITCHES, device=pitch.device) / (12 * BINS_PER_SEMITONE)
+    bell = torch.exp(-0.5 * (octaves - CHROMA_CENTRE_OCTAVES) ** 2)
     by_semitone = rearrange(
-        pitch,
+        pitch * bell,
         "... (octave semitone bin) -> ... octave semitone bin",
         semitone=12,
         bin=BINS_PER_SEMITONE,

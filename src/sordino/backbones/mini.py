@@ -1,8 +1,9 @@
 """mini: the built-in conformer, small enough for a laptop, pretrained on free music.
 
-A frozen frontend computes three views of the sound at 25 frames per second (mel, whitened pitch, tempogram;
-see `_mini_frontend.py`), a linear layer brings them to the model's width, conformer layers with rotary
-attention follow. The convolution modules norm over channels, so training and evaluation do the same. How
+A frozen frontend computes views of the sound at 25 frames per second (mel, whitened pitch, tempogram; see
+`_mini_frontend.py`), a linear layer brings them to the model's width, conformer layers with rotary attention
+follow. With onset channels of its own (`n_onsets`) the network finds periods itself (`_pulse.py`) and reads no
+tempogram. The convolution modules norm over channels, so training and evaluation do the same. How
 the weights came about is told in `weights/mini.md` and docs/pretraining.md.
 
 Paper: Won et al., A Foundation Model for Music Informatics, 2023, section 3.1
@@ -16,20 +17,29 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sordino.backbones._conformer import ConformerLayer
-from sordino.backbones._mini_frontend import FRAME_SAMPLES, N_FEATURES, SAMPLE_RATE_HZ, VIEWS, MiniFrontend
+from sordino.backbones._mini_frontend import (
+    FRAME_SAMPLES,
+    MEL_STACK,
+    N_FEATURES,
+    SAMPLE_RATE_HZ,
+    VIEWS,
+    MiniFrontend,
+)
+from sordino.backbones._pulse import PulseLayer
 from sordino.backbones._weights import build_random, n_to_build
 from sordino.contracts import Backbone, Site
 from sordino.files import write_with
-from sordino.rules import Count
+from sordino.rules import Count, Range
 
 BUILTIN = Path(__file__).parent / "weights" / "mini.safetensors"
 # Mean and deviation of each view on game music, where no better ones have been measured per feature.
@@ -43,6 +53,7 @@ class Mini(Backbone):
         n_layers: conformer layers.
         dim: width.
         n_heads: attention heads.
+        n_onsets: onset channels that the network learns; 0 for none: then the tempogram is read instead.
     """
 
     name = "mini"
@@ -52,17 +63,22 @@ class Mini(Backbone):
 
     feature_mean: Tensor
     feature_std: Tensor
+    pulse: PulseLayer | None
 
-    def __init__(self, n_layers: Count = 4, dim: Count = 192, n_heads: Count = 3):
+    def __init__(
+        self, n_layers: Count = 4, dim: Count = 192, n_heads: Count = 3, n_onsets: Annotated[int, Range(0)] = 0
+    ):
         super().__init__()
-        self.config = {"n_layers": n_layers, "dim": dim, "n_heads": n_heads}
+        self.config = {"n_layers": n_layers, "dim": dim, "n_heads": n_heads, "n_onsets": n_onsets}
         self.sample_rate_hz, self.hop_samples, self.dim = SAMPLE_RATE_HZ, FRAME_SAMPLES, dim
         self.views = MiniFrontend()
         self.register_buffer("feature_mean", torch.zeros(N_FEATURES))
         self.register_buffer("feature_std", torch.ones(N_FEATURES))
         for view, (mean, std) in USUAL_LEVELS.items():
             self.feature_mean[VIEWS[view]], self.feature_std[VIEWS[view]] = mean, std
-        self.project = nn.Linear(N_FEATURES, dim)
+        self.pulse = PulseLayer(dim, n_onsets) if n_onsets else None
+        n_read = VIEWS["tempogram"].start + MEL_STACK * n_onsets if n_onsets else N_FEATURES
+        self.project = nn.Linear(n_read, dim)
         self.layers = nn.ModuleList(ConformerLayer(dim, n_heads, 4 * dim) for _ in range(n_layers))
         self.layer_norm = nn.LayerNorm(dim)
 
@@ -131,7 +147,24 @@ class Mini(Backbone):
 
     def embed_features(self, features: Float[Tensor, "batch frame feature"]) -> Float[Tensor, "batch frame dim"]:
         """What enters the encoder, from the views as the frontend (or a store of them) gives them."""
-        return self.project((features - self.feature_mean) / self.feature_std)
+        normed = self.norm_features(features)
+        return self.read_frames(normed) + self.read_pulse(normed)
+
+    def norm_features(self, features: Float[Tensor, "batch frame feature"]) -> Float[Tensor, "batch frame feature"]:
+        """Each feature with mean 0 and deviation 1, as far as the corpus knew it."""
+        return (features - self.feature_mean) / self.feature_std
+
+    def read_frames(self, normed: Float[Tensor, "batch frame feature"]) -> Float[Tensor, "batch frame dim"]:
+        """What each frame says by itself (with 50 ms around it for onsets)."""
+        if self.pulse is None:
+            return self.project(normed)
+        onsets = self.pulse.onsets(normed[..., VIEWS["mel"]])
+        onsets = rearrange(onsets, "batch channel (frame stack) -> batch frame (stack channel)", stack=MEL_STACK)
+        return self.project(torch.cat([normed[..., : VIEWS["tempogram"].start], onsets], dim=-1))
+
+    def read_pulse(self, normed: Float[Tensor, "batch frame feature"]) -> Float[Tensor, "batch frame dim"] | float:
+        """What the seconds around each frame say of the tempo; zero without onset channels."""
+        return 0.0 if self.pulse is None else self.pulse(normed[..., VIEWS["mel"]])
 
     def finish(self, x: Float[Tensor, "batch frame dim"]) -> Tensor:
         """The final LayerNorm."""

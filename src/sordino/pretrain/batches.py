@@ -1,23 +1,108 @@
-"""Crops for one step: most of unlabelled music, some of rendered music with labels.
+"""Crops for one step: pairs from one track, some of unlabelled music, some of rendered music with labels.
 
-What step `n` sees depends on the seed and on `n` alone, so a run that was stopped goes on as if it had not.
+The two crops of a pair lie near each other in one track (so they share key and tempo); each is stretched and
+transposed by an amount of its own. What step `n` sees depends on the seed and on `n` alone, so a run that was stopped
+goes on as if it had not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from sordino.backbones._mini_frontend import BINS_PER_SEMITONE, MEL_STACK, N_MELS, VIEWS
-from sordino.pretrain.labels import Targets, crop_targets, read_labels
+from sordino.backbones._mini_frontend import MEL_STACK, VIEWS, fold_chroma
+from sordino.pretrain.labels import Cut, Targets, crop_targets, read_labels
 from sordino.pretrain.masking import span_mask
-from sordino.pretrain.objectives import Crops
-from sordino.pretrain.store import Store
+from sordino.pretrain.recolouring import recolour
+from sordino.pretrain.sounds import Sounds
+from sordino.pretrain.store import FRAME_RATE_HZ, Store
+from sordino.pretrain.stretching import rate_of, source_frames, stretch, transpose
 
-LabelTargets = tuple[np.ndarray, ...]  # beat, chord, key, tempo, instruments
+MOST_TEMPO_STEPS = 12  # either way, a third faster or a quarter slower
+LOWEST_SHIFT, HIGHEST_SHIFT = -5, 6  # semitones
+NEIGHBOUR_FRAMES = round(15 * FRAME_RATE_HZ)  # between the starts of a pair
+SURROUNDINGS_FRAMES = round(60 * FRAME_RATE_HZ)  # whose mean chroma is asked of a crop
+SURROUNDINGS_STEP = 5
+
+
+@dataclass
+class Crops:
+    """One batch; rows 2k and 2k + 1 are of one track.
+
+    Attributes:
+        features: the views as stored, stretched and transposed, [batch frame feature].
+        hidden: the frames that are replaced by noise, [batch frame].
+        harmony: mean chroma of the minute around each crop, transposed as it is, [batch 12].
+        tempo_steps: classes of tempo by which each was made faster, [batch].
+        semitones: by which each was made higher, [batch].
+        sounds: a teacher's embedding of each three seconds, NaN where unknown, [batch window value].
+        targets: labels.
+    """
+
+    features: Float[Tensor, "batch frame feature"]
+    hidden: Bool[Tensor, "batch frame"]
+    harmony: Float[Tensor, "batch 12"]
+    tempo_steps: Int[Tensor, " batch"]
+    semitones: Int[Tensor, " batch"]
+    sounds: Float[Tensor, "batch window value"]
+    targets: Targets
+
+    def to(self, device: torch.device) -> Crops:
+        """The same on another device."""
+        return Crops(*(getattr(self, item.name).to(device) for item in fields(self)))
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """A store, and what is known of its tracks: labels by their sound file, a teacher's embeddings."""
+
+    store: Store
+    labels: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    sounds: Sounds = field(default_factory=Sounds)
+
+    @property
+    def shares(self) -> np.ndarray:
+        """How often each track is drawn: by its length."""
+        lengths = np.array([item.n_frames for item in self.store.items], dtype=float)
+        return lengths / max(lengths.sum(), 1)
+
+
+@dataclass(frozen=True)
+class Material:
+    """Where a run takes its music from.
+
+    Attributes:
+        music: store of unlabelled music.
+        sounds: folder with a teacher's embeddings of it, see sounds.py; None for none.
+        rendered: store of music with labels; None for none.
+        labels_file: `labels.jsonl` of `rendered`.
+        music_labels_file: the same of `music`, where teachers agree; None for none.
+    """
+
+    music: Path
+    sounds: Path | None = None
+    rendered: Path | None = None
+    labels_file: Path | None = None
+    music_labels_file: Path | None = None
+
+    def of(self, split: str) -> tuple[Tracks, Tracks | None]:
+        """Music, and rendered music where there is some."""
+        music = Tracks(Store(self.music, split), _labels(self.music_labels_file), Sounds(self.sounds))
+        if self.rendered is None:
+            return music, None
+        rendered = Tracks(Store(self.rendered, split), _labels(self.labels_file))
+        return music, rendered if rendered.store.items else None
+
+
+def _labels(file: Path | None) -> dict[str, dict[str, Any]]:
+    return {} if file is None else read_labels(file)
 
 
 class CropSampler:
@@ -25,119 +110,81 @@ class CropSampler:
 
     Args:
         music: the unlabelled tracks.
-        n_frames: length of a crop at 25 Hz.
-        batch_size: crops in a batch.
-        hidden_share: how much of an unlabelled crop is hidden.
         rendered: tracks with labels; None for none.
-        labels_file: their `labels.jsonl`.
+        n_frames: length of a crop at 25 Hz.
+        batch_size: crops in a batch, even.
+        hidden_share: how much of an unlabelled crop is hidden.
         labelled_share: how much of a batch is rendered music.
         labelled_hidden_share: how much of a labelled crop is hidden.
-        augment: play mel frames louder, softer and through a random equaliser; transpose rendered crops and
-            change their tempo.
+        augment: stretch, transpose, recolour.
         seed: of everything drawn.
     """
 
     def __init__(
         self,
-        music: Store,
-        n_frames: int = 250,
+        music: Tracks,
+        rendered: Tracks | None = None,
+        n_frames: int = 300,
         batch_size: int = 16,
         hidden_share: float = 0.5,
-        rendered: Store | None = None,
-        labels_file: str | Path | None = None,
         labelled_share: float = 0.5,
         labelled_hidden_share: float = 0.15,
         augment: bool = True,
         seed: int = 0,
     ):
-        self.music, self.rendered, self.n_frames, self.seed, self.augment = (
-            music,
-            rendered,
-            n_frames,
-            seed,
-            augment,
-        )
-        self.hidden_share, self.labelled_hidden_share = hidden_share, labelled_hidden_share
-        self.n_labelled = round(batch_size * labelled_share) if rendered is not None and rendered.items else 0
-        self.n_unlabelled = batch_size - self.n_labelled
-        self.labels = read_labels(labels_file) if labels_file is not None else {}
-        lengths = np.array([item.n_frames for item in music.items], dtype=float)
-        self.shares = lengths / max(lengths.sum(), 1)
+        self.music, self.n_frames, self.seed, self.augment = music, n_frames, seed, augment
+        n_pairs = batch_size // 2
+        n_labelled = round(n_pairs * labelled_share) if rendered is not None else 0
+        self.pairs = [music] * (n_pairs - n_labelled) + [rendered or music] * n_labelled
+        hidden_shares = [hidden_share] * (n_pairs - n_labelled) + [labelled_hidden_share] * n_labelled
+        self.hidden_shares = torch.tensor(hidden_shares).repeat_interleave(2)
+        self.shares = {id(tracks): tracks.shares for tracks in self.pairs}
 
     def draw(self, step: int) -> tuple[Crops, torch.Generator]:
         """The batch of a step, and the generator that its noise comes from."""
         rng = np.random.default_rng([self.seed, step])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        crops = [self._music_crop(rng) for _ in range(self.n_unlabelled)]
-        labelled = [self._labelled_crop(rng) for _ in range(self.n_labelled)]
-        features = torch.from_numpy(np.stack(crops + [features for features, _ in labelled]))
+        crops = [crop for source in self.pairs for crop in self._pair(source, rng)]
+        features, harmony, sounds, targets, moves = zip(*crops, strict=True)
+        stacked = torch.from_numpy(np.stack(features))
+        tempo_steps, semitones = torch.tensor(moves).unbind(1)
+        return Crops(
+            features=recolour(stacked, generator) if self.augment else stacked,
+            hidden=span_mask(self.n_frames, self.hidden_shares, generator),
+            harmony=torch.from_numpy(np.stack(harmony)),
+            tempo_steps=tempo_steps,
+            semitones=semitones,
+            sounds=torch.from_numpy(np.stack(sounds)),
+            targets=Targets(*(torch.from_numpy(np.stack(column)) for column in zip(*targets, strict=True))),
+        ), generator
+
+    def _pair(self, source: Tracks, rng: np.random.Generator) -> list[tuple]:
+        number = int(rng.choice(len(source.store.items), p=self.shares[id(source)]))
+        n_source = source.store.items[number].n_frames
+        start = int(rng.integers(max(1, n_source - self.n_frames)))
+        near = start + int(rng.integers(-NEIGHBOUR_FRAMES, NEIGHBOUR_FRAMES + 1))
+        return [self._crop(source, number, at, rng) for at in (start, near)]
+
+    def _crop(self, source: Tracks, number: int, start: int, rng: np.random.Generator) -> tuple:
+        """Features, mean chroma of the surroundings, sounds, targets, and by how much the crop was moved."""
+        item = source.store.items[number]
+        tempo_steps, semitones, offset = 0, 0, 0.0
         if self.augment:
-            features = recolour(features, generator)
-        share = torch.tensor([self.hidden_share] * len(crops) + [self.labelled_hidden_share] * len(labelled))
-        hidden = span_mask(self.n_frames, share, generator)
-        return Crops(features, hidden, self._collate([targets for _, targets in labelled])), generator
+            tempo_steps = int(rng.integers(-MOST_TEMPO_STEPS, MOST_TEMPO_STEPS + 1))
+            semitones = int(rng.integers(LOWEST_SHIFT, HIGHEST_SHIFT + 1))
+            offset = float(rng.random())
+        n_wanted = source_frames(self.n_frames, rate_of(tempo_steps))
+        start = min(max(start, 0), max(0, item.n_frames - n_wanted))
+        frames = source.store.crop(number, start, n_wanted)
+        features = stretch(frames, tempo_steps, self.n_frames, offset)
+        features[:, VIEWS["pitch"]] = transpose(features[:, VIEWS["pitch"]], semitones)
+        cut = Cut(start + offset / MEL_STACK, self.n_frames, tempo_steps, semitones, item.n_frames)
+        targets = crop_targets(source.labels.get(item.source, {}), cut)
+        harmony = np.roll(self._surroundings(source.store, number, start + n_wanted // 2), semitones)
+        return features, harmony, source.sounds.of(item.file, cut), targets, (tempo_steps, semitones)
 
-    def _music_crop(self, rng: np.random.Generator) -> np.ndarray:
-        number = int(rng.choice(len(self.shares), p=self.shares))
-        room = max(1, self.music.items[number].n_frames - self.n_frames)
-        return self.music.crop(number, int(rng.integers(room)), self.n_frames)
-
-    def _labelled_crop(self, rng: np.random.Generator) -> tuple[np.ndarray, LabelTargets]:
-        assert self.rendered is not None
-        number = int(rng.integers(len(self.rendered.items)))
-        item = self.rendered.items[number]
-        start = int(rng.integers(max(1, item.n_frames - self.n_frames + 1)))
-        targets = crop_targets(self.labels[item.source], start, self.n_frames)
-        features = self.rendered.crop(number, start, self.n_frames)
-        if self.augment:
-            features, targets = transpose(features, targets, int(rng.integers(-5, 7)))
-            features, targets = change_tempo(features, targets, int(rng.integers(-6, 7)))
-        return features, targets
-
-    def _collate(self, targets: list[LabelTargets]) -> Targets | None:
-        if not targets:
-            return None
-        rows = torch.arange(self.n_unlabelled, self.n_unlabelled + len(targets))
-        return Targets(rows, *(torch.from_numpy(np.stack(column)) for column in zip(*targets, strict=True)))
-
-
-def transpose(features: np.ndarray, targets: LabelTargets, semitones: int) -> tuple[np.ndarray, LabelTargets]:
-    """Move the pitch view, key and chords; the mel view stays, so that the network looks for pitch where it is."""
-    beat, chord, key, tempo, instruments = targets
-    view = VIEWS["pitch"]
-    moved = features.copy()
-    moved[:, view] = shift(features[:, view], semitones * BINS_PER_SEMITONE)
-    return moved, (beat, move_class(chord, semitones), move_class(key, semitones), tempo, instruments)
-
-
-def change_tempo(features: np.ndarray, targets: LabelTargets, lags: int) -> tuple[np.ndarray, LabelTargets]:
-    """Move the tempogram and the tempo by some of its lags, 2.4 % each; beats stay where the mel view has them."""
-    beat, chord, key, tempo, instruments = targets
-    view = VIEWS["tempogram"]
-    moved = features.copy()
-    moved[:, view] = shift(features[:, view], lags)
-    return moved, (beat, chord, key, shift(tempo, lags), instruments)
-
-
-def shift(x: np.ndarray, by: int) -> np.ndarray:
-    """Move the last axis `by` places up; zeros come in."""
-    moved = np.roll(x, by, axis=-1)
-    moved[..., slice(0, by) if by >= 0 else slice(by, None)] = 0
-    return moved
-
-
-def move_class(classes: np.ndarray, semitones: int) -> np.ndarray:
-    """Transpose classes 0 to 11 and 12 to 23; others (unknown, no chord) stay."""
-    moved = classes // 12 * 12 + (classes + semitones) % 12
-    return np.where((classes >= 0) & (classes < 24), moved, classes)
-
-
-def recolour(features: Tensor, generator: torch.Generator) -> Tensor:
-    """Add to each crop's log mel bands a random level and a smooth random curve, each within 6 dB."""
-    level = torch.rand(len(features), 1, generator=generator) * 2 - 1
-    knots = torch.rand(len(features), 1, 8, generator=generator) * 2 - 1
-    curve = torch.nn.functional.interpolate(knots, N_MELS, mode="linear", align_corners=True)[:, 0]
-    shift = ((level + curve) * 1.4).repeat(1, MEL_STACK)[:, None]
-    features = features.clone()
-    features[..., VIEWS["mel"]] += shift
-    return features
+    def _surroundings(self, store: Store, number: int, centre: int) -> np.ndarray:
+        """Mean chroma of the minute around a frame."""
+        low = max(0, centre - SURROUNDINGS_FRAMES // 2)
+        rows = store.features(number)[low : centre + SURROUNDINGS_FRAMES // 2 : SURROUNDINGS_STEP, VIEWS["pitch"]]
+        return fold_chroma(torch.from_numpy(rows.astype(np.float32))).mean(0).numpy()

@@ -2,9 +2,9 @@
 
 Conventions: `labels.jsonl` has one object per sound file, as `sordino.render` writes it: `path`, `split`
 (train or validation), `group` (the tune) and any of `key` ("A minor"), `tempo` (BPM), `beat` ({"beats":
-[...], "downbeats": [...]}, seconds), `chord` ([[start_s, end_s, Harte label], ...]) and `instruments`
-(names of INSTRUMENT_FAMILIES). Keys and chords count from C, minor ones 12 higher; chord 24 is no chord; -1
-is unknown.
+[...], "downbeats": [...]}, seconds, and `known`: [[start_s, end_s], ...] where beats are not known
+everywhere), `chord` ([[start_s, end_s, Harte label], ...]) and `instruments` (names of INSTRUMENT_FAMILIES).
+Keys and chords count from C, minor ones 12 higher; chord 24 is no chord; -1 is unknown.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from sordino.backbones._mini_frontend import N_LAGS, lag_bpms
 from sordino.pretrain.store import FRAME_RATE_HZ
+from sordino.pretrain.stretching import move_class, rate_of
 
 INSTRUMENT_FAMILIES = (
     "bass", "brass", "choir", "drums", "flute", "guitar",
@@ -32,27 +33,56 @@ _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 @dataclass
 class Targets:
-    """Targets of the labelled rows of a batch.
+    """Targets of a batch; what is not known of a crop counts for nothing.
 
     Attributes:
-        rows: which rows of the batch these are.
         beat: beats and downbeats, 1 at the frame and 0.5 beside it, [row frame 2].
-        chord: class of each frame, [row frame].
-        key: class, [row].
-        tempo: distribution over the tempogram's tempi, [row tempo].
+        beat_known: how much the beats of a frame count, [row frame].
+        chord: class of each frame, -1 where unknown, [row frame].
+        key: class, -1 where unknown, [row].
+        tempo: distribution over the tempogram's tempi, zeros where unknown, [row tempo].
         instruments: 1 where a family sounds, [row family].
+        instruments_known: 1 where instruments are known, [row].
     """
 
-    rows: Int[Tensor, " row"]
     beat: Float[Tensor, "row frame 2"]
+    beat_known: Float[Tensor, "row frame"]
     chord: Int[Tensor, "row frame"]
     key: Int[Tensor, " row"]
     tempo: Float[Tensor, "row tempo"]
     instruments: Float[Tensor, "row family"]
+    instruments_known: Float[Tensor, " row"]
 
     def to(self, device: torch.device) -> Targets:
         """The same on another device."""
         return Targets(*(getattr(self, item.name).to(device) for item in fields(self)))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Which part of a track a crop is, and how it was moved.
+
+    Attributes:
+        start_frame: where it begins in the track.
+        n_frames: its own length.
+        tempo_steps: classes of tempo that it is faster.
+        semitones: by which it is higher.
+        track_frames: length of the track; behind it the track begins again and beats are unknown.
+    """
+
+    start_frame: float
+    n_frames: int
+    tempo_steps: int = 0
+    semitones: int = 0
+    track_frames: float = np.inf
+
+    def frames(self, time_s: Any) -> np.ndarray:
+        """Frames of the crop, with fractions, at times in the track."""
+        return (np.asarray(time_s, dtype=float) * FRAME_RATE_HZ - self.start_frame) / rate_of(self.tempo_steps)
+
+    def seconds(self, frame: Any) -> np.ndarray:
+        """Times in the track of frames of the crop."""
+        return (np.asarray(frame, dtype=float) * rate_of(self.tempo_steps) + self.start_frame) / FRAME_RATE_HZ
 
 
 def read_labels(path: str | Path) -> dict[str, dict[str, Any]]:
@@ -74,33 +104,46 @@ def read_labels(path: str | Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def crop_targets(entry: dict[str, Any], start_frame: int, n_frames: int) -> tuple[np.ndarray, ...]:
-    """Targets of a stretch of a labelled file, in the order of `Targets` without `rows`."""
+def crop_targets(entry: dict[str, Any], cut: Cut) -> tuple[np.ndarray, ...]:
+    """Targets of a crop of a labelled file, in the order of `Targets`."""
+    tempo_bpm = entry.get("tempo")
+    instruments = entry.get("instruments")
     return (
-        beat_targets(entry.get("beat"), start_frame, n_frames),
-        chord_targets(entry.get("chord"), start_frame, n_frames),
-        np.array(key_class(entry.get("key"))),
-        tempo_distribution(entry.get("tempo")),
-        np.isin(INSTRUMENT_FAMILIES, entry.get("instruments") or []).astype(np.float32),
+        beat_targets(entry.get("beat"), cut),
+        known_frames(entry.get("beat"), cut),
+        move_class(chord_targets(entry.get("chord"), cut), cut.semitones),
+        move_class(np.array(key_class(entry.get("key"))), cut.semitones),
+        tempo_distribution(None if tempo_bpm is None else tempo_bpm * rate_of(cut.tempo_steps)),
+        np.isin(INSTRUMENT_FAMILIES, instruments or []).astype(np.float32),
+        np.array(instruments is not None, dtype=np.float32),
     )
 
 
-def beat_targets(beat: dict[str, list[float]] | None, start_frame: int, n_frames: int) -> np.ndarray:
+def beat_targets(beat: dict[str, list[float]] | None, cut: Cut) -> np.ndarray:
     """[frame 2]: beats and downbeats."""
-    target = np.zeros((n_frames, 2), dtype=np.float32)
+    target = np.zeros((cut.n_frames, 2), dtype=np.float32)
     for column, name in enumerate(("beats", "downbeats")):
-        frames = np.floor(np.array((beat or {}).get(name, [])) * FRAME_RATE_HZ).astype(int) - start_frame
+        frames = np.floor(cut.frames((beat or {}).get(name, []))).astype(int)
         for offset, value in ((-1, 0.5), (1, 0.5), (0, 1.0)):
-            inside = frames[(frames + offset >= 0) & (frames + offset < n_frames)] + offset
+            inside = frames[(frames + offset >= 0) & (frames + offset < cut.n_frames)] + offset
             target[inside, column] = value
     return target
 
 
-def chord_targets(chords: list[list[Any]] | None, start_frame: int, n_frames: int) -> np.ndarray:
-    """[frame]: major and minor chords by root, 24 for none, -1 where unknown."""
-    target = np.full(n_frames, -1, dtype=np.int64)
+def known_frames(beat: dict[str, Any] | None, cut: Cut) -> np.ndarray:
+    """[frame]: 1 where beats are known: in the stretches `known`, in all of the track if there are none named."""
+    known = np.zeros(cut.n_frames, dtype=np.float32)
+    for start_s, end_s in [] if beat is None else beat.get("known", [(0.0, cut.track_frames / FRAME_RATE_HZ)]):
+        low, high = np.clip(cut.frames([start_s, end_s]), 0, cut.n_frames)
+        known[int(low) : int(high)] = 1
+    return known
+
+
+def chord_targets(chords: list[list[Any]] | None, cut: Cut) -> np.ndarray:
+    """[frame]: major and minor chords by root, 24 for none, -1 where unknown; as they are in the track."""
+    target = np.full(cut.n_frames, -1, dtype=np.int64)
     for start_s, end_s, label in chords or []:
-        low, high = (round(seconds * FRAME_RATE_HZ) - start_frame for seconds in (start_s, end_s))
+        low, high = np.round(cut.frames([start_s, end_s])).astype(int)
         target[max(low, 0) : max(high, 0)] = chord_class(label)
     return target
 

@@ -12,18 +12,18 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from sordino.backbones.mini import Mini
 from sordino.files import write_json, write_stream
-from sordino.pretrain.batches import CropSampler
-from sordino.pretrain.objectives import N_TIMBRE_COMPONENTS, Objectives, mel_statistics
-from sordino.pretrain.quantiser import RandomQuantiser
-from sordino.pretrain.store import FRAME_RATE_HZ, Store
+from sordino.pretrain.batches import CropSampler, Material, Tracks
+from sordino.pretrain.objectives import Objectives
+from sordino.pretrain.quantiser import Quantiser
+from sordino.pretrain.regressions import measure_corpus
+from sordino.pretrain.store import FRAME_RATE_HZ
 
 LOG_EVERY_STEPS = 50
 
@@ -36,6 +36,7 @@ class PretrainConfig:
         n_layers: conformer layers.
         dim: width.
         n_heads: attention heads.
+        n_onsets: onset channels that the network learns; 0 to read the fixed tempogram instead.
         steps: optimiser steps.
         batch_size: crops in a step, on each device.
         crop_s: length of a crop.
@@ -46,6 +47,7 @@ class PretrainConfig:
         hidden_share: how much of an unlabelled crop is hidden.
         dropout: in the backbone, while it is pretrained.
         start_from: weights to begin with, a file as a run writes it or `builtin`; empty for random ones.
+        quantiser: `random` or `residual` tokens, see quantiser.py.
         skip: questions left out, names of `objectives.WEIGHTS` (for ablations).
         seed: of everything.
         precision: Fabric's name for it; `bf16-mixed` where the machine is good at it.
@@ -55,16 +57,18 @@ class PretrainConfig:
     n_layers: int = 4
     dim: int = 192
     n_heads: int = 3
+    n_onsets: int = 16
     steps: int = 5000
     batch_size: int = 8
-    crop_s: float = 8.0
+    crop_s: float = 12.0
     lr: float = 1e-3
     warmup_steps: int = 100
     weight_decay: float = 0.01
     labelled_share: float = 0.5
     hidden_share: float = 0.5
-    dropout: float = 0.1
+    dropout: float = 0.0
     start_from: str = ""
+    quantiser: Literal["random", "residual"] = "random"
     skip: tuple[str, ...] = ()
     seed: int = 0
     precision: str = "bf16-mixed"
@@ -73,10 +77,8 @@ class PretrainConfig:
 
 def pretrain(
     config: PretrainConfig,
-    music: Path,
+    material: Material,
     run: Path,
-    rendered: Path | None = None,
-    labels_file: Path | None = None,
     devices: int | str = "auto",
     report: Callable[[dict[str, Any]], None] = lambda row: None,
     stop_at_step: int | None = None,
@@ -85,10 +87,8 @@ def pretrain(
 
     Args:
         config: see there; a run that goes on must be given the same one.
-        music: store of unlabelled music.
+        material: the music and what is known of it.
         run: folder of the run.
-        rendered: store of music with labels; None for none.
-        labels_file: `labels.jsonl` of `rendered`.
         devices: as Fabric takes it.
         report: called with each line of the log.
         stop_at_step: stop there, to go on later; None: at the end.
@@ -101,9 +101,11 @@ def pretrain(
     fabric = Fabric(devices=devices, precision=config.precision, strategy=_strategy(devices))  # type: ignore[arg-type]
     fabric.launch()
     torch.manual_seed(config.seed)
-    samplers = {split: _sampler(config, split, music, rendered, labels_file) for split in ("train", "validation")}
+    samplers = {split: _sampler(config, split, material) for split in ("train", "validation")}
     objectives = _build(config, samplers["train"].music)
-    optimiser = torch.optim.AdamW(_parameter_groups(objectives, config.weight_decay), lr=config.lr, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(
+        _parameter_groups(objectives, config.weight_decay), lr=config.lr, betas=(0.9, 0.98), fused=True
+    )
     objectives.train()
     step: int = 0
     checkpoint = run / "checkpoint.pt"
@@ -122,19 +124,18 @@ def pretrain(
         losses = module(crops.to(fabric.device), generator)
         losses = {"loss": objectives.total(losses), **losses}
         fabric.backward(losses["loss"])
-        norm = fabric.clip_gradients(module, optimiser, max_norm=1.0)
-        assert norm is not None  # given by this way of clipping
+        norm = cast(torch.Tensor, fabric.clip_gradients(module, optimiser, max_norm=1.0))
         optimiser.step()
         optimiser.zero_grad()
         step += 1
         saves = step % config.save_every_steps == 0 or step in (config.steps, stop_at_step)
         if saves or step % LOG_EVERY_STEPS == 0:
-            row = {"step": step, "gradient_norm": float(norm)} | _perplexities(objectives)
+            row = {"step": step, "gradient_norm": float(norm)} | _perplexities(objectives) | objectives.spreads
             row |= {name: value.item() for name, value in losses.items()}
             row["audio_hours"] = step * step_s / 3600
             row["times_real_time"] = (step - begun_at) * step_s / (time.monotonic() - begun)
             if saves:
-                row |= _validate(module, samplers["validation"], fabric.device)
+                row |= _validate(module, objectives, samplers["validation"], fabric.device)
                 _save(fabric, objectives, optimiser, step, run)
             if fabric.is_global_zero:
                 _log(row, run / "log.jsonl")
@@ -164,45 +165,30 @@ def schedule(step: int, steps: int, warmup_steps: int) -> float:
     return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def measure_corpus(music: Store, n_frames: int, seed: int, n_crops: int = 512) -> tuple[Tensor, ...]:
-    """Mean and deviation of each feature, mean of the mel statistics, the matrix that makes those white."""
-    sampler = CropSampler(music, n_frames, 1, augment=False, seed=seed)
-    n_crops = min(n_crops, 2 + round(music.duration_s * FRAME_RATE_HZ / n_frames))  # all there is, on average
-    features = torch.stack([sampler.draw(step)[0].features[0] for step in range(n_crops)])
-    flat, statistics = features.flatten(0, 1), mel_statistics(features)
-    centred = (statistics - statistics.mean(0)).double()
-    variances, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
-    top = slice(-N_TIMBRE_COMPONENTS, None)
-    # The least of these components would otherwise be noise blown up to the size of a signal.
-    whitener = axes[:, top] / (variances[top] + 1e-3 * variances.max()).sqrt()
-    return flat.mean(0), flat.std(0).clamp_min(0.01), statistics.mean(0), whitener.float()
-
-
-def _build(config: PretrainConfig, music: Store) -> Objectives:
+def _build(config: PretrainConfig, music: Tracks) -> Objectives:
     n_frames = round(config.crop_s * FRAME_RATE_HZ)
-    mean, std, statistics_mean, whitener = measure_corpus(music, n_frames, config.seed)
+    n_batches = min(64, 1 + round(music.store.duration_s / config.crop_s / 8))  # 512 crops, or about all there is
+    corpus = measure_corpus(CropSampler(music, None, n_frames, 8, augment=False, seed=config.seed), n_batches)
     if config.start_from:
         backbone = Mini.load(None if config.start_from == "builtin" else config.start_from).requires_grad_(True)
     else:
-        backbone = Mini(config.n_layers, config.dim, config.n_heads)
-        backbone.feature_mean.copy_(mean)
-        backbone.feature_std.copy_(std)
+        backbone = Mini(config.n_layers, config.dim, config.n_heads, config.n_onsets)
+        backbone.feature_mean.copy_(corpus.feature_mean)
+        backbone.feature_std.copy_(corpus.feature_std)
     for module in backbone.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = config.dropout
-    return Objectives(backbone, statistics_mean, whitener, skip=config.skip)
+    return Objectives(backbone, corpus, config.skip, config.quantiser)
 
 
-def _sampler(
-    config: PretrainConfig, split: str, music: Path, rendered: Path | None, labels_file: Path | None
-) -> CropSampler:
+def _sampler(config: PretrainConfig, split: str, material: Material) -> CropSampler:
+    music, rendered = material.of(split)
     return CropSampler(
-        Store(music, split),
+        music,
+        rendered,
         round(config.crop_s * FRAME_RATE_HZ),
         config.batch_size,
         config.hidden_share,
-        None if rendered is None else Store(rendered, split),
-        labels_file,
         config.labelled_share,
         augment=split == "train",
         seed=config.seed if split == "train" else 1,
@@ -219,23 +205,28 @@ def _parameter_groups(module: torch.nn.Module, weight_decay: float) -> list[dict
 
 @torch.no_grad()
 def _validate(
-    module: torch.nn.Module, sampler: CropSampler, device: torch.device, n_batches: int = 8
+    module: torch.nn.Module,
+    objectives: Objectives,
+    sampler: CropSampler,
+    device: torch.device,
+    n_batches: int = 8,
 ) -> dict[str, float]:
     """Losses on held-out albums and tunes, always the same crops; none where no album is held out."""
-    if not sampler.music.items:
+    if not sampler.music.store.items:
         return {}
     module.eval()
     sums: dict[str, float] = {}
     for step in range(n_batches):
         crops, generator = sampler.draw(step)
-        for name, value in module(crops.to(device), generator).items():
-            sums[name] = sums.get(name, 0.0) + value.item() / n_batches
+        losses = {name: value.item() for name, value in module(crops.to(device), generator).items()}
+        for name, value in (losses | objectives.spreads).items():
+            sums[name] = sums.get(name, 0.0) + value / n_batches
     module.train()
     return {f"validation_{name}": value for name, value in sums.items()}
 
 
 def _perplexities(objectives: Objectives) -> dict[str, float]:
-    quantisers = {view: cast(RandomQuantiser, own) for view, own in objectives.quantisers.items()}
+    quantisers = {view: cast(Quantiser, own) for view, own in objectives.quantisers.items()}
     return {f"perplexity_{view}": own.perplexity().mean().item() for view, own in quantisers.items()}
 
 

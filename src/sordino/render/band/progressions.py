@@ -188,7 +188,7 @@ def colour(chords, amount: float, rng):
         if rng.random() < amount
     }
     return tuple(
-        replace(chord, quality=quality, intervals=INTERVALS[quality])
+        replace(chord, quality=quality, intervals=INTERVALS[str(quality)])
         for chord in chords
         for quality in [chord.quality if chord.bass else added.get((chord.root, chord.quality), chord.quality)]
     )
