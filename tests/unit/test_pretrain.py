@@ -157,7 +157,7 @@ def test_recolouring_changes_the_mel_view_alone_and_stays_above_the_floor():
     assert mel.min() >= math.log(1e-3) - 1e-5
     loud = mel[:, 1, 40] - 3.0  # below every low-pass and above all noise: level and equaliser alone
     assert 1.4 < loud.abs().max() < 2.9
-    assert loud.mean().abs() < 0.1
+    assert loud.mean().abs() < 0.17  # three deviations of the mean
     filtered = (mel[:, 1, 127] < -2).float().mean()
     noisy = (mel[:, 0, 0] > math.log(2e-3)).float().mean()
     assert 0.12 < filtered < 0.3
