@@ -159,9 +159,9 @@ def test_recolouring_changes_the_mel_view_alone_and_stays_above_the_floor():
     assert 1.4 < loud.abs().max() < 2.9
     assert loud.mean().abs() < 0.17  # three deviations of the mean
     filtered = (mel[:, 1, 127] < -2).float().mean()
-    noisy = (mel[:, 0, 0] > math.log(2e-3)).float().mean()
+    noisy = (mel[:, 0, 0] > math.log(1e-3) + 2.9).float().mean()  # above what level and equaliser make of silence
     assert 0.12 < filtered < 0.3
-    assert 0.12 < noisy < 0.4
+    assert 0.09 < noisy < 0.21
 
 
 def test_a_bad_label_is_named_with_its_line(tmp_path):
