@@ -227,6 +227,10 @@ def test_no_track_is_decoded_twice(music, store):
 
 def test_a_batch_depends_on_its_number_alone_and_pairs_share_a_track(store):
     sampler = CropSampler(Tracks(Store(store)), n_frames=50, batch_size=4, seed=3)
+    assert CropSampler(Tracks(Store(store)), batch_size=8).hidden_shares.tolist() == pytest.approx(
+        [0, 0, 0.7 / 3, 0.7 / 3, 1.4 / 3, 1.4 / 3, 0.7, 0.7]
+    )
+    assert CropSampler(Tracks(Store(store)), batch_size=2).hidden_shares.tolist() == pytest.approx([0.35, 0.35])
     (first, _), (again, _), (other, _) = sampler.draw(5), sampler.draw(5), sampler.draw(6)
     assert torch.equal(first.features, again.features)
     assert not torch.equal(first.features, other.features)
