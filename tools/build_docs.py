@@ -1,4 +1,4 @@
-"""Write the generated pages and the generated parts of the README; with --check, say which are out of date.
+"""Write the generated pages, parts of the README, and the catalogue; with --check, say which are out of date.
 
 A generated part of the README stands between `<!-- name -->` and `<!-- /name -->`.
 """
@@ -15,7 +15,7 @@ from sordino.cli import group
 from sordino.config import Config
 from sordino.petl import _table
 from sordino.settings import flat, options_table, settings
-from sordino.study.catalogue import catalogue
+from sordino.study import catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "sordino"
@@ -71,7 +71,7 @@ def wrapped(words: list[str], indent: int, width: int = 118) -> str:
 def datasets_table() -> str:
     """All datasets as Markdown."""
     lines = ["| dataset | labels | tracks | hours | splits | licence |", "|---|---|---:|---:|---|---|"]
-    for row in catalogue("dataset"):
+    for row in catalogue.catalogue("dataset"):
         tracks = f"{row['tracks']:,}" if row["tracks"] else ""
         cells = [f"`{row['name']}` {row['title']}", ", ".join(row["labels"]), tracks, row["hours"] or "",
                  row["splits"], row["licence"]]  # fmt: skip
@@ -131,6 +131,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "datasets.md": replaced(datasets, "datasets", datasets_table()),
         ROOT / "docs" / "cli.md": cli_page(),
         ROOT / "docs" / "settings.md": settings_page(),
+        catalogue.PATH: catalogue.written(),
     }
 
 

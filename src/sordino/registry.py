@@ -20,8 +20,16 @@ FOLDERS = {"backbone": "backbones", "method": "petl", "task": "tasks", "dataset"
 
 def names(kind: str) -> list[str]:
     """All names of a kind (`backbone`, `method`, `task`, `dataset`), sorted; nothing is imported."""
-    folder = Path(__file__).parent / FOLDERS[kind]
-    return sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
+    return sorted(path.stem for path in _folder(kind).glob("*.py") if not path.stem.startswith("_"))
+
+
+def file(kind: str, name: str) -> Path:
+    """The file of a name."""
+    return _folder(kind) / f"{name}.py"
+
+
+def _folder(kind: str) -> Path:
+    return Path(__file__).parent / FOLDERS[kind]
 
 
 def find(kind: str, name: str) -> Any:

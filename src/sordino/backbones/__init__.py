@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sordino import registry
-from sordino.contracts import Backbone
+from sordino import contracts, registry
 from sordino.rules import Count
 
 
-def load_backbone(name: str, weights: str | Path | None = None, depth: Count | None = None, **options: Any) -> Backbone:
+def load_backbone(
+    name: str, weights: str | Path | None = None, depth: Count | None = None, **options: Any
+) -> contracts.Backbone:
     """Build a backbone with its weights, frozen and in evaluation mode.
 
     Args:

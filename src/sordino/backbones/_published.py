@@ -44,6 +44,12 @@ class Published:
     def __str__(self) -> str:
         return f"{self.repository}@{self.revision[:8]}"
 
+    def where(self) -> str:
+        """Where the weights are on this machine, or how to get them, in one line."""
+        found = {file: _find(self, file) for file in self.files}
+        missing = [file for file, path in found.items() if path is None]
+        return advice(self, " and ".join(missing)) if missing else str(next(iter(found.values())))
+
 
 def cache_folder() -> Path:
     """`$SORDINO_CACHE`, or `~/.cache/sordino`."""
@@ -76,17 +82,6 @@ def locate(published: Published, weights: str | Path | None) -> dict[str, Path]:
         if not place.is_file():
             raise FileNotFoundError(f"{published.title}: {place} is missing. {advice(published, file)}")
     return found
-
-
-def where(variants: Mapping[str, Published]) -> str:
-    """Where the weights of each variant are, or how to get them, one line each."""
-    lines = []
-    for variant, published in variants.items():
-        found = {file: _find(published, file) for file in published.files}
-        missing = [file for file, path in found.items() if path is None]
-        here = advice(published, " and ".join(missing)) if missing else next(iter(found.values()))
-        lines.append(f"{variant}: {here}")
-    return "\n".join(lines)
 
 
 def advice(published: Published, file: str) -> str:

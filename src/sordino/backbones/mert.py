@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sordino.backbones._hubert import FeatureProjection, PositionConv, TransformerLayer, WaveConvs
-from sordino.backbones._published import Published, locate, where
+from sordino.backbones._published import Published, locate
 from sordino.backbones._weights import build, build_random, fold_weight_norm, n_to_build, read_tensors
 from sordino.contracts import Backbone, Site
 from sordino.rules import Count
@@ -150,6 +150,7 @@ class MERT(Backbone):
     title = "MERT v1"
     paper = "https://arxiv.org/abs/2306.00107"
     licence = "CC-BY-NC-4.0"
+    published = VARIANTS
     embeds = True
 
     def __init__(self, size: Size = SIZES["95m"], depth: int | None = None, normalize: bool = True):
@@ -214,11 +215,6 @@ class MERT(Backbone):
     def tiny(cls, seed: int = 0) -> MERT:
         """Two layers of width 16."""
         return cls.load(f"random:{seed}", size=TINY)
-
-    @classmethod
-    def where(cls) -> str:
-        """Where the weights are, or how to get them."""
-        return where(VARIANTS)
 
     def n_frames(self, n_samples: int) -> int:
         """One frame for every 320 samples, as far as its 400 samples lie within the clip."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from sordino.backbones._musicfm_network import MelConformer, Size
-from sordino.backbones._published import Published, locate, where
+from sordino.backbones._published import Published, locate
 from sordino.backbones._weights import build_random
 from sordino.rules import Count
 
@@ -73,6 +73,7 @@ class MuQ(MelConformer):
     title = "MuQ large"
     paper = "https://arxiv.org/abs/2501.01108"
     licence = "CC-BY-NC-4.0"
+    published = VARIANTS
 
     @classmethod
     def load(
@@ -103,8 +104,3 @@ class MuQ(MelConformer):
             source = str(published if weights is None else path)
             model = cls.read(path, config["stat"], read_size(config), depth, source)
         return model
-
-    @classmethod
-    def where(cls) -> str:
-        """Where the weights are, or how to get them."""
-        return where(VARIANTS)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from sordino.backbones._musicfm_network import MelConformer, Size
-from sordino.backbones._published import Published, locate, where
+from sordino.backbones._published import Published, locate
 from sordino.backbones._weights import build_random
 from sordino.rules import Count
 
@@ -50,6 +50,7 @@ class MusicFM(MelConformer):
     title = "MusicFM"
     paper = "https://arxiv.org/abs/2311.03318"
     licence = "MIT"
+    published = VARIANTS
 
     @classmethod
     def load(
@@ -80,8 +81,3 @@ class MusicFM(MelConformer):
             source = str(published if weights is None else path)
             model = cls.read(path, json.loads(statistics.read_text()), size, depth, source)
         return model
-
-    @classmethod
-    def where(cls) -> str:
-        """Where the weights are, or how to get them."""
-        return where(VARIANTS)

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from sordino.backbones import _musicnn_weights as published
 from sordino.backbones._mel import Mel
 from sordino.backbones._musicnn_network import PUBLISHED_SIZE, TINY, FrontLayer, MidLayer, Size
+from sordino.backbones._musicnn_weights import VARIANTS
 from sordino.backbones._weights import build, build_random, n_to_build
 from sordino.contracts import Backbone, OwnHead, Site
 from sordino.rules import Count
@@ -45,6 +46,7 @@ class Musicnn(Backbone):
     title = "musicnn"
     paper = "https://arxiv.org/abs/1909.06654"
     licence = "ISC"
+    published = VARIANTS
     sample_rate_hz = 16_000
     hop_samples = 256
 
@@ -77,7 +79,7 @@ class Musicnn(Backbone):
             ValueError: a damaged file, or tensors that do not fit.
         """
         size = size or PUBLISHED_SIZE
-        source = published.VARIANTS[variant]
+        source = VARIANTS[variant]
         model = build_random(lambda: cls(size, depth), weights)
         if model is None:
             tensors = published.trunk(published.read_weights(source, weights, variant), size)
@@ -92,21 +94,16 @@ class Musicnn(Backbone):
         return cls.load(f"random:{seed}", size=TINY)
 
     @classmethod
-    def where(cls) -> str:
-        """Where the weights are, or how to get them."""
-        return "\n".join(f"{variant}: {source.where()}" for variant, source in published.VARIANTS.items())
-
-    @classmethod
     def fetch(cls, **options: Any) -> None:
         """Download the wheel, unless its files are here or others are named, and convert them."""
         if options.get("weights") is None:
-            published.VARIANTS[options.get("variant", "msd")].fetch()
+            VARIANTS[options.get("variant", "msd")].fetch()
         super().fetch(**options)
 
     @classmethod
     def own_heads(cls, weights: str | Path | None = None, variant: str = "msd", **_: Any) -> list[OwnHead]:
         """The tag layers."""
-        head = published.tag_head(published.read_weights(published.VARIANTS[variant], weights, variant))
+        head = published.tag_head(published.read_weights(VARIANTS[variant], weights, variant))
         task = {"tags": published.TAGS[variant], "at_least": published.N_TOP_TAGS}
         options = {"layers": "last", "pool": "mean_max", "hidden": len(head["mlp.0.bias"]), "dropout": 0.5}
         return [OwnHead(f"{variant}-tags", "tagging", task, options, head, published.PATCH_S, published.NOTICE)]

@@ -11,16 +11,38 @@ Axes in annotations: batch, time (samples), frame, layer, dim, head, token, mel,
 
 from __future__ import annotations
 
-from sordino.contracts.attachment import Attachment, merge
-from sordino.contracts.backbone import Backbone, Frames, OwnHead, States
-from sordino.contracts.dataset import Archive, Dataset, Track
-from sordino.contracts.method import Method
-from sordino.contracts.task import Batch, Evaluation, Label, Observation, PlainBaseline, Prediction, Task
-from sordino.layers import parse_layers
-from sordino.sites import Part, Site, Tap
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the same names as in _HOMES, for editors and type checkers
+    from sordino.contracts.attachment import Attachment, merge
+    from sordino.contracts.backbone import Backbone, Frames, OwnHead, States
+    from sordino.contracts.dataset import Archive, Dataset, Track
+    from sordino.contracts.method import Method
+    from sordino.contracts.task import Batch, Evaluation, Label, Observation, PlainBaseline, Prediction, Task
+    from sordino.layers import parse_layers
+    from sordino.sites import Part, Site, Tap
 
 __all__ = [
     "Archive", "Attachment", "Backbone", "Batch", "Dataset", "Evaluation", "Frames", "Label", "Method", "Observation",
     "OwnHead", "Part", "PlainBaseline", "Prediction", "Site", "States", "Tap", "Task", "Track", "merge",
     "parse_layers",
 ]  # fmt: skip
+_HOMES = {
+    **dict.fromkeys(("Attachment", "merge"), "contracts.attachment"),
+    **dict.fromkeys(("Backbone", "Frames", "OwnHead", "States"), "contracts.backbone"),
+    **dict.fromkeys(("Archive", "Dataset", "Track"), "contracts.dataset"),
+    "Method": "contracts.method",
+    **dict.fromkeys(
+        ("Batch", "Evaluation", "Label", "Observation", "PlainBaseline", "Prediction", "Task"), "contracts.task"
+    ),
+    "parse_layers": "layers",
+    **dict.fromkeys(("Part", "Site", "Tap"), "sites"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a contract when it is first used: a dataset needs no network, and so no PyTorch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sordino.contracts' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"sordino.{_HOMES[name]}"), name)

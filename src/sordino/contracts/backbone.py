@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from sordino.contracts.weights import Weights, whereabouts
 from sordino.rules import Count
 from sordino.sites import Site, Tap
 
@@ -72,6 +73,7 @@ class Backbone(nn.Module, ABC):
         weights: where the weights come from, one line: `random (seed 0)`, a file, a published name.
         licence: the weights' licence, as an SPDX identifier where there is one.
         version: raised when the same weights and the same sound give other states.
+        published: by variant, the weights that were published.
         embeds: `embed` does something, so that state 0 is not what the frontend gives.
         attached: what is attached, in order; it works whenever the backbone is called.
         merges: those of them that are merged into the weights; the last is undone first.
@@ -82,6 +84,7 @@ class Backbone(nn.Module, ABC):
     paper: ClassVar[str] = ""
     licence: ClassVar[str] = ""
     version: ClassVar[int] = 1
+    published: ClassVar[Mapping[str, Weights]] = {}
     embeds: ClassVar[bool] = False
     sample_rate_hz: int = 24_000
     hop_samples: int
@@ -119,7 +122,7 @@ class Backbone(nn.Module, ABC):
     @classmethod
     def where(cls) -> str:
         """Where the weights are, or how to get them, one line for each set of weights."""
-        return "random or built in"
+        return whereabouts(cls.published)
 
     @classmethod
     def fetch(cls, **options: Any) -> None:

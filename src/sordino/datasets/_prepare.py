@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from sordino.contracts import Dataset, Task, Track
+from sordino import contracts
+from sordino.contracts import Dataset, Track
 from sordino.datasets._scan import Scan, same_recordings, scan
 from sordino.files import write_text
 
@@ -71,7 +72,7 @@ class Prepared:
 
 def prepare(
     dataset: Dataset,
-    tasks: Sequence[Task] = (),
+    tasks: Sequence[contracts.Task] = (),
     n_workers: int = 1,
     manifest: Path | None = None,
     advance: Callable[[int, int], None] = lambda done, total: None,
@@ -139,7 +140,7 @@ def write_manifest(path: Path, tracks: Sequence[Track], scans: dict[str, Scan]) 
 
 
 def count_labels(
-    tracks: Sequence[Track], tasks: Sequence[Task], labels: Sequence[str]
+    tracks: Sequence[Track], tasks: Sequence[contracts.Task], labels: Sequence[str]
 ) -> tuple[dict[str, dict[str, Counter[str]]], list[str]]:
     """Values of labels by split, and one line for each label its task refuses.
 

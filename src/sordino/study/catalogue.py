@@ -1,17 +1,31 @@
-"""What there is, as plain data: for `sordino list` and `sordino show`."""
+"""What there is, as plain data: for `sordino list` and `sordino show`.
+
+Backbones, methods and tasks are described in `catalogue.json`, which `tools/build_docs.py` writes: to build networks
+for their counts takes seconds, and PyTorch. A file that is not there, or that has changed since, is described by
+itself, and so are datasets, which need no PyTorch. What depends on the machine is found out each time.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections import Counter
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-import torch
-
 from sordino import registry
-from sordino.contracts import Backbone
-from sordino.petl import _table
-from sordino.settings import settings
+from sordino.backbones._published import Published
+from sordino.backbones._wheel import InWheel
+from sordino.contracts.weights import whereabouts
+from sordino.study.description import described
+
+PATH = Path(__file__).with_name("catalogue.json")
+KINDS = ("backbone", "method", "task")  # those that are in it
+PUBLISHED = {cls.__name__: cls for cls in (Published, InWheel)}
+
+Entry = Mapping[str, Any]
 
 
 def catalogue(kind: str) -> list[dict[str, Any]]:
@@ -20,10 +34,8 @@ def catalogue(kind: str) -> list[dict[str, Any]]:
     Args:
         kind: `backbone`, `method`, `task` or `dataset`.
     """
-    rows = {"backbone": _backbone, "task": _task, "dataset": _dataset}
-    if kind == "method":
-        return [_method(row) for row in _table.rows()]
-    return [rows[kind](registry.find(kind, name)) for name in registry.names(kind)]
+    rows = [_row(kind, name, _entry(kind, name)) for name in registry.names(kind)]
+    return sorted(rows, key=lambda row: (row["year"], row["name"])) if kind == "method" else rows
 
 
 def describe(name: str) -> dict[str, Any]:
@@ -32,82 +44,62 @@ def describe(name: str) -> dict[str, Any]:
     Raises:
         ValueError: nothing has this name; the nearest is offered.
     """
-    kinds = [kind for kind in registry.FOLDERS if name in registry.names(kind)]
-    if not kinds:
+    kind = next((kind for kind in registry.FOLDERS if name in registry.names(kind)), None)
+    if kind is None:
         known = [each for kind in registry.FOLDERS for each in registry.names(kind)]
         raise ValueError(registry.unknown("name", name, known))
-    kind = kinds[0]
-    cls = registry.find(kind, name)
-    row = {"kind": kind, **next(row for row in catalogue(kind) if row["name"] == name)}
+    entry = _entry(kind, name)
+    told = {"kind": kind, **_row(kind, name, entry)}
     if kind == "backbone":
-        row.update(_architecture(cls))
+        told["weights"] = _weights(name, entry)
     elif kind == "dataset":
-        row.update(citation=cls.citation, url=cls.url, root=str(cls.default_root()), labels=", ".join(cls.labels))
-    row["options"] = {str(option): option.told for option in settings(registry.maker(kind, name)).values()}
-    module = inspect.getmodule(cls)
-    return {**row, "about": inspect.cleandoc((module and module.__doc__) or "")}
+        told.update(labels=", ".join(told["labels"]), root=str(registry.find(kind, name).default_root()))
+    return {**told, **entry["more"]}
 
 
-def built(cls: type[Backbone]) -> Backbone:
-    """The backbone without storage: shapes, sites and counts."""
-    with torch.device("meta"):
-        return cls.load("random")
+def written() -> str:
+    """What `catalogue.json` should be."""
+    entries: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
+    for kind in KINDS:
+        for name in registry.names(kind):
+            entries[kind][name] = {"file": _file(kind, name), **described(kind, name)}
+    for name, entry in entries["backbone"].items():
+        published = registry.find("backbone", name).published
+        told = {variant: {"kind": type(one).__name__, **asdict(one)} for variant, one in published.items()}
+        entries["backbone"][name] = {**entry, "published": told}
+    return json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
 
 
-def _backbone(cls: type[Backbone]) -> dict[str, Any]:
-    model = built(cls)
-    return {
-        "name": cls.name,
-        "title": cls.title,
-        "layers": model.n_layers,
-        "dim": model.dim,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "sample_rate_hz": model.sample_rate_hz,
-        "frame_rate_hz": model.frame_rate_hz,
-        "licence": cls.licence,
-        "paper": cls.paper,
-    }
+def _entry(kind: str, name: str) -> Entry:
+    """What is written of a name, or what it tells of itself."""
+    entry = _read().get(kind, {}).get(name)
+    return entry if entry is not None and entry["file"] == _file(kind, name) else described(kind, name)
 
 
-def _architecture(cls: type[Backbone]) -> dict[str, Any]:
-    model = built(cls)
-    roles = Counter(site.role for site in model.sites())
-    examples = {role: next(site.path for site in model.sites() if site.role == role) for role in roles}
-    return {
-        "weights": cls.where(),
-        "sites": {role: f"{count:>3} x  {examples[role]}" for role, count in roles.items()},
-    }
+@cache
+def _read() -> dict[str, dict[str, Entry]]:
+    return json.loads(PATH.read_text(encoding="utf-8")) if PATH.is_file() else {}
 
 
-def _method(row: _table.Facts) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "title": row.title,
-        "year": row.year,
-        **{f"trained_on_{title}": count for title, count in row.trained.items()},
-        "mergeable": row.mergeable,
-        "gradients_through_backbone": row.through_backbone,
-        "paper": row.paper,
-    }
+def _file(kind: str, name: str) -> str:
+    """A hash of the file of this name."""
+    text = registry.file(kind, name).read_text(encoding="utf-8")  # line ends as Python reads them
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _task(cls: Any) -> dict[str, Any]:
-    task = cls()
-    return {"name": cls.name, "title": cls.title, "level": cls.level, "metric": task.metric, "label": task.label}
+def _row(kind: str, name: str, entry: Entry) -> dict[str, Any]:
+    return {**entry["row"], **({"here": _is_here(registry.find(kind, name))} if kind == "dataset" else {})}
 
 
-def _dataset(cls: Any) -> dict[str, Any]:
-    n_tracks, hours = cls.size
-    return {
-        "name": cls.name,
-        "title": cls.title,
-        "labels": list(cls.labels),
-        "tracks": n_tracks or None,
-        "hours": f"{hours:.1f}" if hours else None,
-        "licence": cls.licence,
-        "splits": cls.splits,
-        "here": _is_here(cls),
-    }
+def _weights(name: str, entry: Entry) -> str:
+    """Where the weights of a backbone are on this machine, or how to get them."""
+    if "published" not in entry:
+        return registry.find("backbone", name).where()
+    published = {}
+    for variant, told in entry["published"].items():
+        fields = {key: value for key, value in told.items() if key != "kind"}
+        published[variant] = PUBLISHED[told["kind"]](**fields)
+    return whereabouts(published)
 
 
 def _is_here(cls: Any) -> bool:
