@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from sordino.compute import Compute
 from sordino.config import Training
+
+
+@contextmanager
+def absent(package: str) -> Iterator[None]:
+    """Nobody can import a package meanwhile, unless it is imported already."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]  # as the import system documents it
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+
+
+with absent("torchmetrics"):  # Fabric would import all of it to read its version, seconds for metrics that are not ours
+    from lightning_fabric import Fabric
+
+__all__ = ["Fabric", "launched", "summed", "wait"]
 
 
 def launched(settings: Training) -> Fabric:

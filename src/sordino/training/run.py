@@ -18,8 +18,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lightning_fabric import Fabric
-
 from sordino.adapter_file import load_adapter, read_card, save_adapter
 from sordino.audio import AudioError
 from sordino.backbones import load_backbone
@@ -32,7 +30,7 @@ from sordino.known_files import Known
 from sordino.model import Model
 from sordino.petl import parse_methods
 from sordino.settings import build
-from sordino.training.devices import launched, wait
+from sordino.training.devices import Fabric, launched, wait
 from sordino.training.evaluation import evaluate, tune
 from sordino.training.examples import Examples
 from sordino.training.identity import folder_name, identity
