@@ -50,15 +50,43 @@ def look(
         paths: sound files.
         advance: called with how many are read and how many are to be read.
     """
-    states = {name: _state(name) for name in dict.fromkeys(map(str, paths))}
+    states = states_of(map(str, paths))
     found: dict[str, Known | audio.AudioError] = dict(_recall(states))
     todo = [name for name in states if name not in found]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "hash") as pool:
         for number, (name, known) in enumerate(zip(todo, pool.map(_read, todo), strict=True), 1):
             found[name] = known
             advance(number, len(todo))
-    _remember({name: states[name] for name in todo}, found)
+    remember({name: states[name] for name in todo}, found)
     return found
+
+
+def states_of(names: Iterable[str]) -> dict[str, str | None]:
+    """The states of files, for `remember`; to be asked for before they are read."""
+    return {name: _state(name) for name in dict.fromkeys(names)}
+
+
+def remember(states: Mapping[str, str | None], found: Mapping[str, Known | audio.AudioError]) -> None:
+    """Note what was read of files, so that `look` need not read them until they change.
+
+    Args:
+        states: of the files before they were read.
+        found: what was read; errors are not noted.
+    """
+    rows = [
+        (_place(name), state, *known)
+        for name, state in states.items()
+        if state is not None and isinstance(known := found[name], Known)
+    ]
+    if not rows:
+        return
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(cache_folder() / "files.sqlite", timeout=30)) as notes, notes:
+            notes.execute(_TABLE)
+            notes.executemany("REPLACE INTO file VALUES (?, ?, ?, ?)", rows)
+    except (sqlite3.Error, OSError):
+        return
 
 
 def _read(name: str) -> Known | audio.AudioError:
@@ -82,6 +110,11 @@ def _state(name: str) -> str | None:
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} {status.st_dev}"
 
 
+def _place(name: str) -> str:
+    """The name under which a file is noted: one name for `a.wav` and `b/../a.wav` (what is noted tells the inode)."""
+    return os.path.normpath(Path(name).absolute())
+
+
 def _recall(states: Mapping[str, str | None]) -> dict[str, Known]:
     names = [name for name, state in states.items() if state is not None]
     place = cache_folder() / "files.sqlite"
@@ -93,27 +126,10 @@ def _recall(states: Mapping[str, str | None]) -> dict[str, Known]:
             for first in range(0, len(names), AT_ONCE):
                 some = names[first : first + AT_ONCE]
                 marks = ",".join("?" * len(some))
-                places = {str(Path(name).absolute()): name for name in some}
+                places = {_place(name): name for name in some}
                 for path, state, *known in notes.execute(f"SELECT * FROM file WHERE path IN ({marks})", [*places]):
                     if state == states[places[path]]:
                         found[places[path]] = Known(*known)
     except sqlite3.Error:
         return {}
     return found
-
-
-def _remember(states: Mapping[str, str | None], found: Mapping[str, Known | audio.AudioError]) -> None:
-    rows = [
-        (str(Path(name).absolute()), state, *known)
-        for name, state in states.items()
-        if state is not None and isinstance(known := found[name], Known)
-    ]
-    if not rows:
-        return
-    try:
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(cache_folder() / "files.sqlite", timeout=30)) as notes, notes:
-            notes.execute(_TABLE)
-            notes.executemany("REPLACE INTO file VALUES (?, ?, ?, ?)", rows)
-    except (sqlite3.Error, OSError):
-        return

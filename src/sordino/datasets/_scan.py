@@ -8,8 +8,9 @@ slot (Haitsma and Kalker, A Highly Robust Audio Fingerprinting System, 2002, the
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
@@ -19,6 +20,8 @@ from typing import Any
 import numpy as np
 
 from sordino import audio
+from sordino.datasets._alike import near_pairs
+from sordino.known_files import Known, remember, states_of
 
 RATE_HZ, BLOCK_SAMPLES = 8_000, 512
 N_SLOTS, N_BANDS = 64, 17
@@ -81,7 +84,7 @@ def scan(
     n_workers: int = 1,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Scan]:
-    """Read files, in parallel, those that have not changed since `known` not again.
+    """Read files, in parallel, those that have not changed since `known` not again; note what training wants to know.
 
     Args:
         paths: the files.
@@ -97,6 +100,7 @@ def scan(
         if (old := earlier.get(os.path.normpath(name))) and _unchanged(old)
     }
     todo = [name for name in names if name not in found]
+    states = states_of(todo)
     done = len(found)
     advance(done, len(names))
     if n_workers > 1 and len(todo) > 1:
@@ -110,6 +114,7 @@ def scan(
             found[name] = scan_file(name)
             done += 1
             advance(done, len(names))
+    remember(states, {name: _known(found[name]) for name in todo})
     return {name: found[name] for name in names}
 
 
@@ -124,18 +129,27 @@ def same_recordings(scans: Sequence[Scan]) -> list[tuple[str, str, str]]:
         else:
             by_bytes[one.fingerprint] = one.path
     heard = [one for one in whole if one.sound and by_bytes[one.fingerprint] == one.path]
-    if len(heard) < 2:
-        return sorted(pairs)
-    codes = np.array([_signs(one.sound) for one in heard], np.float32)
-    lengths = np.array([one.duration_s for one in heard])
-    limit = (2 * N_EQUAL_BITS - 1) * codes.shape[1]  # of the product of signs
-    for first in range(0, len(heard), 512):
-        end = int(np.searchsorted(lengths, lengths[min(first + 512, len(heard)) - 1] + LENGTH_S, "right"))
-        alike = codes[first : first + 512] @ codes[first:end].T
-        for row, column in np.argwhere(alike > limit):
-            if column > row and lengths[first + column] - lengths[first + row] <= LENGTH_S:
-                pairs.append((heard[first + row].path, heard[first + column].path, "same sound"))
+    pairs += [(heard[one].path, heard[other].path, "same sound") for one, other in _same_sound(heard)]
     return sorted(pairs)
+
+
+def _same_sound(heard: Sequence[Scan]) -> Iterator[tuple[int, int]]:
+    """Numbers of files, sorted by length, that sound alike."""
+    if not heard:
+        return
+    lengths = np.array([one.duration_s for one in heard])
+    codes = np.frombuffer(bytes.fromhex("".join(one.sound for one in heard)), np.uint8).reshape(len(heard), -1)
+    most = math.ceil((1 - N_EQUAL_BITS) * 8 * codes.shape[1]) - 1
+    cells = np.floor(lengths / (2 * LENGTH_S))  # whatever is near enough in length lies in one or in the next
+    for cell in np.unique(cells):
+        first, middle, end = np.searchsorted(cells, [cell, cell + 1, cell + 2])
+        for one, other in near_pairs(codes[first:end], most) + first:
+            if one < middle and lengths[other] - lengths[one] <= LENGTH_S:  # both in the next: found with that
+                yield int(one), int(other)
+
+
+def _known(found: Scan) -> Known | audio.AudioError:
+    return audio.AudioError(found.reason) if found.reason else Known(found.fingerprint, found.duration_s)
 
 
 def _unchanged(old: Scan) -> bool:
@@ -163,7 +177,3 @@ def _code(energies: np.ndarray) -> str:
     slots = np.log(np.add.reduceat(energies, edges[:-1], axis=0) + 1e-6)
     bits = np.diff(np.diff(slots, axis=1), axis=0) > 0
     return np.packbits(bits).tobytes().hex()
-
-
-def _signs(code: str) -> np.ndarray:
-    return np.unpackbits(np.frombuffer(bytes.fromhex(code), np.uint8)).astype(np.float32) * 2 - 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from sordino import audio
+from sordino import audio, known_files
 from sordino.cli.prepare import command
 from sordino.contracts import Archive
 from sordino.datasets._prepare import prepare
@@ -66,6 +66,21 @@ def test_the_manifest_is_data_and_spares_the_second_reading(data, monkeypatch):
     (data / "0.wav").touch()
     assert prepare(Folder(data)).broken == first.broken
     assert read == [str(data / "0.wav"), str(data / "broken.wav")]
+
+
+def test_training_does_not_read_again_what_was_looked_through(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("SORDINO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(known_files, "SETTLED_S", 0.0)
+    found, read, original = prepare(Folder(data), manifest=tmp_path / "out" / "looked.jsonl"), [], known_files._read
+    monkeypatch.setattr(known_files, "_read", lambda name: read.append(name) or original(name))
+    tracks = {track.id: track.path for track in Folder(found.manifest).tracks()}
+    known = known_files.look(tracks.values())
+    assert len(known) == 8 and not read
+    for name, path in tracks.items():
+        assert known[str(path)] == known_files.Known(audio.fingerprint(path), audio.info(path).duration_s), name
+    audio.write(data / "3.wav", song(9), RATE_HZ)
+    assert known_files.look(tracks.values())[str(tracks["3.wav"])] != known[str(tracks["3.wav"])]
+    assert read == [str(tracks["3.wav"])]
 
 
 def test_the_manifest_is_not_written_through_a_link(data, tmp_path):
