@@ -131,12 +131,13 @@ def read_tasks(folder: str | Path) -> dict[str, Task]:
     return {task["name"]: find("task", task["name"]).restore(task["config"]) for task in read_card(folder)["tasks"]}
 
 
-def load_adapter(folder: str | Path, backbone: Backbone | None = None) -> Model:
+def load_adapter(folder: str | Path, backbone: Backbone | None = None, fingerprint: str | None = None) -> Model:
     """Build the model that an adapter file describes.
 
     Args:
         folder: the adapter.
         backbone: one that is loaded already (shared between adapters); None to load the one it names.
+        fingerprint: of this backbone, where it is known; None to find it out, which reads all weights.
 
     Returns:
         The model, in evaluation mode.
@@ -149,7 +150,7 @@ def load_adapter(folder: str | Path, backbone: Backbone | None = None) -> Model:
     spec = {k: v for k, v in card["backbone"].items() if k not in ("fingerprint", "weights_from")}
     if backbone is None:
         backbone = load_backbone(**spec)
-    found = backbone.fingerprint()
+    found = backbone.fingerprint() if fingerprint is None else fingerprint
     if found != card["backbone"]["fingerprint"]:
         raise ValueError(
             f"{folder} was trained on {spec['name']} with weights {card['backbone']['fingerprint']} "

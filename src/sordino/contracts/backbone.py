@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sordino.contracts.weights import Weights, whereabouts
+from sordino.fingerprints import fingerprint
 from sordino.rules import Count
 from sordino.sites import Site, Tap
 
@@ -265,11 +266,15 @@ class Backbone(nn.Module, ABC):
 
     def fingerprint(self) -> str:
         """A hash of code version, weights and buffers: two backbones with the same one give the same answers."""
-        digest = hashlib.sha256(f"{self.name} {self.version}".encode())
-        for name, value in sorted(self.state_dict().items()):
-            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()[:16]
+        tensors = sorted(self.state_dict().items())
+
+        def parts() -> Iterator[tuple[str, np.ndarray]]:
+            yield f"{self.name} {self.version}", np.zeros(0, np.uint8)
+            for name, value in tensors:
+                data = value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy()  # no copy in the usual case
+                yield f"{name} {tuple(value.shape)} {value.dtype}", data
+
+        return fingerprint(parts, sum(value.nbytes for _, value in tensors))
 
 
 def _share(module: Any, done: dict[int, Any]) -> Any:

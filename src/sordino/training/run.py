@@ -205,7 +205,8 @@ def build_model(plan: Plan, advance: Advance, fabric: Fabric) -> Model:
     model = Model(plan.backbone, plan.tasks, methods, config.head, seed=config.seed)
     if config.training.head_first:
         probe = carry_out(with_config(plan, probe_config(config, model)), advance, fabric)
-        model.heads.load_state_dict(probe.model().heads.state_dict())
+        trained = load_adapter(probe.adapter, plan.backbone, plan.fingerprint)
+        model.heads.load_state_dict(trained.heads.state_dict())
     return model.to(fabric.device)
 
 
