@@ -10,7 +10,7 @@ import torch
 from sordino import audio
 from sordino.adapter_file import load_adapter, save_adapter
 from sordino.backbones import load_backbone
-from sordino.inference import Predictor, predict
+from sordino.inference import Line, Predictor, predict
 from sordino.model import Model
 from sordino.petl import make_method
 from sordino.segments import stream
@@ -55,9 +55,10 @@ def test_a_chunked_file_equals_the_whole(task, adapters, songs):
         (only,) = predictor.passes
 
         def probabilities(blocks, only=only, predictor=predictor):
-            cuts = ((0, *cut) for cut in stream(blocks, only.grid))
-            ((_, found),) = predictor._joined(only, cuts)
-            return found[task]
+            line = Line(only, predictor.compute, predictor.batch_size)
+            found = [found for piece, wave in stream(blocks, only.grid) for found in line.add((0, piece), wave)]
+            ((_, joined),) = [*found, *line.flush()]
+            return joined[task]
 
         whole = probabilities([audio.read(path, RATE_HZ)])
         np.testing.assert_allclose(probabilities(audio.blocks(path, RATE_HZ, 0.7)), whole, atol=1e-4)
