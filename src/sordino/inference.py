@@ -195,6 +195,9 @@ class Predictor:
                     block = at_rates[rates.index(each.backbone.sample_rate_hz)]
                     yield from (Cut(number, index, *cut) for cut in cutter.add(block))
             for index, cutter in enumerate(cutters):
+                if not cutter.n_samples:
+                    rate = self.passes[index].backbone.sample_rate_hz
+                    raise audio.AudioError(f"{answer.path}: too short, not one sample at {rate} Hz")
                 yield from (Cut(number, index, *cut) for cut in cutter.end())
         except audio.AudioError as error:
             yield Unreadable(number, str(error))

@@ -104,19 +104,22 @@ class Cutter:
 
     Args:
         grid: how to cut.
+
+    Attributes:
+        n_samples: how many came so far.
     """
 
     def __init__(self, grid: Grid):
         self.grid = grid
         self._waiting, self._begin = np.zeros(0, np.float32), 0  # the first of these is sample `_begin`
-        self._n_full, self._n_samples = 0, 0
+        self._n_full, self.n_samples = 0, 0
         self._held: tuple[Piece, np.ndarray] | None = None  # is given when it is known whether more follows
 
     def add(self, block: np.ndarray) -> Iterator[tuple[Piece, np.ndarray]]:
         """Take the next block; gives what is cut by now, each piece with its waveform."""
         length, hop = self.grid.length_samples, self.grid.hop_samples
-        self._waiting, self._n_samples = np.concatenate([self._waiting, block]), self._n_samples + len(block)
-        while self._n_samples > length and self._n_samples >= self._n_full * hop + length:
+        self._waiting, self.n_samples = np.concatenate([self._waiting, block]), self.n_samples + len(block)
+        while self.n_samples > length and self.n_samples >= self._n_full * hop + length:
             if self._held:
                 yield self._held
             piece = self.grid._full(self._n_full)
@@ -127,11 +130,11 @@ class Cutter:
 
     def end(self) -> Iterator[tuple[Piece, np.ndarray]]:
         """No block follows; gives the rest, nothing where there was no sample at all."""
-        if self._n_samples <= self.grid.length_samples:
-            if self._n_samples:
-                yield Piece(0, self._n_samples, self._n_samples, True), self._waiting
+        if self.n_samples <= self.grid.length_samples:
+            if self.n_samples:
+                yield Piece(0, self.n_samples, self.n_samples, True), self._waiting
             return
-        tail = self.grid._tail(self._n_samples)
+        tail = self.grid._tail(self.n_samples)
         assert self._held is not None
         yield (self._held[0]._replace(last=tail is None), self._held[1])
         if tail:
