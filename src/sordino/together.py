@@ -57,7 +57,7 @@ class Together:
     def __call__(
         self, waveform: Float[Tensor, "batch time"], n_samples: Int[Tensor, " batch"] | None = None
     ) -> list[dict[str, Tensor]]:
-        """Each model's logits by task, as its own `predict` gives them (to 1e-5 of the states' size).
+        """Each model's logits by task, as its own `predict` gives them (to 1e-5; the same bits where it goes alone).
 
         Args:
             waveform: mono at the backbone's rate, padded at the end.

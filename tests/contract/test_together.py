@@ -52,7 +52,7 @@ def prepared(request):
 def assert_same(found, expected):
     for own, alone in zip(found, expected, strict=True):
         for name, logits in alone.items():
-            torch.testing.assert_close(own[name], logits, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(own[name], logits, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(("n_rows", "padded"), [(2, False), (9, True), (1000, True)])
@@ -66,10 +66,10 @@ def test_together_as_alone(prepared, n_rows, padded):
 
 
 def test_where_all_are_alone_the_bits_are_the_same(prepared):
-    backbone, models, waveform, n_samples = prepared
+    backbone, models, waveform, _ = prepared
     with torch.no_grad():
-        for model in models:
-            (found,), expected = Together(backbone, [model], 1)(waveform, n_samples), model.predict(waveform, n_samples)
+        for model in models[::2]:
+            (found,), expected = Together(backbone, [model], 1)(waveform[:1]), model.predict(waveform[:1])
             assert all(torch.equal(found[name], logits) for name, logits in expected.items())
 
 
@@ -106,7 +106,7 @@ def test_a_frozen_product_is_made_once_for_all_rows(prepared):
 
 def test_threads_do_not_disturb_each_other(prepared):
     backbone, models, waveform, n_samples = prepared
-    together = Together(backbone, models, 9)
+    together = Together(backbone, models[::3], 9)
     asked = [(waveform, n_samples), (waveform[:1], None), (waveform[2:].flip(1), None)]
     expected = [together(*each) for each in asked]
     with ThreadPoolExecutor(3) as pool:
