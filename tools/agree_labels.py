@@ -5,10 +5,13 @@
 reads what `label_corpus.py` left (tracks that are not answered at all three speeds are left out) and writes
 
     labels/<track>.npz     beat_s [beat] float32; is_downbeat [beat]; beat_agree [beat]: how many of the two changed
-                           versions have the beat too, within 70 ms of the original's time
+                           versions have the beat too, within 70 ms of the original's time; downbeat_agree [beat]: how
+                           many say the same of it being a downbeat
                            chord [frame] uint8, frame i at i * 2048 / 22050 s: 0 to 11 C to B major, 12 to 23 minor,
                            24 none, 25 another; chord_agree [frame]: how many changed versions say the same, transposed
     labels/tracks.jsonl    a line a track: tempo, key, and how far the versions agree
+    labels/labels.jsonl    what all versions agree on, as `sordino pretrain --labels` reads it: beats and downbeats with
+                           the stretches where they are known, chords of the frames where they are, tempo, key
     labels/summary.json    over all tracks: agreement, tempo histogram, key histogram
 
 Beats: the package's tracker on the sum of BeatNet's two probabilities; bars from the second. Chords: crema's 170 summed
@@ -31,6 +34,8 @@ from sordino.files import write_json, write_stream, write_text
 from sordino.pretrain.store import Store
 
 TOLERANCE_S = 0.07
+STRETCH_S = 4.0  # beats agreed on for less than that are chance
+CHORD_FRAME_S = 2048 / 22050
 MAJOR, MINOR = ("maj", "7", "maj6", "maj7"), ("min", "min6", "min7", "minmaj7")
 NONE, OTHER, N_CHORDS = 24, 25, 26
 CHANGED = [speed for speed in SPEEDS if SPEEDS[speed]]
@@ -97,6 +102,10 @@ def compare_beats(activations):
         "beat_agree": sum(
             (near(beats, back[speed]).astype(np.uint8) for speed in CHANGED), np.zeros(len(beats), np.uint8)
         ),
+        "downbeat_agree": sum(
+            (near(beats, found[speed][1] * rate_of(SPEEDS[speed])) == np.isin(beats, downbeats)).astype(np.uint8)
+            for speed in CHANGED
+        ),
     }
     same = [tempi[s] is not None and tempi["original"] is not None and abs(tempi[s] / tempi["original"] - 1) < 0.04
             for s in CHANGED]  # fmt: skip
@@ -146,6 +155,53 @@ def compare_chords(answers):
         "no_chord": float((chords == NONE).mean()),
     }
     return {"chord": chords.astype(np.uint8), "chord_agree": agree}, told
+
+
+def runs_of(holds):
+    """First and last index (inclusive) of each unbroken row of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], holds, [False]]).astype(int)))
+    return [(int(first), int(last) - 1) for first, last in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def stretches(beats_s, agreed):
+    """[start_s, end_s] of each row of agreed beats that lasts STRETCH_S and keeps its tempo within a tenth."""
+    found = []
+    for first, last in runs_of(agreed):
+        steady = np.abs(np.diff(beats_s[first : last + 1], 2)) < 0.1 * np.median(np.diff(beats_s[first : last + 1]))
+        for start, end in runs_of(steady):
+            start_s, end_s = beats_s[first + start], beats_s[first + end + 2]
+            if end_s - start_s >= STRETCH_S:
+                found.append([round(float(start_s), 3), round(float(end_s), 3)])
+    return found
+
+
+def agreed(row, arrays):
+    """What is to be learned from a track: its line of `labels.jsonl`."""
+    beats, n = arrays["beat_s"], len(CHANGED)
+    known = stretches(beats, arrays["beat_agree"] == n)
+    entry = {"path": row["source"], "split": row["split"], "group": row["group"]}
+    if known:
+        bars = stretches(beats, (arrays["beat_agree"] == n) & (arrays["downbeat_agree"] == n))
+        downbeats = beats[arrays["is_downbeat"]]
+        entry["beat"] = {"beats": beats.round(3).tolist(), "downbeats": downbeats.round(3).tolist(), "known": known,
+                         "bars_known": bars}  # fmt: skip
+    if row["tempo_agree"] == n and sum(end - start for start, end in known) > row["duration_s"] / 2:
+        entry["tempo"] = round(row["tempo_bpm"], 2)
+    if row["key_agree"] == n:
+        entry["key"] = row["key"]
+    sure = (arrays["chord_agree"] == n) & (arrays["chord"] != OTHER)
+    classes = np.where(sure, arrays["chord"], OTHER)
+    entry["chord"] = [
+        [round(first * CHORD_FRAME_S, 3), round((last + 1) * CHORD_FRAME_S, 3), chord_name(number)]
+        for number in np.unique(classes[sure])
+        for first, last in runs_of(classes == number)
+    ]
+    return entry
+
+
+def chord_name(number):
+    """`C:maj` to `B:min`, and `N`."""
+    return "N" if number == NONE else f"{NAMES[number % 12]}:{'maj' if number < 12 else 'min'}"
 
 
 def read_answers(folder, teacher, name, key=None):
@@ -201,11 +257,14 @@ def main():
             arrays = beat_arrays | chord_arrays
             write_stream(args.out / f"{name}.npz", lambda file, arrays=arrays: np.savez_compressed(file, **arrays))
             write_json(told_before, {**beat_told, **chord_told})
-        length = {"duration_s": item.n_frames / 25, "source": item.source, "file": f"{name}.npz"}
+        length = {"duration_s": item.n_frames / 25, "source": item.source, "file": f"{name}.npz", "split": item.split,
+                  "group": item.group}  # fmt: skip
         rows.append({**length, **json.loads(told_before.read_text())})
     if not rows:
         raise SystemExit(f"{args.teachers}: no track of {args.corpus[0]} is answered at all speeds yet")
     write_text(args.out / "tracks.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    entries = [agreed(row, dict(np.load(args.out / row["file"]))) for row in rows]
+    write_text(args.out / "labels.jsonl", "".join(json.dumps(entry) + "\n" for entry in entries))
     write_json(args.out / "summary.json", summarise(rows))
     print(json.dumps(summarise(rows), indent=1))
 

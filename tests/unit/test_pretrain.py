@@ -141,11 +141,14 @@ def test_a_moved_crop_has_moved_labels():
 def test_beats_count_only_where_they_are_known():
     entry = {"beat": {"beats": [0.5], "downbeats": [], "known": [[0.0, 1.0], [2.0, 3.0]]}}
     known = crop_targets(entry, Cut(12.5, 100))[1]
-    assert np.flatnonzero(np.diff(known)).tolist() == [11, 36, 61]
-    assert known[0] == 1
+    assert np.flatnonzero(np.diff(known[:, 0])).tolist() == [11, 36, 61]
+    assert known[0].tolist() == [1, 1]
+    assert np.array_equal(known[:, 0], known[:, 1])
+    entry["beat"]["bars_known"] = [[2.0, 3.0]]
+    assert np.flatnonzero(crop_targets(entry, Cut(0.0, 100))[1][:, 1]).tolist() == list(range(50, 75))
     # Behind the end of a short clip it is played again, and nobody knows its beats.
     entry = {"beat": {"beats": [0.5], "downbeats": []}}
-    assert np.flatnonzero(crop_targets(entry, Cut(0.0, 100, track_frames=60))[1]).tolist() == list(range(60))
+    assert np.flatnonzero(crop_targets(entry, Cut(0.0, 100, track_frames=60))[1][:, 0]).tolist() == list(range(60))
 
 
 def test_recolouring_changes_the_mel_view_alone_and_stays_above_the_floor():
@@ -224,6 +227,10 @@ def test_no_track_is_decoded_twice(music, store):
 
 def test_a_batch_depends_on_its_number_alone_and_pairs_share_a_track(store):
     sampler = CropSampler(Tracks(Store(store)), n_frames=50, batch_size=4, seed=3)
+    assert CropSampler(Tracks(Store(store)), batch_size=8).hidden_shares.tolist() == pytest.approx(
+        [0, 0, 0.7 / 3, 0.7 / 3, 1.4 / 3, 1.4 / 3, 0.7, 0.7]
+    )
+    assert CropSampler(Tracks(Store(store)), batch_size=2).hidden_shares.tolist() == pytest.approx([0.35, 0.35])
     (first, _), (again, _), (other, _) = sampler.draw(5), sampler.draw(5), sampler.draw(6)
     assert torch.equal(first.features, again.features)
     assert not torch.equal(first.features, other.features)

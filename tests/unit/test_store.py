@@ -8,8 +8,9 @@ import sys
 import pytest
 import torch
 
-from sordino import store
-from sordino.store import Stored, StoreFull, contents, remove_chunk, row_key
+from sordino import store_chunks
+from sordino.store import Stored, row_key
+from sordino.store_chunks import StoreFull, contents, remove_chunk
 
 KIND = {"backbone": "abc", "state": 3}
 
@@ -84,8 +85,8 @@ def test_a_killed_filler_leaves_only_whole_rows(tmp_path):
 import os, time
 from pathlib import Path
 from tests.unit.test_store import rows, content
-from sordino import store
-store.MARK_S = 0.02
+from sordino import store_chunks
+store_chunks.MARK_S = 0.02
 stored = rows(range(200), Path({str(tmp_path)!r}))
 with stored.filling() as missing:
     for row in missing:
@@ -173,7 +174,7 @@ def test_too_much_is_one_clear_error_and_nothing_is_left(tmp_path, monkeypatch):
     huge = Stored(KIND, [b"a"], [10**13], 4, root=tmp_path)
     with pytest.raises(StoreFull, match="are free"), huge.filling():
         pass
-    monkeypatch.setattr(store.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10**18})())
+    monkeypatch.setattr(store_chunks.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10**18})())
     with pytest.raises(StoreFull, match="no room for"), huge.filling():  # the file system says so
         pass
     assert contents(tmp_path) == [] and not list(tmp_path.glob("*/*.data"))
@@ -185,7 +186,7 @@ def test_too_much_is_one_clear_error_and_nothing_is_left(tmp_path, monkeypatch):
 def test_a_removed_chunk_is_no_chunk_at_any_moment(tmp_path, monkeypatch):
     fill(rows([1], tmp_path), [1])
     stem = contents(tmp_path)[0]["stem"]
-    monkeypatch.setattr(store.Path, "unlink", _only_first(store.Path.unlink))
+    monkeypatch.setattr(store_chunks.Path, "unlink", _only_first(store_chunks.Path.unlink))
     with pytest.raises(KeyboardInterrupt):
         remove_chunk(stem)
     assert list(rows([1], tmp_path).missing()) == [0]

@@ -146,3 +146,24 @@ def test_next_to_nothing_is_kept_as_nothing():
     kept = label_corpus.compact(np.array([0.0004, 0.3, -0.5], np.float32))
     assert kept.dtype == np.float16
     np.testing.assert_allclose(kept, [0, 0.3, -0.5], atol=1e-3)
+
+
+def test_only_what_all_versions_say_is_taught():
+    beats = 0.4 + 0.5 * np.arange(60)
+    arrays, told = agree_labels.compare_beats(versions(beats, 31, beats[::4]))
+    arrays["beat_agree"][20:24] = 1  # from 10.4 to 11.9 s a version says otherwise
+    arrays["downbeat_agree"][:30] = 1
+    arrays["beat_s"][50:] += 0.1 * np.arange(10) ** 2  # slows down too fast to be true
+    chords = {"chord": np.array([0] * 30 + [21] * 30 + [24] * 20 + [25] * 20), "chord_agree": np.full(100, 2)}
+    chords["chord_agree"][:10] = 1
+    row = {"source": "a/b.ogg", "split": "train", "group": "a", "duration_s": 31.0, "key": "D minor", "key_agree": 2}
+    entry = agree_labels.agreed({**row, **told}, {**arrays, **chords})
+    assert entry["beat"]["known"] == [[0.4, 9.9], [12.4, 25.4]]
+    assert entry["beat"]["bars_known"] == [[15.4, 25.4]]
+    assert (entry["tempo"], entry["key"]) == (pytest.approx(120, rel=0.01), "D minor")
+    frame_s = 2048 / 22050
+    assert [(round(start / frame_s), round(end / frame_s), label) for start, end, label in entry["chord"]] == [
+        (10, 30, "C:maj"), (30, 60, "A:min"), (60, 80, "N"),
+    ]  # fmt: skip
+    unsure = agree_labels.agreed({**row, **told, "key_agree": 1, "tempo_agree": 1}, {**arrays, **chords})
+    assert not {"key", "tempo"} & set(unsure)

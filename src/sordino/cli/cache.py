@@ -17,7 +17,7 @@ def command(clear, unused_days):
     """
     import time
 
-    from sordino.store import budget_bytes, contents, remove_chunk, store_folder
+    from sordino.store_chunks import budget_bytes, contents, remove_chunk, store_folder
 
     chunks = sorted(contents(), key=lambda chunk: -chunk["used"])
     total = sum(chunk["n_bytes"] for chunk in chunks)

@@ -113,7 +113,8 @@ class CropSampler:
         rendered: tracks with labels; None for none.
         n_frames: length of a crop at 25 Hz.
         batch_size: crops in a batch, even.
-        hidden_share: how much of an unlabelled crop is hidden.
+        hidden_share: how much of the unlabelled crops is hidden, of the first pair nothing, of each next one more: a
+            network that only ever saw crops with holes is another one on whole music.
         labelled_share: how much of a batch is rendered music.
         labelled_hidden_share: how much of a labelled crop is hidden.
         augment: stretch, transpose, recolour.
@@ -126,7 +127,7 @@ class CropSampler:
         rendered: Tracks | None = None,
         n_frames: int = 300,
         batch_size: int = 16,
-        hidden_share: float = 0.5,
+        hidden_share: float = 0.35,
         labelled_share: float = 0.5,
         labelled_hidden_share: float = 0.15,
         augment: bool = True,
@@ -136,8 +137,10 @@ class CropSampler:
         n_pairs = batch_size // 2
         n_labelled = round(n_pairs * labelled_share) if rendered is not None else 0
         self.pairs = [music] * (n_pairs - n_labelled) + [rendered or music] * n_labelled
-        hidden_shares = [hidden_share] * (n_pairs - n_labelled) + [labelled_hidden_share] * n_labelled
-        self.hidden_shares = torch.tensor(hidden_shares).repeat_interleave(2)
+        least = 0.0 if n_pairs - n_labelled > 1 else hidden_share
+        unlabelled = torch.linspace(least, min(2 * hidden_share, 1), n_pairs - n_labelled)
+        labelled = torch.full((n_labelled,), labelled_hidden_share)
+        self.hidden_shares = torch.cat([unlabelled, labelled]).repeat_interleave(2)
         self.shares = {id(tracks): tracks.shares for tracks in self.pairs}
 
     def draw(self, step: int) -> tuple[Crops, torch.Generator]:

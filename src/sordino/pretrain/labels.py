@@ -1,9 +1,9 @@
 """Labels that rendered music brings along, as targets for crops.
 
-Conventions: `labels.jsonl` has one object per sound file, as `sordino.render` writes it: `path`, `split`
-(train or validation), `group` (the tune) and any of `key` ("A minor"), `tempo` (BPM), `beat` ({"beats":
-[...], "downbeats": [...]}, seconds, and `known`: [[start_s, end_s], ...] where beats are not known
-everywhere), `chord` ([[start_s, end_s, Harte label], ...]) and `instruments` (names of INSTRUMENT_FAMILIES).
+Conventions: `labels.jsonl` has one object per sound file, as `sordino.render` writes it: `path`, `split` (train or
+validation), `group` (the tune) and any of `key` ("A minor"), `tempo` (BPM), `beat` ({"beats": [...], "downbeats":
+[...]}, seconds, and `known` and `bars_known`: [[start_s, end_s], ...] where beats, or which of them are downbeats, are
+not known everywhere), `chord` ([[start_s, end_s, Harte label], ...]) and `instruments` (names of INSTRUMENT_FAMILIES).
 Keys and chords count from C, minor ones 12 higher; chord 24 is no chord; -1 is unknown.
 """
 
@@ -37,7 +37,7 @@ class Targets:
 
     Attributes:
         beat: beats and downbeats, 1 at the frame and 0.5 beside it, [row frame 2].
-        beat_known: how much the beats of a frame count, [row frame].
+        beat_known: 1 where beats, and where downbeats, are known, [row frame 2].
         chord: class of each frame, -1 where unknown, [row frame].
         key: class, -1 where unknown, [row].
         tempo: distribution over the tempogram's tempi, zeros where unknown, [row tempo].
@@ -46,7 +46,7 @@ class Targets:
     """
 
     beat: Float[Tensor, "row frame 2"]
-    beat_known: Float[Tensor, "row frame"]
+    beat_known: Float[Tensor, "row frame 2"]
     chord: Int[Tensor, "row frame"]
     key: Int[Tensor, " row"]
     tempo: Float[Tensor, "row tempo"]
@@ -131,11 +131,15 @@ def beat_targets(beat: dict[str, list[float]] | None, cut: Cut) -> np.ndarray:
 
 
 def known_frames(beat: dict[str, Any] | None, cut: Cut) -> np.ndarray:
-    """[frame]: 1 where beats are known: in the stretches `known`, in all of the track if there are none named."""
-    known = np.zeros(cut.n_frames, dtype=np.float32)
-    for start_s, end_s in [] if beat is None else beat.get("known", [(0.0, cut.track_frames / FRAME_RATE_HZ)]):
-        low, high = np.clip(cut.frames([start_s, end_s]), 0, cut.n_frames)
-        known[int(low) : int(high)] = 1
+    """[frame 2]: 1 where beats, and where downbeats, are known: in the stretches named, without any in all of it."""
+    known = np.zeros((cut.n_frames, 2), dtype=np.float32)
+    if beat is None:
+        return known
+    beats = beat.get("known", [(0.0, cut.track_frames / FRAME_RATE_HZ)])
+    for column, stretches in enumerate((beats, beat.get("bars_known", beats))):
+        for start_s, end_s in stretches:
+            low, high = np.clip(cut.frames([start_s, end_s]), 0, cut.n_frames)
+            known[int(low) : int(high), column] = 1
     return known
 
 

@@ -44,7 +44,7 @@ class PretrainConfig:
         warmup_steps: steps from zero to `lr`; a cosine then falls to a twentieth of it.
         weight_decay: of AdamW, on matrices.
         labelled_share: part of each batch that is rendered music with labels.
-        hidden_share: how much of an unlabelled crop is hidden.
+        hidden_share: how much of the unlabelled crops is hidden, from nothing to twice as much.
         dropout: in the backbone, while it is pretrained.
         start_from: weights to begin with, a file as a run writes it or `builtin`; empty for random ones.
         quantiser: `random` or `residual` tokens, see quantiser.py.
@@ -65,7 +65,7 @@ class PretrainConfig:
     warmup_steps: int = 100
     weight_decay: float = 0.01
     labelled_share: float = 0.5
-    hidden_share: float = 0.5
+    hidden_share: float = 0.35
     dropout: float = 0.0
     start_from: str = ""
     quantiser: Literal["random", "residual"] = "random"

@@ -182,7 +182,7 @@ class Objectives(nn.Module):
 
 
 def _balanced_bce(logits: Tensor, target: Tensor, known: Tensor, positive_weight: float = 5.0) -> Float[Tensor, ""]:
-    """Binary cross-entropy over known frames in which the rare beats weigh more."""
-    weight = (1 + (positive_weight - 1) * target) * known[..., None]
+    """Binary cross-entropy over what is known, in which the rare beats weigh more."""
+    weight = (1 + (positive_weight - 1) * target) * known
     summed = F.binary_cross_entropy_with_logits(logits, target, weight=weight, reduction="sum")
-    return summed / (target.shape[-1] * known.sum())
+    return summed / known.sum()

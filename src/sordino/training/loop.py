@@ -91,7 +91,7 @@ def batch_loss(
         model: whose tasks.
         logits: by task.
         targets: of the same rows.
-        counts: by task, what its loss divides by; tasks that nobody in the step has a label for are not in it.
+        counts: by task, what its loss divides by, over the whole step.
         weights: by task; 1 for those not named.
     """
     total = 0.0 * torch.stack([value.float().sum() for value in logits.values()]).sum()

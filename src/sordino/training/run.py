@@ -141,6 +141,13 @@ def open_run(
     return Plan(config, dataset, tracks, tasks, backbone, fingerprint, known, what, folder)
 
 
+def with_config(plan: Plan, config: Config) -> Plan:
+    """Another run beside an opened one, on the same tracks, tasks and backbone; nothing is read again."""
+    tasks = make_tasks(config.resolved()["task"], plan.tracks)
+    what = identity(config, plan.dataset, plan.tracks, tasks, plan.known, plan.fingerprint)
+    return replace(plan, config=config, tasks=tasks, identity=what, folder=plan.folder.parent / folder_name(what))
+
+
 def train(
     config: Config,
     out: str | Path = "runs",
@@ -199,8 +206,7 @@ def build_model(plan: Plan, advance: Advance, fabric: Fabric) -> Model:
     methods = parse_methods(config.resolved()["method"])
     model = Model(plan.backbone, plan.tasks, methods, config.head, seed=config.seed)
     if config.training.head_first:
-        first = probe_config(config, model)
-        probe = carry_out(open_run(first, plan.folder.parent, advance, plan.dataset, plan.backbone), advance, fabric)
+        probe = carry_out(with_config(plan, probe_config(config, model)), advance, fabric)
         model.heads.load_state_dict(probe.model().heads.state_dict())
     return model.to(fabric.device)
 

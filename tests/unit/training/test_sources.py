@@ -11,7 +11,7 @@ from sordino.contracts import Backbone
 from sordino.datasets import load_dataset
 from sordino.model import Model
 from sordino.petl import parse_methods
-from sordino.store import contents
+from sordino.store_chunks import contents
 from sordino.training.sources import Computed, Waves
 from sordino.training.splits import cut_splits, look_at, make_source, make_tasks, silent
 from tests.conftest import TINY
