@@ -131,6 +131,16 @@ def read_tasks(folder: str | Path) -> dict[str, Task]:
     return {task["name"]: find("task", task["name"]).restore(task["config"]) for task in read_card(folder)["tasks"]}
 
 
+def backbone_of(card: Mapping[str, Any]) -> Backbone:
+    """Load the backbone that an adapter's card names.
+
+    Raises:
+        FileNotFoundError: its weights are not on this machine.
+        ValueError: it cannot be built as named.
+    """
+    return load_backbone(**{k: v for k, v in card["backbone"].items() if k not in ("fingerprint", "weights_from")})
+
+
 def load_adapter(folder: str | Path, backbone: Backbone | None = None, fingerprint: str | None = None) -> Model:
     """Build the model that an adapter file describes.
 
@@ -147,9 +157,8 @@ def load_adapter(folder: str | Path, backbone: Backbone | None = None, fingerpri
         ValueError: the backbone is another one, or a tensor is missing or unknown.
     """
     card = read_card(folder)
-    spec = {k: v for k, v in card["backbone"].items() if k not in ("fingerprint", "weights_from")}
-    if backbone is None:
-        backbone = load_backbone(**spec)
+    spec = card["backbone"]
+    backbone = backbone or backbone_of(card)
     found = backbone.fingerprint() if fingerprint is None else fingerprint
     if found != card["backbone"]["fingerprint"]:
         raise ValueError(

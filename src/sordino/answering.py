@@ -50,6 +50,59 @@ def answer_grid(model: Model, segment_s: float) -> Grid:
     return Grid.of(segment_s, model.backbone.sample_rate_hz, model.backbone.hop_samples, overlap, tail)
 
 
+class Joined:
+    """Gathers what models say of segments until a recording is through.
+
+    Args:
+        models: on one backbone.
+        grid: how recordings were cut.
+    """
+
+    def __init__(self, models: Sequence[Named], grid: Grid):
+        self.models, self.grid = models, grid
+        self._overlap_frames = (grid.length_samples - grid.hop_samples) // grid.frame_samples
+        self._waiting: dict[int, dict[str, Joiner]] = {}
+
+    @torch.inference_mode()
+    def add(
+        self, places: Sequence[tuple[int, Piece]], logits: Iterable[Mapping[str, Tensor]]
+    ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """Take a batch.
+
+        Args:
+            places: by row, the recording's number and where the segment lies in it.
+            logits: by model, its logits by task.
+
+        Yields:
+            The number of a recording that is through, and by task its probabilities, [label] or [frame label].
+        """
+        for number in {number for number, _ in places} - self._waiting.keys():
+            self._waiting[number] = {
+                prefix + name: Joiner(task.level, self._overlap_frames)
+                for prefix, model in self.models
+                for name, task in model.tasks.items()
+            }
+        for (prefix, model), own in zip(self.models, logits, strict=True):
+            for name, values in own.items():
+                task = model.tasks[name]
+                probabilities = task.probabilities(values.float()).cpu().numpy()
+                for row, (number, piece) in zip(probabilities, places, strict=True):
+                    if task.level == "frame":
+                        row = row[: model.backbone.n_frames(piece.n_samples)]
+                    start_frame = piece.start_samples // self.grid.frame_samples
+                    self._waiting[number][prefix + name].add(row, start_frame, piece.n_new)
+        return self._through(places)
+
+    def _through(self, places: Sequence[tuple[int, Piece]]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        for number, piece in places:
+            if piece.last:
+                yield number, {name: joiner.joined() for name, joiner in self._waiting.pop(number).items()}
+
+    def drop(self, number: int) -> None:
+        """Forget a recording that cannot be read to its end."""
+        self._waiting.pop(number, None)
+
+
 def joined(
     models: Sequence[Named], batches: Iterable[Segments], grid: Grid, compute: Compute
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
@@ -64,29 +117,11 @@ def joined(
     Yields:
         A recording's number, and by task its probabilities, [label] or [frame label].
     """
-    waiting: dict[int, dict[str, Joiner]] = {}
-    overlap_frames = (grid.length_samples - grid.hop_samples) // grid.frame_samples
+    gathered = Joined(models, grid)
     for batch in batches:
-        for number, _ in batch.places:
-            if number not in waiting:
-                waiting[number] = {prefix + name: Joiner(task.level, overlap_frames)
-                                   for prefix, model in models for name, task in model.tasks.items()}  # fmt: skip
-        for prefix, model in models:
-            for name, values in _probabilities(model, batch, compute).items():
-                for own, (number, piece) in zip(values, batch.places, strict=True):
-                    if model.tasks[name].level == "frame":
-                        own = own[: model.backbone.n_frames(piece.n_samples)]
-                    waiting[number][prefix + name].add(own, piece.start_samples // grid.frame_samples, piece.n_new)
-        for number, piece in batch.places:
-            if piece.last:
-                yield number, {name: joiner.joined() for name, joiner in waiting.pop(number).items()}
-
-
-@torch.inference_mode()
-def _probabilities(model: Model, batch: Segments, compute: Compute) -> dict[str, np.ndarray]:
-    with compute.context():
-        logits = model(*batch.constant(model))
-    return {name: model.tasks[name].probabilities(value.float()).cpu().numpy() for name, value in logits.items()}
+        with torch.inference_mode(), compute.context():
+            logits = [model(*batch.constant(model)) for _, model in models]
+        yield from gathered.add(batch.places, logits)
 
 
 def decoded(models: Sequence[Named], probabilities: Mapping[str, np.ndarray]) -> dict[str, Prediction]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -111,22 +111,43 @@ def blocks(path: str | Path, sample_rate_hz: int, block_s: float) -> Iterator[Fl
         AudioError: as `read`, and when the file ends too early.
     """
     n_block = max(1, round(block_s * sample_rate_hz))
+    waiting = np.zeros(0, np.float32)
+    for (x,) in blocks_at(path, [sample_rate_hz], block_s):
+        waiting = np.concatenate([waiting, x])
+        while len(waiting) >= n_block:
+            yield waiting[:n_block].copy()
+            waiting = waiting[n_block:]
+    if len(waiting):
+        yield waiting
+
+
+def blocks_at(
+    path: str | Path, sample_rates_hz: Sequence[int], block_s: float
+) -> Iterator[list[Float32[np.ndarray, " time"]]]:
+    """Decode a file of any length once, for several rates.
+
+    Args:
+        path: the sound file.
+        sample_rates_hz: the rates wanted.
+        block_s: how much is decoded at a time; what the resampler holds back comes with the next block.
+
+    Yields:
+        The next block at each rate; those of one rate joined are what `read` gives.
+
+    Raises:
+        AudioError: as `read`, and when the file ends too early.
+    """
     with _opened(path) as file:
         rate, n_frames = file.samplerate, file.frames
         n_read = max(1, round(block_s * rate))
-        resampler = soxr.ResampleStream(rate, sample_rate_hz, 1, dtype="float32")
-        waiting = np.zeros(0, np.float32)
+        resamplers = [
+            None if wanted == rate else soxr.ResampleStream(rate, wanted, 1, dtype="float32")
+            for wanted in sample_rates_hz
+        ]
         for begin in range(0, n_frames, n_read):
             end = min(begin + n_read, n_frames)
             x = _mono(_decode(file, path, begin, end), path)
-            if rate != sample_rate_hz:
-                x = resampler.resample_chunk(x, last=end == n_frames)
-            waiting = np.concatenate([waiting, x])
-            while len(waiting) >= n_block:
-                yield waiting[:n_block].copy()
-                waiting = waiting[n_block:]
-        if len(waiting):
-            yield waiting
+            yield [x if each is None else each.resample_chunk(x, last=end == n_frames) for each in resamplers]
 
 
 def fingerprint(path: str | Path) -> str:

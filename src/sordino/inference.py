@@ -1,8 +1,8 @@
 """From a sound file to answers: segments, hidden states, heads, joined and decoded; many adapters in one pass.
 
 Files of any length are decoded in blocks and answered segment by segment, so memory does not grow with the file (but
-for the answer itself). Adapters on the same backbone that want the same segments share its frontend; segments of
-several files share a batch.
+for the answer itself). Threads decode ahead while segments are computed, each file once for all adapters. Adapters on
+one backbone that want the same segments share all they can (`together.py`); segments of several files share a batch.
 
 Conventions: the answer of a recording does not depend on the blocks it was decoded in (tested to 1e-4 in the
 probabilities), nor on which other files or adapters are asked.
@@ -10,47 +10,74 @@ probabilities), nor on which other files or adapters are asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from sordino import audio
-from sordino.adapter_file import load_adapter, read_card
-from sordino.answering import Named, Segments, answer_grid, decoded, joined, pad
+from sordino.adapter_file import backbone_of, load_adapter, read_card
+from sordino.ahead import ahead
+from sordino.answering import Joined, Named, answer_grid, decoded, pad
 from sordino.compute import Compute
 from sordino.contracts import Backbone, Prediction, Task
 from sordino.results import FileAnswer
-from sordino.segments import Grid, Piece, stream
+from sordino.segments import Cutter, Grid, Piece, stream
+from sordino.together import Together
 
-BLOCK_S = 60.0
-FILES_AT_ONCE = 16  # their answers wait for one another; their sound does not
+BLOCK_S = 20.0
+DECODERS = 4  # files that are read ahead side by side
 
-Cut = tuple[int, Piece, np.ndarray]  # number of the recording, place and waveform of a segment
+Place = tuple[int, Piece]  # number of the recording, and where in it a segment lies
 
 
 class Pass(NamedTuple):
-    """Adapters that can be answered from the same segments and the same output of the frontend.
+    """Adapters that are answered from the same segments on one backbone.
 
     Attributes:
         grid: how recordings are cut.
         models: each with what is put before the names of its tasks.
+        together: computes all of them.
     """
 
     grid: Grid
     models: list[Named]
+    together: Together
 
     @property
     def backbone(self) -> Backbone:
-        """Whose frontend serves all of them."""
-        return self.models[0][1].backbone
+        """What all of them were made from."""
+        return self.together.backbone
+
+
+class Cut(NamedTuple):
+    """A segment of a file.
+
+    Attributes:
+        number: of the file.
+        pass_number: of the pass it was cut for.
+        piece: where it lies.
+        wave: its waveform [time].
+    """
+
+    number: int
+    pass_number: int
+    piece: Piece
+    wave: np.ndarray
+
+
+class Unreadable(NamedTuple):
+    """A file that turned out to be none, or not whole; nothing more comes of it."""
+
+    number: int
+    error: str
 
 
 class Predictor:
-    """Loaded adapters, ready for files.
+    """Loaded adapters, ready for files. Several threads may ask at once.
 
     Args:
         adapters: adapter folders; their tasks must differ in name, or be told apart with `names`.
@@ -74,24 +101,25 @@ class Predictor:
     ):
         self.compute = Compute.choose(device or "auto", precision)
         self.batch_size = batch_size
-        passes: dict[tuple[str, Grid, int], Pass] = {}
-        shared: dict[str, Backbone] = {}
+        backbones: dict[str, Backbone] = {}
+        members: dict[tuple[str, Grid], list[Named]] = {}
         tasks: set[str] = set()
         for number, folder in enumerate(adapters):
             card = read_card(folder)
             weights = card["backbone"]["fingerprint"]
-            model = load_adapter(folder, shared.get(weights)).to(self.compute.device)
-            if not model.unfrozen:
-                shared[weights] = model.backbone
+            backbones[weights] = backbones.get(weights) or backbone_of(card)
+            model = load_adapter(folder, backbones[weights])
             prefix = f"{names[number]}/" if names else ""
             twice = tasks & {prefix + task for task in model.tasks}
             if twice:
                 raise ValueError(f"two adapters answer {sorted(twice)[0]}; give each a name to tell them apart")
             tasks |= {prefix + task for task in model.tasks}
-            grid = answer_grid(model, card["segment_s"])
-            key = (weights, grid, number if model.unfrozen else -1)
-            passes.setdefault(key, Pass(grid, [])).models.append((prefix, model))
-        self.passes = list(passes.values())
+            members.setdefault((weights, answer_grid(model, card["segment_s"])), []).append((prefix, model))
+        self.passes: list[Pass] = []
+        for (weights, grid), named in members.items():
+            models = [model.to(self.compute.device) for _, model in named]
+            together = Together(backbones[weights].to(self.compute.device), models, batch_size)
+            self.passes.append(Pass(grid, named, together))
 
     @property
     def tasks(self) -> dict[str, Task]:
@@ -106,52 +134,109 @@ class Predictor:
             path: the sound file.
             block_s: seconds decoded at a time.
         """
-        return next(self.files([path], block_s))
+        (answer,) = self.files([path], block_s)
+        return answer
 
     def files(self, paths: Iterable[str | Path], block_s: float = BLOCK_S) -> Iterator[FileAnswer]:
-        """Answer many files, in their order."""
-        remaining = iter(paths)
-        while some := [FileAnswer(str(path)) for path in islice(remaining, FILES_AT_ONCE)]:
-            for each in self.passes:
-                cuts = self._cut(some, each, block_s)
-                for number, probabilities in self._joined(each, cuts):
-                    some[number].answers.update(decoded(each.models, probabilities))
-            for answer in some:
-                yield FileAnswer(answer.path, error=answer.error) if answer.error else answer
+        """Answer many files, in their order; one waits for at most `batch_size` others that share its last batch."""
+        asked: dict[int, FileAnswer] = {}  # by number, until it is given back
+        lines = [Line(each, self.compute, self.batch_size) for each in self.passes]
+        n_lacking: dict[int, int] = {}  # passes that have not answered yet
+
+        def opened() -> Iterator[Generator[Cut | Unreadable, None, None]]:
+            for number, path in zip(count(), paths):
+                asked[number], n_lacking[number] = FileAnswer(str(path)), len(lines)
+                yield self._cut(number, asked[number], block_s)
+
+        def note(each: Pass, found: Iterable[tuple[int, dict[str, np.ndarray]]]) -> None:
+            for number, probabilities in found:
+                asked[number].answers.update(decoded(each.models, probabilities))
+                n_lacking[number] -= 1
+
+        def complete() -> Iterator[FileAnswer]:
+            while asked and n_lacking[first := next(iter(asked))] == 0:
+                del n_lacking[first]
+                yield asked.pop(first)
+
+        with closing(ahead(opened(), DECODERS, self.batch_size)) as items:
+            for item in items:
+                if isinstance(item, Unreadable):
+                    for line in lines:
+                        line.drop(item.number)
+                    asked[item.number] = FileAnswer(asked[item.number].path, error=item.error)
+                    n_lacking[item.number] = 0
+                else:
+                    line = lines[item.pass_number]
+                    note(line.each, line.add((item.number, item.piece), item.wave))
+                yield from complete()
+        for line in lines:
+            note(line.each, line.flush())
+        yield from complete()
 
     def waveform(self, waveform: np.ndarray) -> dict[str, Prediction]:
         """Answer a waveform [time], mono at the backbones' rate."""
         answers: dict[str, Prediction] = {}
         for each in self.passes:
-            cuts = ((0, *cut) for cut in stream([np.asarray(waveform, np.float32)], each.grid))
-            for _, probabilities in self._joined(each, cuts):
+            line = Line(each, self.compute, self.batch_size)
+            found = [found for piece, wave in stream([np.asarray(waveform, np.float32)], each.grid)
+                     for found in line.add((0, piece), wave)]  # fmt: skip
+            for _, probabilities in [*found, *line.flush()]:
                 answers.update(decoded(each.models, probabilities))
         return answers
 
-    @staticmethod
-    def _cut(answers: Sequence[FileAnswer], each: Pass, block_s: float) -> Iterator[Cut]:
-        """The segments of several files; what is wrong with one is noted in its answer."""
-        for number, answer in enumerate(answers):
-            if answer.error:
-                continue
-            try:
-                answer.duration_s = audio.info(answer.path).duration_s
-                blocks = audio.blocks(answer.path, each.backbone.sample_rate_hz, block_s)
-                for piece, wave in stream(blocks, each.grid):
-                    yield number, piece, wave
-            except audio.AudioError as error:
-                answer.error = str(error)
+    def _cut(self, number: int, answer: FileAnswer, block_s: float) -> Generator[Cut | Unreadable, None, None]:
+        """A file's segments for all passes, from one decoding."""
+        rates = sorted({each.backbone.sample_rate_hz for each in self.passes})
+        cutters = [Cutter(each.grid) for each in self.passes]
+        try:
+            answer.duration_s = audio.info(answer.path).duration_s
+            for at_rates in audio.blocks_at(answer.path, rates, block_s):
+                for index, (each, cutter) in enumerate(zip(self.passes, cutters, strict=True)):
+                    block = at_rates[rates.index(each.backbone.sample_rate_hz)]
+                    yield from (Cut(number, index, *cut) for cut in cutter.add(block))
+            for index, cutter in enumerate(cutters):
+                if not cutter.n_samples:
+                    rate = self.passes[index].backbone.sample_rate_hz
+                    raise audio.AudioError(f"{answer.path}: too short, not one sample at {rate} Hz")
+                yield from (Cut(number, index, *cut) for cut in cutter.end())
+        except audio.AudioError as error:
+            yield Unreadable(number, str(error))
 
-    def _joined(self, each: Pass, cuts: Iterator[Cut]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """Joined probabilities by task, of every recording."""
-        return joined(each.models, self._batches(each, cuts), each.grid, self.compute)
 
-    def _batches(self, each: Pass, cuts: Iterator[Cut]) -> Iterator[Segments]:
-        while some := list(islice(cuts, self.batch_size)):
-            waveform, n_samples = (x.to(self.compute.device) for x in pad([wave for _, _, wave in some]))
-            with torch.inference_mode(), self.compute.context():
-                frames = each.backbone.frontend(waveform, n_samples)
-            yield Segments([cut[:2] for cut in some], lambda model, frames=frames: model.constant_from(frames))
+class Line:
+    """Where the segments of one pass wait until they fill a batch, during one call.
+
+    Args:
+        each: the pass.
+        compute: device and precision.
+        batch_size: segments in a batch.
+    """
+
+    def __init__(self, each: Pass, compute: Compute, batch_size: int):
+        self.each, self.compute, self.batch_size = each, compute, batch_size
+        self._waiting: list[tuple[Place, np.ndarray]] = []
+        self._joined = Joined(each.models, each.grid)
+
+    def add(self, place: Place, wave: np.ndarray) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """Take a segment; gives the recordings that are through with it, see `Joined.add`."""
+        self._waiting.append((place, wave))
+        return self.flush() if len(self._waiting) == self.batch_size else iter(())
+
+    def flush(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """Compute what waits."""
+        if not self._waiting:
+            return iter(())
+        places, waves = zip(*self._waiting, strict=True)
+        self._waiting = []
+        waveform, n_samples = (x.to(self.compute.device) for x in pad(waves))
+        with self.compute.context():
+            logits = self.each.together(waveform, n_samples)
+        return self._joined.add(places, logits)
+
+    def drop(self, number: int) -> None:
+        """Forget the segments of a recording that cannot be read to its end."""
+        self._waiting = [cut for cut in self._waiting if cut[0][0] != number]
+        self._joined.drop(number)
 
 
 def predict(

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from sordino.contracts import Backbone, Frames, Method, Task, merge
+from sordino.contracts import Backbone, Frames, Method, States, Task, merge
 from sordino.heads import Head, HeadConfig
 from sordino.settings import build
 
@@ -129,9 +129,12 @@ class Model(nn.Module):
         """Logits by task, from what `constant` gave: [batch label] (clip) or [batch frame label] (frame)."""
         known = {k: constant[k] for k in self.constant_states if k != FRONTEND}
         frames = Frames(constant[self.start], mask)
-        states = self.backbone.encode(frames, known=known, stop=self.backbone.top)
-        states += [None] * (self.backbone.n_layers - self.backbone.top)
-        states, _ = self.backbone.states(states, mask)
+        return self.read(self.backbone.encode(frames, known=known, stop=self.backbone.top), mask)
+
+    def read(self, states: States, mask: Tensor | None = None) -> dict[str, Tensor]:
+        """Logits by task, as `forward` gives them, from the hidden states up to `backbone.top`."""
+        above = [None] * (self.backbone.n_layers - self.backbone.top)
+        states, _ = self.backbone.states([*states, *above], mask)
         return {name: head(states, mask) for name, head in self.heads.items()}
 
     def predict(

@@ -97,38 +97,56 @@ class Grid:
         return Piece(start, n_samples - start, n_new, True)
 
 
-def stream(blocks: Iterable[np.ndarray], grid: Grid) -> Iterator[tuple[Piece, np.ndarray]]:
-    """Cut a recording that comes in blocks into the segments that `grid.cut` would make of the whole.
+class Cutter:
+    """Cuts a recording that comes in blocks into the segments that `grid.cut` would make of the whole.
+
+    At most two segments and a block are kept.
 
     Args:
-        blocks: waveforms that follow each other.
         grid: how to cut.
 
-    Yields:
-        The piece and its waveform. At most two segments and a block are kept.
+    Attributes:
+        n_samples: how many came so far.
     """
-    length, hop = grid.length_samples, grid.hop_samples
-    waiting, begin, n_full, n_samples = np.zeros(0, np.float32), 0, 0, 0  # waiting[0] is sample `begin`
-    held: tuple[Piece, np.ndarray] | None = None  # a full segment is given when it is known whether more follows
+
+    def __init__(self, grid: Grid):
+        self.grid = grid
+        self._waiting, self._begin = np.zeros(0, np.float32), 0  # the first of these is sample `_begin`
+        self._n_full, self.n_samples = 0, 0
+        self._held: tuple[Piece, np.ndarray] | None = None  # is given when it is known whether more follows
+
+    def add(self, block: np.ndarray) -> Iterator[tuple[Piece, np.ndarray]]:
+        """Take the next block; gives what is cut by now, each piece with its waveform."""
+        length, hop = self.grid.length_samples, self.grid.hop_samples
+        self._waiting, self.n_samples = np.concatenate([self._waiting, block]), self.n_samples + len(block)
+        while self.n_samples > length and self.n_samples >= self._n_full * hop + length:
+            if self._held:
+                yield self._held
+            piece = self.grid._full(self._n_full)
+            self._held = piece, self._waiting[piece.start_samples - self._begin :][:length]
+            self._n_full += 1
+            kept_from = max(self._begin, self._n_full * hop - length)  # enough to move the last one back
+            self._waiting, self._begin = self._waiting[kept_from - self._begin :], kept_from
+
+    def end(self) -> Iterator[tuple[Piece, np.ndarray]]:
+        """No block follows; gives the rest, nothing where there was no sample at all."""
+        if self.n_samples <= self.grid.length_samples:
+            if self.n_samples:
+                yield Piece(0, self.n_samples, self.n_samples, True), self._waiting
+            return
+        tail = self.grid._tail(self.n_samples)
+        assert self._held is not None
+        yield (self._held[0]._replace(last=tail is None), self._held[1])
+        if tail:
+            yield tail, self._waiting[tail.start_samples - self._begin :]
+
+
+def stream(blocks: Iterable[np.ndarray], grid: Grid) -> Iterator[tuple[Piece, np.ndarray]]:
+    """The segments of a recording that comes in blocks, see `Cutter`."""
+    cutter = Cutter(grid)
     for block in blocks:
-        waiting, n_samples = np.concatenate([waiting, block]), n_samples + len(block)
-        while n_samples > length and n_samples >= n_full * hop + length:
-            if held:
-                yield held
-            piece = grid._full(n_full)
-            held = piece, waiting[piece.start_samples - begin :][:length]
-            n_full += 1
-            kept_from = max(begin, n_full * hop - length)  # enough to move the last one back
-            waiting, begin = waiting[kept_from - begin :], kept_from
-    if n_samples <= length:
-        if n_samples:
-            yield Piece(0, n_samples, n_samples, True), waiting
-        return
-    tail = grid._tail(n_samples)
-    assert held is not None
-    yield (held[0]._replace(last=tail is None), held[1])
-    if tail:
-        yield tail, waiting[tail.start_samples - begin :]
+        yield from cutter.add(block)
+    yield from cutter.end()
 
 
 class Joiner:

@@ -87,6 +87,9 @@ class Norm(nn.Module, ABC):
 class Part(nn.Module):
     """What a method attaches at one site; define `before`, `after`, or both. Keep nothing from one call to the next.
 
+    Inside a layer a part works on each row of the batch for itself: the others may be another model's (`together.py`).
+    What leaves a site is a new tensor, which is not kept: it may be written over.
+
     - `before(module, inputs) -> inputs`: changes the tuple of what enters the site.
     - `after(module, inputs, output) -> output`: changes what leaves it.
     - `merged(module, values) -> {name: tensor}`: what becomes of the site's weights when they are to do the part's

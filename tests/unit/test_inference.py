@@ -1,6 +1,9 @@
 """Prediction: any file, any length, in bounded memory; blocks, batches and other adapters do not change an answer."""
 
 import json
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,22 +13,23 @@ import torch
 from sordino import audio
 from sordino.adapter_file import load_adapter, save_adapter
 from sordino.backbones import load_backbone
-from sordino.inference import Predictor, predict
+from sordino.inference import DECODERS, Line, Predictor, predict
 from sordino.model import Model
 from sordino.petl import make_method
-from sordino.segments import stream
+from sordino.segments import Cutter, stream
 from sordino.tasks import make_task
 from tests.conftest import RATE_HZ, TINY
 
 
-def adapter(folder, task: str, method: str = "lora", segment_s: float = 1.0):
+def adapter(folder, task: str, method: str = "lora", segment_s: float = 1.0, spec=TINY, seed: int = 0, **options):
     """An adapter with random trained tensors."""
-    backbone = load_backbone(**TINY)
-    model = Model(backbone, [make_task(task)], [make_method(method)], {"hidden": 0}, seed=3)
+    backbone = load_backbone(**spec)
+    model = Model(backbone, [make_task(task)], [make_method(method, **options)], {"hidden": 0}, seed=3)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for value in model.trained().values():
-            value += 0.1 * torch.randn(value.shape, generator=torch.Generator().manual_seed(0))
-    return save_adapter(model, folder, TINY, backbone.fingerprint(), segment_s)
+            value += 0.1 * torch.randn(value.shape, generator=generator)
+    return save_adapter(model, folder, spec, backbone.fingerprint(), segment_s)
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +59,10 @@ def test_a_chunked_file_equals_the_whole(task, adapters, songs):
         (only,) = predictor.passes
 
         def probabilities(blocks, only=only, predictor=predictor):
-            cuts = ((0, *cut) for cut in stream(blocks, only.grid))
-            ((_, found),) = predictor._joined(only, cuts)
-            return found[task]
+            line = Line(only, predictor.compute, predictor.batch_size)
+            found = [found for piece, wave in stream(blocks, only.grid) for found in line.add((0, piece), wave)]
+            ((_, joined),) = [*found, *line.flush()]
+            return joined[task]
 
         whole = probabilities([audio.read(path, RATE_HZ)])
         np.testing.assert_allclose(probabilities(audio.blocks(path, RATE_HZ, 0.7)), whole, atol=1e-4)
@@ -116,15 +121,131 @@ def test_two_adapters_of_one_task_need_names(adapters, songs, tmp_path):
     assert set(answers) == {"a/key", "b/key"}
 
 
-def test_memory_does_not_grow_with_the_file(adapters, tmp_path):
-    """Ten times the length, the same number of samples alive at once."""
-    grid = Predictor([adapters["key"]]).passes[0].grid
-    for seconds in (20, 200):
-        path = tmp_path / f"{seconds}.wav"
-        soundfile.write(path, np.zeros(seconds * 8000, np.float32), 8000)
-        longest = max(len(wave.base if wave.base is not None else wave)
-                      for _, wave in stream(audio.blocks(path, RATE_HZ, 5.0), grid))  # fmt: skip
-        assert longest <= grid.length_samples + 2 * 5 * RATE_HZ
+class Alive:
+    """Counts the samples of waveforms that somebody still holds."""
+
+    def __init__(self):
+        self.now, self.most, self._lock = 0, 0, threading.RLock()
+
+    def watch(self, wave):
+        """A copy of a waveform, counted until it is gone."""
+        wave = wave.copy()
+        with self._lock:
+            self.now += len(wave)
+            self.most = max(self.most, self.now)
+        weakref.finalize(wave, self._gone, len(wave))
+        return wave
+
+    def _gone(self, n_samples):
+        with self._lock:
+            self.now -= n_samples
+
+
+@pytest.mark.parametrize("lengths_s", [(240,), (20,) * 12], ids=["a long file", "many files"])
+def test_only_so_much_sound_is_alive(lengths_s, adapters, tmp_path, monkeypatch):
+    """A bound that knows neither the length of a file nor how many there are, and holds however the threads run."""
+    alive, blocks_at, add = Alive(), audio.blocks_at, Cutter.add
+    decoded_s = []
+
+    def blocks(path, rates, block_s):
+        for at_rates in blocks_at(path, rates, block_s):
+            decoded_s.append(len(at_rates[0]) / RATE_HZ)
+            yield [alive.watch(wave) for wave in at_rates]
+
+    monkeypatch.setattr(audio, "blocks_at", blocks)
+    monkeypatch.setattr(Cutter, "add", lambda self, block: ((p, alive.watch(wave)) for p, wave in add(self, block)))
+    predictor = Predictor([adapters["key"], adapters["beat"]], batch_size=4)
+    assert len(predictor.passes) == 2
+    paths = [tmp_path / f"{number}.wav" for number in range(len(lengths_s))]
+    for path, length_s in zip(paths, lengths_s, strict=True):
+        soundfile.write(path, np.zeros(length_s * 8000, np.float32), 8000)
+    answers = list(predictor.files(paths, block_s=2.0))
+    assert [answer.error for answer in answers] == [None] * len(paths)
+    assert sum(decoded_s) == pytest.approx(sum(lengths_s), rel=1e-3)  # each file once for both passes
+    n_open = min(DECODERS, len(paths))
+    n_segments = n_open * (4 + 2 + 1) + 2 * 4 + 1  # waiting to be taken, held by cutters, in hand; in batches
+    assert alive.most <= RATE_HZ * (n_segments * 1.0 + n_open * 2 * 2.0) < 0.6 * RATE_HZ * sum(lengths_s)
+    assert alive.now == 0
+
+
+def test_a_file_is_decoded_once_for_all_backbones(adapters, songs, tmp_path, monkeypatch):
+    backbone = {"name": "short_cnn", "n_mels": 16}
+    other = adapter(tmp_path / "c.adapter", "tempo", segment_s=0.7, spec=backbone)
+    opened = []
+    blocks_at = audio.blocks_at
+    monkeypatch.setattr(audio, "blocks_at", lambda path, *args: opened.append(path) or blocks_at(path, *args))
+    several = [adapters["key"], other, adapters["chord"]]
+    together = Predictor(several)
+    assert {each.backbone.sample_rate_hz for each in together.passes} == {16_000, RATE_HZ}
+    answers = list(together.files(songs))
+    assert sorted(opened) == [str(path) for path in songs]
+    for folder in several:
+        for found, alone in zip(answers, predict(songs, folder), strict=True):
+            for task, prediction in alone.answers.items():
+                assert found.answers[task].value == prediction.value
+
+
+def test_files_and_adapters_of_all_kinds_together(songs, tmp_path):
+    """Methods, tasks, segment lengths, layers and states read: all adapters on all files as each on each."""
+    kinds = [
+        ("lora", "key", 1.0, {}), ("lora", "chord", 1.0, {}), ("bitfit", "tempo", 1.0, {}), ("probe", "key", 1.0, {}),
+        ("probe", "beat", 0.5, {}), ("prompt", "key", 1.0, {}), ("finetune", "tempo", 1.0, {"layers": "last"}),
+        ("finetune", "key", 1.0, {}), ("side", "tempo", 1.0, {}), ("adapter", "beat", 0.5, {"layers": "1"}),
+    ]  # fmt: skip
+    folders = [
+        adapter(tmp_path / f"{number}.adapter", task, method, segment_s, seed=number, **options)
+        for number, (method, task, segment_s, options) in enumerate(kinds)
+    ]
+    names = [str(number) for number in range(len(kinds))]
+    predictor = Predictor(folders, names)
+    assert len(predictor.passes) == 3  # clips, frames, frames in shorter segments
+    answers = list(predictor.files(songs))
+    for number, folder in enumerate(folders):
+        task = kinds[number][1]
+        for found, path in zip(answers, songs, strict=True):
+            (alone,) = predict([path], folder)
+            value, expected = found.answers[f"{number}/{task}"].value, alone.answers[task].value
+            assert value == (pytest.approx(expected, abs=1e-2) if task == "tempo" else expected)
+
+
+def test_two_threads_get_their_own_answers(adapters, songs):
+    predictor = Predictor([adapters["key"], adapters["beat"], adapters["tempo"]])
+    expected = [predictor.file(path).plain() for path in songs]
+    with ThreadPoolExecutor(4) as pool:
+        for found, one in zip(pool.map(predictor.file, 4 * songs), 4 * expected, strict=True):
+            assert found.plain() == one
+
+
+def test_a_file_that_breaks_off_leaves_nothing_behind(adapters, songs, monkeypatch):
+    """Segments of a file that turns out damaged wait in a batch with others, which are answered all the same."""
+    blocks_at = audio.blocks_at
+
+    def blocks(path, *args):
+        for number, block in enumerate(blocks_at(path, *args)):
+            if path == str(songs[2]) and number == 5:
+                raise audio.AudioError(f"{path}: damaged")
+            yield block
+
+    expected = predict(songs, adapters["key"])
+    monkeypatch.setattr(audio, "blocks_at", blocks)
+    found = list(Predictor([adapters["key"]], batch_size=64).files(songs, block_s=1.0))
+    assert [answer.error for answer in found] == [None, None, f"{songs[2]}: damaged", None]
+    for one, other in zip(found, expected, strict=True):
+        assert one.error or one.plain() == other.plain()
+
+
+def test_a_file_too_short_for_a_sample(adapters, songs, tmp_path):
+    soundfile.write(tmp_path / "one.wav", np.zeros(1), 96_000)
+    found = predict([tmp_path / "one.wav", songs[0]], adapters["key"])
+    assert "not one sample at 24000 Hz" in str(found[0].error)
+    assert found[1].error is None
+
+
+def test_who_stops_asking_leaves_no_thread(adapters, songs):
+    answers = Predictor([adapters["key"]], batch_size=1).files(songs * 3)
+    next(answers)
+    answers.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
 
 
 def test_a_finetuned_adapter_predicts_with_its_own_weights(songs, tmp_path):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-import mir_eval
+from sordino.tasks import _mir_eval as mir_eval
 
 ROOTS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 DEGREES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")

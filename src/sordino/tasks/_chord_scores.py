@@ -11,9 +11,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import mir_eval
 import numpy as np
 
+from sordino.tasks import _mir_eval as mir_eval
 from sordino.tasks._chord_names import NO_CHORD, UNKNOWN
 
 

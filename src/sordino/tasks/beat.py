@@ -21,7 +21,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import mir_eval
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -30,6 +29,7 @@ from torch.nn import functional
 
 from sordino.contracts import Observation, PlainBaseline, Prediction, Task
 from sordino.rules import Share
+from sordino.tasks import _mir_eval as mir_eval
 from sordino.tasks._beat_tracking import find_bars, pick_peaks, to_logit, track_beats
 
 ZONE_S = 0.04

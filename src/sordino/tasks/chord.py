@@ -22,7 +22,6 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
-import mir_eval
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -30,6 +29,7 @@ from torch import Tensor
 
 from sordino.contracts import Observation, PlainBaseline, Prediction, Task
 from sordino.rules import NotNegative
+from sordino.tasks import _mir_eval as mir_eval
 from sordino.tasks._chord_names import DEGREES, NO_CHORD, ROOTS, UNKNOWN, parse_chord, transpose_chord
 from sordino.tasks._chord_scores import compare
 

@@ -21,7 +21,6 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import mir_eval
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -29,6 +28,7 @@ from torch import Tensor
 
 from sordino.contracts import PlainBaseline, Prediction, Task
 from sordino.rules import Share
+from sordino.tasks import _mir_eval as mir_eval
 from sordino.tasks._cross_entropy import mean_cross_entropy
 
 MAJOR = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")

@@ -24,7 +24,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import mir_eval
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -32,6 +31,7 @@ from torch import Tensor
 
 from sordino.contracts import Observation, PlainBaseline, Prediction, Task
 from sordino.rules import NotNegative
+from sordino.tasks import _mir_eval as mir_eval
 from sordino.tasks._cross_entropy import mean_cross_entropy
 
 N_CLASSES = 300
