@@ -43,7 +43,7 @@ def _hashed(parts: Parts) -> str:
     digest = hashlib.sha256()
     for text, data in parts:
         digest.update(text.encode())
-        digest.update(data)
+        digest.update(data.data)
     return digest.hexdigest()[:16]
 
 
@@ -57,5 +57,5 @@ def _summed(parts: Parts) -> str:
             block = rows[first : first + BLOCK_ROWS]
             digest.update(block.sum(0))
             digest.update(block.sum(1))
-        digest.update(data[n_whole:])
+        digest.update(data[n_whole:].data)
     return digest.hexdigest()
