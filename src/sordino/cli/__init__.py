@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from sordino.memory import keep_freed_memory
+
 
 class Verbs(click.Group):
     """A group whose commands are the files of this folder; each holds a click command named `command`."""
@@ -36,6 +38,7 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line; what the user can mend is told in one line, without a traceback."""
+    keep_freed_memory()
     try:
         group.main(standalone_mode=False)
     except click.ClickException as error:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from sordino.contracts import Site
 from sordino.sites import Norm
@@ -96,12 +98,48 @@ def low_rank(module: LinearMap, x: Tensor, a: Tensor, b: Tensor, scale: float = 
 
 
 def add_low_rank(module: LinearMap, output: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
-    """output + scale B A x; for a Linear in one go, without a second tensor as wide as the output."""
-    if not isinstance(module, nn.Linear):
-        return output + low_rank(module, x, a, b, scale).to(output.dtype)
-    inner = apply(module, x, a)
-    sum_ = torch.addmm(output.flatten(0, -2), inner.flatten(0, -2), b.T, alpha=scale)
-    return sum_.reshape(output.shape).to(output.dtype)
+    """output + scale B A x; for a matrix product in one go, without a second tensor as wide as the output."""
+    if isinstance(module, nn.Linear):
+        return _AddLowRank.apply(output, x, a, b, scale)
+    if _is_pointwise(module):
+        turned = _AddLowRank.apply(output.transpose(1, 2), x.transpose(1, 2), a[:, :, 0], b, scale)
+        return turned.transpose(1, 2)
+    return output + low_rank(module, x, a, b, scale).to(output.dtype)
+
+
+def _is_pointwise(module: LinearMap) -> bool:
+    """A Conv1d that mixes the channels of each frame, and nothing else."""
+    one = (module.kernel_size, module.stride, module.padding, module.groups) == ((1,), (1,), (0,), 1)
+    return isinstance(module, nn.Conv1d) and one
+
+
+class _AddLowRank(torch.autograd.Function):
+    """output + scale B A x over the last axis, [... out] and [... in], in the output's precision.
+
+    Autograd's own gradient of B multiplies a wide, turned matrix by a narrow one, ten times as slow on a processor as
+    the same product with the narrow one in front, which is what is done here.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, output: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
+        """The sum."""
+        rows, a, b = x.flatten(0, -2).to(output.dtype), a.to(output.dtype), b.to(output.dtype)
+        inner = rows @ a.T
+        ctx.save_for_backward(rows, inner, a, b)
+        ctx.scale, ctx.x_dtype = scale, x.dtype
+        return torch.addmm(output.flatten(0, -2), inner, b.T, alpha=scale).view(output.shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Of output, x, A and B."""
+        (of_sum,) = gradients
+        rows, inner, a, b = ctx.saved_tensors
+        wide = of_sum.flatten(0, -2)
+        narrow = ctx.scale * (wide @ b)
+        of_x = (narrow @ a).view(*of_sum.shape[:-1], -1).to(ctx.x_dtype) if ctx.needs_input_grad[1] else None
+        of_b = (inner.T @ wide).T.mul(ctx.scale)
+        return of_sum, of_x, narrow.T @ rows, of_b, None
 
 
 def low_rank_weight(module: LinearMap, a: Tensor, b: Tensor) -> Tensor:

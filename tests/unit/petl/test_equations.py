@@ -235,6 +235,24 @@ def test_lora_of_a_convolution_is_the_convolution_of_the_product(options):
     close(part.merged(module, dict(module.named_parameters()))["weight"], array(changed.weight))
 
 
+@pytest.mark.parametrize("module", [nn.Linear(5, 4), nn.Conv1d(5, 4, 1)])
+def test_lora_has_the_gradients_that_autograd_finds(module):
+    module, part = module.double().requires_grad_(False), disturbed(LowRank(module, 2, 1.5)).double()
+    x = torch.randn(2, 5, 3, dtype=torch.float64)
+    x = (x if isinstance(module, nn.Conv1d) else x.transpose(1, 2).contiguous()).requires_grad_(True)
+
+    def changed(x, a, b):
+        part.A, part.B = a, b
+        return part.after(module, (x,), module(x))
+
+    a, b = part.A, part.B
+    del part.A, part.B
+    assert torch.autograd.gradcheck(changed, (x, a, b))
+    weight = module.weight.squeeze(-1) + 1.5 * b @ a.reshape(2, -1)
+    expected = torch.func.functional_call(module, {"weight": weight.view_as(module.weight)}, (x,))
+    torch.testing.assert_close(changed(x, a, b), expected)
+
+
 def test_lora_of_a_picture():
     module, x = nn.Conv2d(4, 6, (3, 1), stride=(2, 1), groups=2), torch.randn(2, 4, 9, 5)
     part = disturbed(LowRank(module, 2, 1.0))
