@@ -37,7 +37,10 @@ class Training(Settings):
     """How a run is trained.
 
     Attributes:
-        steps: optimiser steps.
+        steps: optimiser steps; none for as many as the data want: twenty passes over it (two hundred where heads alone
+            are computed), from 200 to 20,000 steps.
+        patience: validations without a better score after which training stops; none for 6 where `steps` is none, and
+            no end before the last step otherwise.
         batch_size: segments in a step.
         accumulate: parts that a step is computed in, one after the other; the gradient is that of the whole step.
         lr: learning rate of head and attached parts; none for the method's usual one.
@@ -63,7 +66,8 @@ class Training(Settings):
         loss_weights: by task, when several are trained at once; 1 for those not named.
     """
 
-    steps: Count = 1000
+    steps: Count | None = None
+    patience: Count | None = None
     batch_size: Count = 16
     accumulate: Count = 1
     lr: NotNegative | None = None

@@ -14,8 +14,8 @@ def keep_freed_memory() -> bool:
     """Let glibc keep what is freed, so that each training step writes into pages it has already.
 
     By default glibc gives large blocks back at once, and the system clears every page anew when the next step asks for
-    them: 8,000 to 58,000 page faults a step of LoRA on `mini`, up to a tenth of its time. The process then holds its peak memory
-    until it ends. For programs of our own; a library should not decide this for others.
+    them: 8,000 to 58,000 page faults a step of LoRA on `mini`, up to a tenth of its time. The process then holds its
+    peak memory until it ends. For programs of our own; a library should not decide this for others.
 
     Returns:
         Whether it was done: not on other systems or C libraries.

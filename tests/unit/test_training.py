@@ -10,8 +10,8 @@ import sordino
 from sordino.config import Training, load_config
 from sordino.training import loop as loop_module
 from sordino.training.cost import peak_memory_bytes
-from sordino.training.loop import learning_rate
 from sordino.training.run import open_run, train
+from sordino.training.schedule import Schedule, learning_rate
 from tests.conftest import TINY
 
 SETTINGS = {"steps": 12, "batch_size": 6, "lr": 1e-2, "validate_every": 4, "precision": "float32"}
@@ -161,6 +161,33 @@ def test_random_crops_train_and_resume(cache, triads, tmp_path, monkeypatch):
     monkeypatch.setattr(loop_module.Loop, "_step", step)
     again = train(config(triads, method="lora", training=settings), tmp_path / "killed")
     assert again.result["tasks"] == whole.result["tasks"]
+
+
+def schedule(n_rows, heads_only=False, **settings):
+    return Schedule(Training(batch_size=16, **settings), n_rows, heads_only)
+
+
+def test_steps_follow_the_data_where_they_are_not_set():
+    assert schedule(800).steps == 1000
+    assert schedule(80).steps == 200
+    assert schedule(80, heads_only=True).steps == 1000
+    assert schedule(10**6).steps == 20_000
+    assert schedule(10**6, steps=7).steps == 7
+
+
+def test_training_ends_when_nothing_gets_better():
+    usual = schedule(800)  # validates every 50 steps
+    assert not usual.ends(649, 350)
+    assert usual.ends(650, 350)
+    assert usual.ends(1000, 1000)
+    assert not schedule(800, steps=1000).ends(999, 0)
+    assert schedule(800, steps=1000, patience=2, validate_every=10).ends(30, 10)
+
+
+def test_a_run_that_gets_no_better_stops_and_keeps_its_best(triads, tmp_path):
+    settings = {"steps": 400, "lr": 0.0, "validate_every": 2, "patience": 3}
+    run = train(config(triads, method="probe", training=settings), tmp_path)
+    assert (run.result["steps"], run.result["best_step"]) == (8, 2)
 
 
 def test_the_rate_falls_on_half_a_cosine():

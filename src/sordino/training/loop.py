@@ -33,7 +33,9 @@ from sordino.training.devices import summed
 from sordino.training.evaluation import scores
 from sordino.training.examples import Examples, Visit
 from sordino.training.sampling import Order, class_balance
+from sordino.training.schedule import Schedule, learning_rate
 from sordino.training.sources import Source
+from sordino.training.targets import Targets, batch_loss
 
 
 @dataclass
@@ -41,66 +43,18 @@ class Fitted:
     """What a finished training says of itself.
 
     Attributes:
+        steps: how many were taken.
         best_step: the step whose weights are kept.
         best_score: its score on the validation tracks (nan without any).
         step_s: median seconds per step.
         peak_memory_bytes: of tensors in a step.
     """
 
+    steps: int
     best_step: int
     best_score: float
     step_s: float
     peak_memory_bytes: int
-
-
-@dataclass
-class Targets:
-    """What some rows of a step shall answer.
-
-    Attributes:
-        values: by task, [row label] or [row frame label], of the rows that have a label.
-        present: by task, [row], which those are.
-        mask: [row frame], which frames are real.
-    """
-
-    values: dict[str, Tensor]
-    present: dict[str, Tensor]
-    mask: Tensor
-
-    def counts(self, model: Model) -> dict[str, Tensor]:
-        """By task, what its loss divides by."""
-        return {
-            name: model.tasks[name].counts(value, self.mask[self.present[name]]) for name, value in self.values.items()
-        }
-
-
-def learning_rate(step: int, steps: int, lr: float, lr_min: float, schedule: str) -> float:
-    """The rate of a step (from 0): constant, or half a cosine from `lr` down to `lr_min`; never above `lr`."""
-    if schedule == "constant":
-        return lr
-    lr_min = min(lr_min, lr)
-    return lr_min + 0.5 * (lr - lr_min) * (1 + math.cos(math.pi * step / max(1, steps)))
-
-
-def batch_loss(
-    model: Model, logits: dict[str, Tensor], targets: Targets, counts: dict[str, Tensor], weights: dict[str, float]
-) -> Tensor:
-    """The weighted sum of the tasks' losses over the rows that have a label.
-
-    Args:
-        model: whose tasks.
-        logits: by task.
-        targets: of the same rows.
-        counts: by task, what its loss divides by, over the whole step.
-        weights: by task; 1 for those not named.
-    """
-    total = 0.0 * torch.stack([value.float().sum() for value in logits.values()]).sum()
-    for name, target in targets.values.items():
-        task, rows = model.tasks[name], targets.present[name]
-        mask = targets.mask[rows] if task.level == "frame" else None
-        loss = task.loss(logits[name].float()[rows], target, mask, counts[name])
-        total = total + weights.get(name, 1.0) * loss
-    return total
 
 
 class Loop:
@@ -145,38 +99,37 @@ class Loop:
                              f"{settings.accumulate} parts no row each; make it {n_parts} or more")  # fmt: skip
         weights = class_balance(train[0]) if settings.balanced else None
         self.order = Order(len(train[0]), settings.batch_size, seed, weights)
+        self.schedule = Schedule(settings, len(train[0]), model.start == model.backbone.top)
 
     def run(self) -> Fitted:
         """Train to the end, from the checkpoint if there is one."""
-        settings, model = self.settings, self.model
+        settings, schedule, model = self.settings, self.schedule, self.model
         groups = model.parameter_groups(settings.lr)
         rates = [group["lr"] for group in groups]
         optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
         wrapped, optimiser = self.fabric.setup(model, optimiser)
         progress = self._resume(optimiser)
-        validate_every = settings.validate_every or max(1, settings.steps // 20)
         if settings.head_first and progress.best is None:
             self._validate(progress, math.nan)
         saved_at = time.monotonic()
-        while progress.step < settings.steps:
+        while not schedule.ends(progress.step, progress.best_step):
             began = time.perf_counter()
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                group["lr"] = learning_rate(progress.step, settings.steps, rate, settings.lr_min, settings.schedule)
+                group["lr"] = learning_rate(progress.step, schedule.steps, rate, settings.lr_min, settings.schedule)
             loss = self._step(wrapped, optimiser, progress.step)
             progress.step += 1
             progress.seconds.append(time.perf_counter() - began)
-            self.advance(progress.step, settings.steps, loss)
-            last = progress.step == settings.steps
-            if progress.step % validate_every == 0 or last:
+            self.advance(progress.step, schedule.steps, loss)
+            if progress.step % schedule.validate_every == 0 or progress.step == schedule.steps:
                 self._validate(progress, loss)
-            if last or time.monotonic() - saved_at > settings.checkpoint_s:
+            if schedule.ends(progress.step, progress.best_step) or time.monotonic() - saved_at > settings.checkpoint_s:
                 self._save(progress, optimiser)
                 saved_at = time.monotonic()
         if progress.best is not None:
             model.load_trained_state(progress.best)
         model.eval()
         step_s = float(np.median(progress.seconds[2:] or progress.seconds or [math.nan]))
-        return Fitted(progress.best_step, progress.best_score, step_s, progress.peak_memory_bytes)
+        return Fitted(progress.step, progress.best_step, progress.best_score, step_s, progress.peak_memory_bytes)
 
     def _step(self, wrapped, optimiser, step: int) -> float:
         """One optimiser step; gives back the loss of this process's rows."""
@@ -184,7 +137,7 @@ class Loop:
         targets = [self._targets(part) for part in parts]
         counts = self._counts(targets)
         self.train[1].ahead([visit for part in parts for visit in part])
-        if step + 1 < self.settings.steps:
+        if step + 1 < self.schedule.steps:
             self.train[1].ahead([visit for part in self._parts(step + 1) for visit in part])
         self.model.train()
         total = 0.0

@@ -236,6 +236,7 @@ def result_of(
         "tasks": evaluate(model, splits["test"], sources["test"], compute),
         "parameters": model.count(),
         "weights": plan.backbone.weights,
+        "steps": fitted.steps,
         "best_step": fitted.best_step,
         "best_validation": fitted.best_score,
         "step_s": fitted.step_s,
