@@ -17,6 +17,8 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sordino.backbones._winograd import conv3x3
+
 SLICE_FRAMES = 128  # of the output: fewer cost time for the overlaps, more cost memory
 OVERLAP_FRAMES = 3  # an output frame sees 9 mel frames to either side, so 3 frames of 4 are enough
 
@@ -26,7 +28,8 @@ def normed_conv(x: Tensor, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
     assert conv.bias is not None and norm.running_mean is not None and norm.running_var is not None
     gain = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     bias = norm.bias + (conv.bias - norm.running_mean) * gain
-    return F.conv2d(x, conv.weight * gain[:, None, None, None], bias, conv.stride, conv.padding)
+    weight = conv.weight * gain[:, None, None, None]
+    return conv3x3(x, weight, bias) if conv.stride == (1, 1) else F.conv2d(x, weight, bias, conv.stride, conv.padding)
 
 
 class ResidualBlock(nn.Module):
