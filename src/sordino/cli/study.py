@@ -11,7 +11,8 @@ import click
 @click.option("--out", default="runs", show_default=True, type=click.Path(), help="Where run folders lie.")
 @click.option("--report", type=click.Path(file_okay=False), help="Write table.md and table.png into this folder.")
 @click.option("--plain", is_flag=True, help="Put the tasks' plain baselines beside the runs.")
-def command(path, settings, out, report, plain):
+@click.option("--jobs", type=click.IntRange(1), help="Runs at a time; one on each core unless said otherwise.")
+def command(path, settings, out, report, plain, jobs):
     """Train every point of the [grid] in a TOML file and print one table for each task.
 
     Example: sordino study experiments/demo/methods.toml --report runs/methods
@@ -20,14 +21,15 @@ def command(path, settings, out, report, plain):
 
     from sordino.cli._progress import bars
     from sordino.files import write_text
-    from sordino.study.grid import read_study, run_all
+    from sordino.study.grid import read_study
     from sordino.study.plain import beside_plain
     from sordino.study.rows import rows_of
+    from sordino.study.side_by_side import run_all, usual_jobs
     from sordino.study.table import markdown, picture, print_table
 
     configs = read_study(path, settings)
     with bars() as advance:
-        rows = rows_of(run_all(configs, out, advance))
+        rows = rows_of(run_all(configs, out, advance, jobs or usual_jobs(configs)))
     rows = beside_plain(rows, configs) if plain else rows
     print_table(rows)
     if report:

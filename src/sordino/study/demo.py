@@ -12,9 +12,9 @@ from sordino.contracts import Prediction, Track
 from sordino.datasets import load_dataset
 from sordino.files import write_text
 from sordino.inference import predict
-from sordino.study.grid import run_all
 from sordino.study.plain import plain_baseline
 from sordino.study.rows import Row, plain_row, rows_of
+from sordino.study.side_by_side import run_all
 from sordino.study.table import markdown, picture
 from sordino.training.run import Run
 from sordino.training.splits import make_tasks
@@ -71,18 +71,21 @@ def _shortened(settings: dict[str, Any], share: float) -> dict[str, Any]:
     return {**settings, **numbers, **({"head_first": _shortened(first, share)} if first else {})}
 
 
-def run_demo(out: str | Path, advance: Callable[[str, int, int], None], steps_share: float = 1.0) -> Demo:
+def run_demo(
+    out: str | Path, advance: Callable[[str, int, int], None], steps_share: float = 1.0, jobs: int = 1
+) -> Demo:
     """Train every row, score the plain baselines, write the tables, predict on the excerpt.
 
     Args:
         out: the folder of the demo.
         advance: progress.
         steps_share: a part of the usual steps, for a quick look.
+        jobs: runs at a time.
     """
     folder = Path(out)
     dataset: Any = load_dataset("demo")
     named = configs(steps_share=steps_share)
-    runs = dict(zip(named, run_all(named.values(), folder, advance, dataset=dataset), strict=True))
+    runs = dict(zip(named, run_all(list(named.values()), folder, advance, jobs), strict=True))
     tasks = make_tasks([{"name": name} for name in TASKS], dataset.tracks())
     rows = rows_of(runs.values(), list(runs))
     for number, task in enumerate(tasks):

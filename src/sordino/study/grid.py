@@ -23,13 +23,12 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sordino.config import Config, default_specs, make_config, override, parse_value, read_toml
 from sordino.study.rows import same_but_for_seed
-from sordino.training.run import Run, train
 
 
 def read_study(path: str | Path, assignments: Iterable[str] = ()) -> list[Config]:
@@ -61,26 +60,6 @@ def read_study(path: str | Path, assignments: Iterable[str] = ()) -> list[Config
         plain = config.resolved()
         configs.setdefault((same_but_for_seed(plain), plain["seed"]), config)
     return list(configs.values())
-
-
-def run_all(
-    configs: Iterable[Config], out: str | Path, advance: Callable[[str, int, int], None], **shared: Any
-) -> list[Run]:
-    """Train every config (those that are finished are only read).
-
-    Args:
-        configs: the runs.
-        out: where run folders lie.
-        advance: progress.
-        **shared: a dataset or backbone that is open already.
-    """
-    configs = list(configs)
-    runs = []
-    for number, config in enumerate(configs):
-        advance("runs", number, len(configs))
-        runs.append(train(config, out, advance, **shared))
-    advance("runs", len(configs), len(configs))
-    return runs
 
 
 def _axes(grid: Mapping[str, Any], where: str, prefix: str = "") -> dict[str, list[Any]]:

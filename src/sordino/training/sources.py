@@ -8,7 +8,7 @@ below that is stored already, or from the sound.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Protocol, runtime_checkable
@@ -133,11 +133,12 @@ class Kept:
         fingerprint: of the backbone.
         dtype: as states lie on disk.
         advance: called with the number of rows done and all, while the store is filled.
+        states: to be stored beside those that the model reads.
     """
 
     def __init__(
         self, model: Model, waves: Waves, compute: Compute, fingerprint: str, dtype: str,
-        advance: Progress = lambda done, total: None,
+        advance: Progress = lambda done, total: None, states: Collection[int] = (),
     ):  # fmt: skip
         self.waves, self.compute, self.examples = waves, compute, waves.examples
         self.backbone, self.fingerprint, self.dtype = model.backbone, fingerprint, dtype
@@ -145,7 +146,10 @@ class Kept:
         self.n_frames = np.array([self.backbone.n_frames(int(n)) for n in self.examples.rows.lengths])
         self.states = {number: self._stored(number) for number in model.constant_states}
         self._candidates: dict[int, Stored] = {}
-        incomplete = {number: stored for number, stored in self.states.items() if len(stored.missing())}
+        own = {self.backbone.same_state(number) for number in self.states}
+        others = {same for same in map(self.backbone.same_state, states) if same not in own}
+        wanted = {**self.states, **{number: self._stored(number) for number in others}}
+        incomplete = {number: stored for number, stored in sorted(wanted.items()) if len(stored.missing())}
         if incomplete:
             self._fill(incomplete, advance)
 

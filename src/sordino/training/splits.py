@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sordino.answering import answer_grid
@@ -112,6 +112,7 @@ def make_source(
     settings: Training,
     advance: Advance,
     name: str,
+    states: Collection[int] = (),
 ) -> Source:
     """Where the constant part of a split comes from.
 
@@ -123,6 +124,7 @@ def make_source(
         settings: `cache`, `workers`.
         advance: progress.
         name: of the split.
+        states: to be stored beside those that the model reads.
     """
 
     def told(done: int, total: int) -> None:
@@ -131,4 +133,4 @@ def make_source(
     waves = Waves(examples, settings.workers, settings.cache == "waveform", told)
     if settings.cache in ("off", "waveform") or not len(examples):
         return Computed(model, waves, compute)
-    return Kept(model, waves, compute, fingerprint, settings.cache, told)
+    return Kept(model, waves, compute, fingerprint, settings.cache, told, states)
