@@ -83,7 +83,7 @@ class Training(Settings):
     validate_every: Count | None = None
     checkpoint_s: Annotated[float, Range(0), Neutral()] = 30.0
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    workers: Annotated[int, Range(0), Neutral()] = 0
+    workers: Annotated[int, Range(0), Neutral()] = 2
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: Count = 1
     head_first: Annotated[dict[str, Any], KeysOf(Training, but=("head_first",))] = field(default_factory=dict)

@@ -78,7 +78,7 @@ def test_show_tells_what_a_name_is(name):
 
 def test_help_and_show_tell_what_a_setting_means_and_wants():
     told = " ".join(call("train", "--help").stdout.split())
-    assert "training.steps = 1000 optimiser steps. [a whole number (1 or more)]" in told
+    assert "training.batch_size = 16 segments in a step. [a whole number (1 or more)]" in told
     assert 'training.schedule = "cosine" how the learning rate goes. [cosine or constant]' in told
     assert "head.dropout = 0.5" in told
     shown = json.loads(call("show", "lora", "--json").stdout)["options"]

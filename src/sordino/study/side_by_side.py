@@ -94,10 +94,11 @@ def open_all(configs: Sequence[Config], out: str | Path, advance: Advance = sile
 
 
 def _room(backbone: Backbone) -> int:
-    """How many runs the free memory holds."""
+    """How many runs the memory holds that the system says it could give."""
     try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):  # not told on this system
+        told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        free = int(told["MemAvailable"].split()[0]) << 10
+    except (OSError, KeyError, ValueError):  # another system
         return os.cpu_count() or 1
     return max(1, free // (RUN_BYTES + 4 * sum(p.numel() * p.element_size() for p in backbone.parameters())))
 

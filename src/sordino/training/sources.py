@@ -7,9 +7,7 @@ below that is stored already, or from the sound.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Protocol, runtime_checkable
 
@@ -23,10 +21,12 @@ from sordino.compute import Compute
 from sordino.contracts import Frames
 from sordino.model import FRONTEND, Model
 from sordino.store import Stored
-from sordino.training.examples import Examples, Visit
+from sordino.training.examples import Visit
+from sordino.training.rows import Segment
+from sordino.training.waves import Progress, Waves, announce, row_keys
 
-Progress = Callable[[int, int], None]
 FILL_ROWS = 8  # rows computed at once while a store is filled
+ROOM_BYTES = 1 << 30  # of memory for states that are not stored
 
 
 @runtime_checkable
@@ -42,85 +42,55 @@ class Source(Protocol):
         ...
 
 
-class Waves:
-    """Waveforms of rows: decoded when asked for, in threads ahead of time, or once and kept in the store.
-
-    Decoding and resampling release the interpreter's lock, so threads are enough.
-
-    Args:
-        examples: whose rows.
-        workers: threads that decode; 0: the caller's own.
-        keep: decode every row once and keep it on disk.
-        advance: called with the number of rows done and all, while the store is filled.
-    """
-
-    def __init__(
-        self, examples: Examples, workers: int = 0, keep: bool = False, advance: Progress = lambda done, total: None
-    ):
-        self.examples = examples
-        self.pool = ThreadPoolExecutor(workers, "decode") if workers else None
-        self.waiting: dict[Visit, Future[np.ndarray]] = {}
-        self.stored: Stored | None = None
-        if keep and len(examples):
-            self.stored = self._fill(advance)
-
-    def __call__(self, visits: Sequence[Visit]) -> list[np.ndarray]:
-        """The waveforms of these rows, [time] each."""
-        if self.pool is None:
-            return [self._wave(visit) for visit in visits]
-        self.ahead(visits)
-        found = {visit: self.waiting.pop(visit).result() for visit in dict.fromkeys(visits)}
-        return [found[visit] for visit in visits]
-
-    def ahead(self, visits: Sequence[Visit]) -> None:
-        """Begin with rows that will be asked for soon."""
-        if self.pool is None:
-            return
-        for visit in visits:
-            if visit not in self.waiting:
-                self.waiting[visit] = self.pool.submit(self._wave, visit)
-
-    def _wave(self, visit: Visit) -> np.ndarray:
-        segment = self.examples.rows.segment(*visit)
-        if self.stored is None:
-            return self.examples.waveform(segment)
-        start = segment.start_samples - self.examples.rows.whole(visit[0]).start_samples
-        return self.stored.get(visit[0], start, segment.n_samples)[:, 0].numpy()
-
-    def _fill(self, advance: Progress) -> Stored:
-        rows = self.examples.rows
-        kind = {"waveform": self.examples.rate_hz, "sordino": sordino.__version__}
-        stored = Stored(kind, row_keys(self.examples), rows.lengths, 1)
-        announce(stored, self.examples, stored.missing())
-        with stored.filling() as missing:
-            for number, row in enumerate(missing, 1):
-                wave = self.examples.waveform(rows.whole(int(row)))
-                stored.put(int(row), torch.from_numpy(np.ascontiguousarray(wave))[:, None])
-                advance(number, len(missing))
-        return stored
-
-
 class Computed:
-    """Runs the frozen part every time.
+    """Runs the frozen part when a row is asked for, and keeps what it gave in memory while there is room.
 
     Args:
         model: whose frozen part.
         waves: waveforms of the rows.
         compute: device and precision.
+        room_bytes: of memory for states; what is there stays, for rows are asked for in passes, equally often.
     """
 
-    def __init__(self, model: Model, waves: Waves, compute: Compute):
+    def __init__(self, model: Model, waves: Waves, compute: Compute, room_bytes: int = ROOM_BYTES):
         self.model, self.waves, self.compute = model, waves, compute
+        self.rows, self.room_bytes = waves.examples.rows, room_bytes
+        self._known: dict[Segment, dict[int, Tensor]] = {}
 
     def __call__(self, visits: Sequence[Visit]) -> Constant:
-        """Decode and compute."""
-        waveform, n_samples = (x.to(self.compute.device) for x in pad(self.waves(visits)))
+        """Decode and compute what is not known."""
+        segments = [self.rows.segment(*visit) for visit in visits]
+        new = {segment: visit for segment, visit in zip(segments, visits, strict=True) if segment not in self._known}
+        if not new:
+            return self._beside([self._known[segment] for segment in segments])
+        waveform, n_samples = (x.to(self.compute.device) for x in pad(self.waves(list(new.values()))))
         with torch.no_grad(), self.compute.context():
-            return self.model.constant(waveform, n_samples)
+            states, mask = self.model.constant(waveform, n_samples)
+        n_frames = [self.model.backbone.n_frames(segment.n_samples) for segment in new]
+        found = {
+            segment: {number: state[place, :length] for number, state in states.items()}
+            for place, (segment, length) in enumerate(zip(new, n_frames, strict=True))
+        }
+        for (segment, visit), values in zip(new.items(), found.values(), strict=True):
+            self._keep(segment, visit, values)
+        if list(new) == segments:
+            return states, mask
+        return self._beside([found.get(segment) or self._known[segment] for segment in segments])
+
+    def _keep(self, segment: Segment, visit: Visit, values: dict[int, Tensor]) -> None:
+        n_bytes = sum(value.numel() * value.element_size() for value in values.values())
+        if n_bytes <= self.room_bytes and segment == self.rows.whole(visit[0]):  # else it is another one next time
+            self.room_bytes -= n_bytes
+            self._known[segment] = {number: value.to("cpu", copy=True) for number, value in values.items()}
+
+    def _beside(self, rows: Sequence[dict[int, Tensor]]) -> Constant:
+        device = self.compute.device
+        found = {number: beside([row[number] for row in rows], device, one.dtype) for number, one in rows[0].items()}
+        return {number: state for number, (state, _) in found.items()}, next(iter(found.values()))[1]
 
     def ahead(self, visits: Sequence[Visit]) -> None:
-        """Begin to decode."""
-        self.waves.ahead(visits)
+        """Begin to decode what is not known."""
+        self.waves.ahead([visit for visit in visits if self.rows.segment(*visit) not in self._known])
 
 
 class Kept:
@@ -165,7 +135,7 @@ class Kept:
         with ExitStack() as stack:
             missing = {number: set(map(int, stack.enter_context(incomplete[number].filling())))
                        for number in sorted(incomplete, key=lambda number: incomplete[number].folder)}  # fmt: skip
-            rows = sorted(set().union(*missing.values()))
+            rows = sorted(set().union(*missing.values()), key=lambda row: (self.n_frames[row], row))  # little padding
             for first in range(0, len(rows), FILL_ROWS):
                 self.waves.ahead([(row, 0) for row in rows[first : first + 2 * FILL_ROWS]])
                 some = rows[first : first + FILL_ROWS]
@@ -204,13 +174,7 @@ class Kept:
 
     def _read(self, stored: Stored, rows: Sequence[int]) -> tuple[Tensor, Tensor | None]:
         """Rows side by side, [batch frame dim], and the mask [batch frame] or None."""
-        lengths = torch.from_numpy(self.n_frames[list(rows)])
-        longest = int(lengths.max())
-        state = torch.zeros(len(rows), longest, self.backbone.dim)
-        for place, row in enumerate(rows):
-            state[place, : int(lengths[place])] = stored.get(row)
-        mask = None if bool((lengths == longest).all()) else torch.arange(longest)[None, :] < lengths[:, None]
-        return state.to(self.compute.device), None if mask is None else mask.to(self.compute.device)
+        return beside([stored.get(row) for row in rows], self.compute.device)
 
     def __call__(self, visits: Sequence[Visit]) -> Constant:
         """Read."""
@@ -222,17 +186,14 @@ class Kept:
         """Nothing: reading is quick."""
 
 
-def row_keys(examples: Examples) -> list[bytes]:
-    """By row, what decides its sound."""
-    return [examples.key(examples.rows.whole(row)) for row in range(len(examples))]
-
-
-def announce(stored: Stored, examples: Examples, missing: np.ndarray) -> None:
-    """Say on stderr how much is going to be stored, and how much that is for an hour of sound."""
-    if not len(missing):
-        return
-    n_bytes = float(stored.rows["length"][missing].sum()) * stored.width * stored.dtype.itemsize
-    hours = float(examples.rows.lengths[missing].sum()) / examples.rate_hz / 3600
-    print(
-        f"storing {n_bytes / 1e9:.2f} GB ({n_bytes / 1e9 / hours:.2f} GB an hour) in {stored.folder}", file=sys.stderr
-    )
+def beside(
+    rows: Sequence[Tensor], device: torch.device, dtype: torch.dtype = torch.float32
+) -> tuple[Tensor, Tensor | None]:
+    """Rows [frame dim] side by side, [batch frame dim], and the mask [batch frame], None where all are as long."""
+    lengths = torch.tensor([len(row) for row in rows])
+    longest = int(lengths.max())
+    state = torch.zeros(len(rows), longest, rows[0].shape[1], dtype=dtype)
+    for place, row in enumerate(rows):
+        state[place, : len(row)] = row
+    mask = None if bool((lengths == longest).all()) else (torch.arange(longest) < lengths[:, None]).to(device)
+    return state.to(device), mask

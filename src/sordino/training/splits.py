@@ -17,7 +17,8 @@ from sordino.segments import TRAIN_TAIL, Grid
 from sordino.tasks import make_task
 from sordino.training.examples import Examples
 from sordino.training.recordings import Recordings, check_splits, parse_label
-from sordino.training.sources import Computed, Kept, Source, Waves
+from sordino.training.sources import Computed, Kept, Source
+from sordino.training.waves import Waves
 
 Advance = Callable[[str, int, int], None]
 SPLITS = ("train", "validation", "test")

@@ -15,7 +15,7 @@ from sordino.tasks import make_task
 from sordino.training.examples import VERSIONS, Examples
 from sordino.training.recordings import Recordings, check_splits
 from sordino.training.sampling import Order, class_balance
-from sordino.training.sources import Waves
+from sordino.training.waves import Waves
 
 RATE_HZ = 8_000
 

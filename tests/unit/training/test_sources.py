@@ -12,8 +12,9 @@ from sordino.datasets import load_dataset
 from sordino.model import Model
 from sordino.petl import parse_methods
 from sordino.store_chunks import contents
-from sordino.training.sources import Computed, Waves
+from sordino.training.sources import Computed
 from sordino.training.splits import cut_splits, look_at, make_source, make_tasks, silent
+from sordino.training.waves import Waves
 from tests.conftest import TINY
 
 CPU = Compute(torch.device("cpu"), bf16=False)
@@ -32,13 +33,13 @@ def frontends(monkeypatch):
     return seen
 
 
-def opened(triads, method, cache="float32", compute=CPU, **options):
+def opened(triads, method, cache="float32", compute=CPU, crops="grid", **options):
     """A model, its training examples, and where their states come from."""
     tracks = load_dataset(triads).tracks()
     tasks = make_tasks([{"name": "key"}], tracks)
     backbone = load_backbone(**TINY)
     model = Model(backbone, tasks, parse_methods([{"name": method, **options}]), {"hidden": 0})
-    settings = Training(cache=cache, segment_s=1.0)
+    settings = Training(cache=cache, segment_s=1.0, crops=crops)
     known = look_at(tracks, tasks, silent)
     examples = cut_splits(tracks, known, model, settings)["train"]
     return model, examples, make_source(model, examples, compute, backbone.fingerprint(), settings, silent, "train")
@@ -89,6 +90,30 @@ def test_stored_states_are_those_that_would_be_computed(cache, tolerance, first,
     for number, state in anew.items():
         error = (stored[number] - state).norm() / state.norm()
         assert error <= tolerance
+
+
+def test_without_a_store_a_row_is_computed_once_while_memory_lasts(triads, frontends):
+    model, examples, _ = opened(triads, "probe")
+    examples.rows.lengths[0] = 9_600  # 0.4 s: ten frames
+    visits = [(row, 0) for row in (0, 1, 0, 2)]
+    before = len(frontends)
+    source, forgetful = Computed(model, Waves(examples), CPU), Computed(model, Waves(examples), CPU, 0)
+    first, again, anew = source(visits), source([(row, 1) for row, _ in visits]), forgetful(visits)
+    assert len(frontends) == before + 6
+    mixed, _ = source([(3, 0), (1, 5)])
+    assert len(frontends) == before + 7
+    for number, state in anew[0].items():
+        assert torch.equal(first[0][number], state) and torch.equal(again[0][number], state)
+        torch.testing.assert_close(mixed[number][1], state[1])
+    assert anew[1].sum(1).tolist() == again[1].sum(1).tolist() == [10, 25, 10, 25]
+
+
+def test_random_crops_are_not_remembered(triads, frontends):
+    _, _, source = opened(triads, "probe", "off", crops="random")
+    before = len(frontends)
+    for visit in range(3):
+        source([(0, visit)])
+    assert len(frontends) == before + 3
 
 
 def test_masks_of_unequal_lengths_are_kept(triads):

@@ -1,0 +1,170 @@
+"""Everything we claim about speed, side by side in one run: `make bench`.
+
+    python benchmarks/bench.py --out docs/performance            # writes docs/performance.json and .png, prints tables
+    python benchmarks/bench.py --groups mini --rounds 3
+
+Each row is a process of its own with one thread. The rows of a group take turns, so whatever else the machine does
+falls on all of them; what is told is the median CPU time of the rounds, after one to warm up, as a ratio to the group's
+first row. The floor is the operations of the row's matrix products and convolutions, counted, at the rate of a large
+matrix product measured in the same process; what is above it goes to memory, small products and Python. Memory is the
+highest of the whole process, libraries and weights included. What is not installed is left out.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PACKAGES = ("sordino", "torch", "transformers", "peft", "librosa", "madmom", "beat_this")
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+PEAK_SIZE = 1024
+
+
+def timed(call):
+    begun = time.process_time()
+    call()
+    return time.process_time() - begun
+
+
+def peak_rate():
+    """Operations a second of a large matrix product."""
+    import torch
+
+    x = torch.randn(PEAK_SIZE, PEAK_SIZE)
+    return 2 * PEAK_SIZE**3 / min(timed(lambda: x @ x) for _ in range(5))
+
+
+def serve(group, name):
+    """In a process of its own: once for each line that comes in."""
+    import torch
+    from bench_rows import ROWS
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from sordino.memory import keep_freed_memory
+
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    call = ROWS[group][name]()
+    with FlopCounterMode(display=False) as counter:
+        call()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        told = {"cpu_s": timed(call), "floor_s": counter.get_total_flops() / peak_rate(), "peak_mb": peak_mb()}
+        print(json.dumps(told), flush=True)
+
+
+def peak_mb():
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(group, names, rounds):
+    """One row for each name that could be measured."""
+    processes, found = {}, {name: [] for name in names}
+    for name in names:
+        process = subprocess.Popen([sys.executable, __file__, "--serve", group, name], env=ENVIRONMENT, text=True,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+        if process.stdout.readline().strip() == "ready":
+            processes[name] = process
+        else:
+            print(f"left out: {name}", file=sys.stderr)
+    for number in range(rounds + 1):
+        for name, process in processes.items():
+            print("go", file=process.stdin, flush=True)
+            told = json.loads(process.stdout.readline())
+            found[name] += [told] if number else []
+        print(f"{group}: round {number} of {rounds}", file=sys.stderr)
+    for process in processes.values():
+        process.stdin.close()
+        process.wait()
+    rows = [{"group": group, "row": name, **{key: statistics.median(told[key] for told in found[name])
+             for key in ("cpu_s", "floor_s", "peak_mb")}} for name in processes]  # fmt: skip
+    return [{**row, "ratio": row["cpu_s"] / rows[0]["cpu_s"]} for row in rows]
+
+
+def machine():
+    """What the numbers belong to."""
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text().splitlines() if known.exists() else []
+    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    installed = {}
+    for package in PACKAGES:
+        try:
+            installed[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {"processor": name, "python": platform.python_version(), "threads": 1, **installed}
+
+
+def table(rows):
+    """Markdown, a table for each group."""
+    lines = []
+    for group in dict.fromkeys(row["group"] for row in rows):
+        lines += ["", f"**{group}**", "", "| | CPU s | ratio | floor, CPU s | peak MB |", "|---|---:|---:|---:|---:|"]
+        for row in rows:
+            if row["group"] == group:
+                floor = f"{row['floor_s']:.3g}" if row["floor_s"] > 1e-4 else "–"
+                lines.append(
+                    f"| {row['row']} | {row['cpu_s']:.3g} | {row['ratio']:.3g} | {floor} | {row['peak_mb']:.0f} |"
+                )
+    return "\n".join(lines).strip() + "\n"
+
+
+def picture(rows, path):
+    """Bars of every group on a logarithmic axis, with the floors as ticks."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    groups = list(dict.fromkeys(row["group"] for row in rows))
+    heights = [sum(row["group"] == group for row in rows) for group in groups]
+    size = (9, 0.36 * sum(heights) + 0.7 * len(groups))
+    figure, axes = plt.subplots(len(groups), 1, figsize=size, height_ratios=heights, squeeze=False)
+    for axis, group in zip(axes[:, 0], groups, strict=True):
+        mine = [row for row in rows if row["group"] == group][::-1]
+        colours = ["#2a6f97" if "sordino" in row["row"] else "#adb5bd" for row in mine]
+        bars = axis.barh([row["row"] for row in mine], [row["cpu_s"] for row in mine], color=colours)
+        axis.bar_label(bars, [f"{row['cpu_s']:.3g} s   {row['ratio']:.2g}" for row in mine], padding=3, fontsize=8)
+        for height, row in enumerate(mine):
+            if row["floor_s"] > 1e-4:
+                axis.plot([row["floor_s"]] * 2, [height - 0.4, height + 0.4], color="black", linewidth=1.5)
+        axis.set(xscale="log", title=group)
+        axis.set_xlim(right=axis.get_xlim()[1] * 4)
+        axis.title.set_fontsize(10)
+        axis.tick_params(labelsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[-1, 0].set_xlabel("CPU seconds, one thread; the line is the floor by counted operations", fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--groups", nargs="*", default=[""], help="those whose title holds one of these words")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path, help="write OUT.json, OUT.md and OUT.png")
+    parser.add_argument("--serve", nargs=2, metavar=("GROUP", "ROW"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.serve:
+        return serve(*args.serve)
+    from bench_rows import ROWS
+
+    chosen = {group: names for group, names in ROWS.items() if any(word in group for word in args.groups)}
+    rows = [row for group, names in chosen.items() for row in measure(group, list(names), args.rounds)]
+    print(table(rows), end="")
+    if args.out:
+        args.out.with_suffix(".json").write_text(json.dumps({**machine(), "rows": rows}, indent=1) + "\n")
+        args.out.with_suffix(".md").write_text(table(rows))
+        picture(rows, args.out.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
