@@ -131,7 +131,9 @@ class _AddLowRank(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # the decorator hides the first name
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor | None, ...]:
         """Of output, x, A and B."""
         (of_sum,) = gradients
         rows, inner, a, b = ctx.saved_tensors
