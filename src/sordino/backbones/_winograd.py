@@ -13,6 +13,8 @@ https://arxiv.org/abs/1509.09308
 
 from __future__ import annotations
 
+from itertools import product
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -56,7 +58,7 @@ def _by_tiles(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     kernels = (_both_axes(KERNEL) / 24**2 @ rearrange(weight, "o i a b -> (a b) (o i)")).view(SEEN**2, n_out, n_in)
     seen = x.new_empty(SEEN, SEEN, at_once, group, tiles_across)
     inner = x.new_empty(SEEN**2, n_in, group * tiles_across)
-    product = x.new_empty(SEEN**2, n_out, group * tiles_across)
+    outer = x.new_empty(SEEN**2, n_out, group * tiles_across)
     offsets = bias.repeat_interleave(group * tiles_across)
     found = x.new_empty(x.shape[0], n_out, tiles_down, TILE, tiles_across, TILE)
     below, right = TILE * (tiles_down + 1) - n_rows - 1, TILE * (tiles_across + 1) - n_columns - 1
@@ -64,16 +66,13 @@ def _by_tiles(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         phases = rearrange(F.pad(clip, (1, right, 1, below)), "c (h a) (w b) -> a b c h w", a=TILE, b=TILE).contiguous()
         for top in range(0, tiles_down, group):
             for first in range(0, n_in, at_once):
-                for a in range(SEEN):
-                    for b in range(SEEN):
-                        h, w = top + a // TILE, b // TILE
-                        seen[a, b] = phases[
-                            a % TILE, b % TILE, first : first + at_once, h : h + group, w : w + tiles_across
-                        ]
+                for a, b in product(range(SEEN), repeat=2):
+                    channels, h, w = slice(first, first + at_once), top + a // TILE, b // TILE
+                    seen[a, b] = phases[a % TILE, b % TILE, channels, h : h + group, w : w + tiles_across]
                 columns = slice(first * group * tiles_across, (first + at_once) * group * tiles_across)
                 torch.mm(to_basis, seen.view(SEEN**2, -1), out=inner.view(SEEN**2, -1)[:, columns])
-            torch.bmm(kernels, inner, out=product)
-            tiles = torch.addmm(offsets, from_basis, product.view(SEEN**2, -1))
+            torch.bmm(kernels, inner, out=outer)
+            tiles = torch.addmm(offsets, from_basis, outer.view(SEEN**2, -1))
             out[:, top : top + group] = rearrange(tiles, "(a b) (o h w) -> o h a w b", a=TILE, o=n_out, h=group)
     return rearrange(found, "n o h a w b -> n o (h a) (w b)")[:, :, :n_rows, :n_columns]
 

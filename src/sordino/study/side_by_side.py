@@ -109,26 +109,34 @@ def _in_workers(plans: Sequence[Plan], jobs: int, advance: Advance) -> None:
     told = context.SimpleQueue()
     listener = Thread(target=_listen, args=(told, advance), daemon=True)
     listener.start()
-    with tempfile.TemporaryDirectory(prefix="sordino-") as folder:
-        files: dict[int, Path] = {}
-        for plan in plans:
-            if id(plan.backbone) not in files:
-                files[id(plan.backbone)] = Path(folder) / f"{len(files)}.pt"
-                torch.save(plan.backbone, files[id(plan.backbone)])
-        threads = max(1, torch.get_num_threads() // jobs)
-        with ProcessPoolExecutor(jobs, context, _begin, (told, threads)) as pool:
+    threads = max(1, torch.get_num_threads() // jobs)
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="sordino-") as folder,
+            ProcessPoolExecutor(jobs, context, _begin, (told, threads)) as pool,
+        ):
+            files = _written(plans, Path(folder))
+            found = [pool.submit(_train, plan.config, plan.folder.parent, files[id(plan.backbone)]) for plan in plans]
             try:
-                found = [
-                    pool.submit(_train, plan.config, plan.folder.parent, files[id(plan.backbone)]) for plan in plans
-                ]
                 for number, run in enumerate(as_completed(found)):
                     advance("runs", number, len(found))
                     run.result()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-    told.put(None)
-    listener.join()
+    finally:
+        told.put(None)
+        listener.join()
+
+
+def _written(plans: Sequence[Plan], folder: Path) -> dict[int, Path]:
+    """A file for each backbone, by its `id`, for workers to map."""
+    files: dict[int, Path] = {}
+    for plan in plans:
+        if id(plan.backbone) not in files:
+            files[id(plan.backbone)] = folder / f"{len(files)}.pt"
+            torch.save(plan.backbone, files[id(plan.backbone)])
+    return files
 
 
 def _listen(told: Any, advance: Advance) -> None:

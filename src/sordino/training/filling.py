@@ -9,8 +9,7 @@ from contextlib import contextmanager
 
 from sordino.compute import Compute
 from sordino.model import Model
-from sordino.petl import parse_methods
-from sordino.training.run import Plan, probe_config, with_config
+from sordino.training.run import Plan, probe_config, untrained, with_config
 from sordino.training.splits import Advance, cut_splits, make_source, silent
 
 ROWS = ("segment_s", "augment", "crops", "cache", "precision", "accelerator")  # settings that decide rows and states
@@ -60,8 +59,7 @@ def _fill(plans: Sequence[Plan], advance: Advance) -> None:
 @contextmanager
 def _model(plan: Plan) -> Iterator[Model]:
     """The model of a run, on a share of its backbone, for a while."""
-    config = plan.config
-    model = Model(plan.backbone, plan.tasks, parse_methods(config.resolved()["method"]), config.head, seed=config.seed)
+    model = untrained(plan)
     try:
         yield model
     finally:

@@ -198,11 +198,16 @@ def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = Non
     return Run(plan.folder, json.loads((plan.folder / "result.json").read_text(encoding="utf-8")))
 
 
-def build_model(plan: Plan, advance: Advance, fabric: Fabric) -> Model:
-    """The model, on its device, with the head of a probe where one is to be trained first."""
+def untrained(plan: Plan) -> Model:
+    """The model of a run as it begins, on a share of the plan's backbone."""
     config = plan.config
     methods = parse_methods(config.resolved()["method"])
-    model = Model(plan.backbone, plan.tasks, methods, config.head, seed=config.seed)
+    return Model(plan.backbone, plan.tasks, methods, config.head, seed=config.seed)
+
+
+def build_model(plan: Plan, advance: Advance, fabric: Fabric) -> Model:
+    """The model, on its device, with the head of a probe where one is to be trained first."""
+    config, model = plan.config, untrained(plan)
     if config.training.head_first:
         probe = carry_out(with_config(plan, probe_config(config, model)), advance, fabric)
         trained = load_adapter(probe.adapter, plan.backbone, plan.fingerprint)
