@@ -57,6 +57,13 @@ def test_on_the_circle_of_fifths_only_answers_that_move_along_cost_nothing():
     assert float(fifths_loss(torch.zeros(4, 24), moves)) == pytest.approx(0.5, abs=1e-5)
 
 
+def test_the_circle_is_computed_in_full_precision_under_autocast():
+    logits, moves = torch.randn(4, 24, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 3, -2, 5])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        under = fifths_loss(logits, moves)
+    assert torch.equal(under, fifths_loss(logits, moves))
+
+
 def test_spread_counts_different_answers():
     answers = 30 * torch.eye(24)[torch.tensor([3, 3, 8, 8])]
     moves = torch.tensor([0, 5, 0, 2])

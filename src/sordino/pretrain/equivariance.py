@@ -65,8 +65,10 @@ def fifths_loss(logits: Float[Tensor, "row key"], semitones: Int[Tensor, " row"]
     key = torch.arange(logits.shape[1], device=logits.device)
     signature = key % N_TONICS + 3 * (key // N_TONICS)
     turn = 2 * math.pi * FIFTH / N_TONICS
-    share = logits.softmax(-1)
-    point = torch.complex(share @ torch.cos(turn * signature), share @ torch.sin(turn * signature))
+    share = logits.softmax(-1)[:, None]
+    # Sums and no matrix products: those an autocast would compute in bfloat16, which complex numbers do not know.
+    on_circle = torch.stack([torch.cos(turn * signature), torch.sin(turn * signature)])
+    point = torch.view_as_complex((share * on_circle).sum(-1))
     unmoved = point * torch.polar(torch.ones_like(point.real), -turn * semitones.float())
     return (unmoved[0::2] * unmoved[1::2].conj() - 1).abs().square().mean() / 2
 

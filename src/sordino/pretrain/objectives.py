@@ -3,9 +3,10 @@
 Four kinds of questions, all answered by one linear layer on the last hidden state or on its mean over
 time, so that the answers lie open for a linear probe:
 
-- hidden frames: tokens of the mel and of the pitch view, chroma, onset strengths in four bands;
-- regressions of a crop that need no label: mean and deviation of the mel bands, mean chroma of the minute around,
-  autocorrelation of the onsets at the lags of the tempi, and what a teacher of sound says (sounds.py);
+- hidden frames: tokens of the mel and of the pitch view;
+- regressions that need no label: chroma and onset strengths in four bands of each frame, mean and deviation of the mel
+  bands, mean chroma of the minute around, autocorrelation of the onsets at the lags of the tempi, and what a teacher
+  of sound says (sounds.py);
 - equivariance: tempo and key of two crops of one track, stretched and transposed by different amounts;
 - labels that rendered music brings along (labels.py): beats, downbeats and chords per frame; key, tempo and
   instruments per crop. Key and tempo are the same answers as those of the equivariance.
@@ -128,14 +129,18 @@ class Objectives(nn.Module):
         return self.backbone.finish(x)
 
     def _regressions(self, frames: Tensor, pooled: Tensor, crops: Crops) -> dict[str, Tensor]:
-        """Squared errors; a guess of the mean costs 1. Of single frames only the hidden ones are asked."""
+        """Squared errors; a guess of the mean costs 1.
+
+        All frames are asked, not the hidden ones alone: what is only asked where it cannot be seen is dropped from
+        states of whole music, and with it the mean chroma over time.
+        """
         n = crops.sounds.shape[1]
         windows = frames[:, : frames.shape[1] // n * n].unflatten(1, (n, -1)).mean(2)
         losses = {}
         for name, raw in raw_targets(crops).items():
             if name in self.skip or name not in self.heads:
                 continue
-            asked = crops.hidden if name in FRAME_REGRESSIONS else ~raw.isnan().any(-1)
+            asked = ~raw.isnan().any(-1)
             read = frames if name in FRAME_REGRESSIONS else windows if name == "sounds" else pooled
             if asked.any():
                 wanted = (raw[asked] - self.get_buffer(f"{name}_mean")) @ self.get_buffer(f"{name}_scale")
