@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # the same names as in _HOMES, for editors and type checkers
     from sordino.adapter_file import load_adapter
     from sordino.backbones import load_backbone
-    from sordino.contracts import Attachment, Backbone, Batch, Dataset, Method, Prediction, Task, Track
+    from sordino.contracts import Attachment, Backbone, Dataset, Method, Prediction, Task, Track
     from sordino.datasets import load_dataset
     from sordino.inference import predict
     from sordino.model import Model
@@ -19,13 +19,11 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for editors and type checkers
 
 __version__ = "0.1.0"
 __all__ = [
-    "Attachment", "Backbone", "Batch", "Dataset", "Method", "Model", "Prediction", "Site", "Task", "Track", "adapt",
+    "Attachment", "Backbone", "Dataset", "Method", "Model", "Prediction", "Site", "Task", "Track", "adapt",
     "load_adapter", "load_backbone", "load_dataset", "make_method", "make_task", "predict",
 ]  # fmt: skip
 _HOMES = {
-    **dict.fromkeys(
-        ("Attachment", "Backbone", "Batch", "Dataset", "Method", "Prediction", "Task", "Track"), "contracts"
-    ),
+    **dict.fromkeys(("Attachment", "Backbone", "Dataset", "Method", "Prediction", "Task", "Track"), "contracts"),
     "Model": "model",
     "Site": "sites",
     "adapt": "training",

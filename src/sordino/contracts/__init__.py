@@ -19,12 +19,12 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for editors and type checkers
     from sordino.contracts.backbone import Backbone, Frames, OwnHead, States
     from sordino.contracts.dataset import Archive, Dataset, Track
     from sordino.contracts.method import Method
-    from sordino.contracts.task import Batch, Evaluation, Label, Observation, PlainBaseline, Prediction, Task
+    from sordino.contracts.task import Evaluation, Label, Observation, PlainBaseline, Prediction, Task
     from sordino.layers import parse_layers
     from sordino.sites import Part, Site, Tap
 
 __all__ = [
-    "Archive", "Attachment", "Backbone", "Batch", "Dataset", "Evaluation", "Frames", "Label", "Method", "Observation",
+    "Archive", "Attachment", "Backbone", "Dataset", "Evaluation", "Frames", "Label", "Method", "Observation",
     "OwnHead", "Part", "PlainBaseline", "Prediction", "Site", "States", "Tap", "Task", "Track", "merge",
     "parse_layers",
 ]  # fmt: skip
@@ -34,7 +34,7 @@ _HOMES = {
     **dict.fromkeys(("Archive", "Dataset", "Track"), "contracts.dataset"),
     "Method": "contracts.method",
     **dict.fromkeys(
-        ("Batch", "Evaluation", "Label", "Observation", "PlainBaseline", "Prediction", "Task"), "contracts.task"
+        ("Evaluation", "Label", "Observation", "PlainBaseline", "Prediction", "Task"), "contracts.task"
     ),
     "parse_layers": "layers",
     **dict.fromkeys(("Part", "Site", "Tap"), "sites"),

@@ -1,4 +1,4 @@
-"""Task: labels to targets, loss, outputs to answers, metrics; with Batch, Prediction and Evaluation."""
+"""Task: labels to targets, loss, outputs to answers, metrics; with Prediction and Evaluation."""
 
 from __future__ import annotations
 
@@ -9,31 +9,12 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from sordino.settings import Settings
 
 Label = Any  # what a task's `parse` returns: plain, JSON-able data
-
-
-@dataclass
-class Batch:
-    """What a training or evaluation step sees.
-
-    Attributes:
-        waveform: [batch time], mono at the backbone's rate, padded at the end.
-        n_samples: [batch], the true lengths.
-        targets: by task, [batch label] (clip) or [batch frame label] (frame); rows without a label are zero.
-        present: by task, [batch], whether the track has a label for it.
-        ids: the tracks' ids.
-    """
-
-    waveform: Float[Tensor, "batch time"]
-    n_samples: Int[Tensor, " batch"]
-    targets: dict[str, Tensor]
-    present: dict[str, Bool[Tensor, " batch"]]
-    ids: list[str]
 
 
 @dataclass

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from sordino import audio, augment, segments, vocoder
-from sordino.answering import pad
 from sordino.augment import Augmentation, Change, TimeStretch
-from sordino.contracts import Backbone, Batch, Label
+from sordino.contracts import Backbone, Label
 from sordino.segments import Grid
 from sordino.store import row_key
 from sordino.training.recordings import Recordings
@@ -126,12 +125,6 @@ class Examples:
         own = self.n_frames(segment.n_samples)
         target = task.encode(label, own, self.frame_rate_hz, segment.start_samples / self.rate_hz)
         return torch.nn.functional.pad(target, (0, 0, 0, n_frames - own)) if task.level == "frame" else target
-
-    def batch(self, chosen: Sequence[Segment]) -> Batch:
-        """Some segments as a batch."""
-        padded, n_samples = pad([self.waveform(segment) for segment in chosen])
-        targets, present = self.targets(chosen, self.n_frames(padded.shape[1]))
-        return Batch(padded, n_samples, targets, present, [self.recordings.tracks[s.track].id for s in chosen])
 
     def _read(self, segment: Segment, rate: float) -> np.ndarray:
         """The unchanged sound of a segment; `rate` times as long, if it is to be played faster."""

