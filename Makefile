@@ -1,11 +1,12 @@
 # make demo   install, adapt the built-in model to the built-in music, print the tables, predict on a recording
 # make test   install what tests need and run them
+# make bench  what everything costs, beside others, on this machine; writes docs/performance.json and .png
 # make check  what a change must pass: lint, format, import directions, types, generated pages, tests
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test slow check docs clean
+.PHONY: demo test slow check docs bench clean
 
 demo: $(STAMP)-run
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps musicnn==0.1.0 \
@@ -27,6 +28,10 @@ check: $(STAMP)-test
 	$(BIN)/python -m pytest -q -n 2
 
 docs: $(STAMP)-test
+	$(BIN)/python tools/build_docs.py
+
+bench: $(STAMP)-test
+	$(BIN)/python benchmarks/bench.py --out docs/performance
 	$(BIN)/python tools/build_docs.py
 
 .venv/bin/python:

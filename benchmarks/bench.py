@@ -1,20 +1,23 @@
 """Everything we claim about speed, side by side in one run: `make bench`.
 
-    python benchmarks/bench.py --out docs/performance            # writes docs/performance.json and .png, prints tables
+    python benchmarks/bench.py --out docs/performance       # writes docs/performance.json and .png, prints tables
     python benchmarks/bench.py --groups mini --rounds 3
 
 Each row is a process of its own with one thread. The rows of a group take turns, so whatever else the machine does
 falls on all of them; what is told is the median CPU time of the rounds, after one to warm up, as a ratio to the group's
 first row. The floor is the operations of the row's matrix products and convolutions, counted, at the rate of a large
 matrix product measured in the same process; what is above it goes to memory, small products and Python. Memory is the
-highest of the whole process, libraries and weights included. What is not installed is left out.
+highest of the whole process, libraries and weights included. Groups in bfloat16 run under PyTorch's autocast, where
+the processor multiplies it. What is not installed is left out.
 """
 
 import argparse
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -26,43 +29,51 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 PEAK_SIZE = 1024
 
 
+def cpu_s():
+    """CPU seconds of this process and of the programs that it has run."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
 def timed(call):
-    begun = time.process_time()
+    begun = cpu_s()
     call()
-    return time.process_time() - begun
+    return cpu_s() - begun
 
 
-def peak_rate():
+def peak_rate(dtype):
     """Operations a second of a large matrix product."""
     import torch
 
-    x = torch.randn(PEAK_SIZE, PEAK_SIZE)
+    x = torch.randn(PEAK_SIZE, PEAK_SIZE).to(dtype)
     return 2 * PEAK_SIZE**3 / min(timed(lambda: x @ x) for _ in range(5))
 
 
 def serve(group, name):
     """In a process of its own: once for each line that comes in."""
     import torch
-    from bench_rows import ROWS
+    from bench_rows import BF16, ROWS
     from torch.utils.flop_counter import FlopCounterMode
 
     from sordino.memory import keep_freed_memory
 
     torch.set_num_threads(1)
     keep_freed_memory()
-    call = ROWS[group][name]()
-    with FlopCounterMode(display=False) as counter:
-        call()
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        told = {"cpu_s": timed(call), "floor_s": counter.get_total_flops() / peak_rate(), "peak_mb": peak_mb()}
-        print(json.dumps(told), flush=True)
+    with torch.autocast("cpu", torch.bfloat16, enabled=group in BF16):
+        call = ROWS[group][name]()
+        with FlopCounterMode(display=False) as counter:
+            call()
+        rate = peak_rate(torch.bfloat16 if group in BF16 or (BF16 and "answers" in group) else torch.float32)
+        print("ready", flush=True)
+        for _ in sys.stdin:
+            told = {"cpu_s": timed(call), "floor_s": counter.get_total_flops() / rate, "peak_mb": peak_mb()}
+            print(json.dumps(told), flush=True)
 
 
 def peak_mb():
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The most memory that this process held; nothing where it only runs other programs."""
+    programs = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return 0 if programs else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure(group, names, rounds):
@@ -103,18 +114,17 @@ def machine():
     return {"processor": name, "python": platform.python_version(), "threads": 1, **installed}
 
 
-def table(rows):
-    """Markdown, a table for each group."""
-    lines = []
-    for group in dict.fromkeys(row["group"] for row in rows):
+def tables(found):
+    """Markdown, a table for each group, and what the numbers belong to."""
+    told = {**found, "rows": None}
+    lines = ["; ".join(f"{key} {value}" for key, value in told.items() if value is not None) + "."]
+    for group, rows in itertools.groupby(found["rows"], key=lambda row: row["group"]):
         lines += ["", f"**{group}**", "", "| | CPU s | ratio | floor, CPU s | peak MB |", "|---|---:|---:|---:|---:|"]
         for row in rows:
-            if row["group"] == group:
-                floor = f"{row['floor_s']:.3g}" if row["floor_s"] > 1e-4 else "–"
-                lines.append(
-                    f"| {row['row']} | {row['cpu_s']:.3g} | {row['ratio']:.3g} | {floor} | {row['peak_mb']:.0f} |"
-                )
-    return "\n".join(lines).strip() + "\n"
+            floor = f"{row['floor_s']:.3g}" if row["floor_s"] > 1e-4 else "–"
+            peak = f"{row['peak_mb']:.0f}" if row["peak_mb"] else "–"
+            lines.append(f"| {row['row']} | {row['cpu_s']:.3g} | {row['ratio']:.3g} | {floor} | {peak} |")
+    return "\n".join(lines)
 
 
 def picture(rows, path):
@@ -150,7 +160,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--groups", nargs="*", default=[""], help="those whose title holds one of these words")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, help="write OUT.json, OUT.md and OUT.png")
+    parser.add_argument("--out", type=Path, help="write OUT.json and OUT.png")
     parser.add_argument("--serve", nargs=2, metavar=("GROUP", "ROW"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
@@ -159,10 +169,10 @@ def main():
 
     chosen = {group: names for group, names in ROWS.items() if any(word in group for word in args.groups)}
     rows = [row for group, names in chosen.items() for row in measure(group, list(names), args.rounds)]
-    print(table(rows), end="")
+    found = {**machine(), "rows": rows}
+    print(tables(found))
     if args.out:
-        args.out.with_suffix(".json").write_text(json.dumps({**machine(), "rows": rows}, indent=1) + "\n")
-        args.out.with_suffix(".md").write_text(table(rows))
+        args.out.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
         picture(rows, args.out.with_suffix(".png"))
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -13,10 +14,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "unit" / "backbones"))
 
 from sordino import audio, make_method, make_task
+from sordino.adapter_file import save_adapter
 from sordino.backbones import load_backbone
 from sordino.backbones._musicfm_network import PUBLISHED_SIZE
 from sordino.inference import predict
 from sordino.model import Model
+from sordino.pretrain.loop import usual_precision
 
 RATE_HZ, DEPTH = 24_000, 6
 UPPER = {"layers": "4-6"}
@@ -116,6 +119,14 @@ def mel(route):
     )
 
 
+@functools.cache
+def beat_adapter():
+    """A probe for beats, untrained."""
+    network = load_backbone("mini")
+    model = Model(network, [make_task("beat")], [make_method("probe")], {}, seed=0)
+    return save_adapter(model, Path(tempfile.mkdtemp()) / "beat.adapter", {"name": "mini"}, network.fingerprint(), 10.0)
+
+
 def beats(route):
     """Beats of a minute, from the file."""
     if route == "madmom":
@@ -128,38 +139,54 @@ def beats(route):
 
         track = File2Beats(device="cpu")
         return lambda: track(str(recording()))
-    from sordino.adapter_file import save_adapter
+    return lambda: predict([recording()], beat_adapter(), device="cpu")
 
-    network = load_backbone("mini")
-    model = Model(network, [make_task("beat")], [make_method("probe")], {}, seed=0)
-    folder = Path(tempfile.mkdtemp()) / "beat.adapter"
-    save_adapter(model, folder, {"name": "mini"}, network.fingerprint(), 10.0, {})
-    return lambda: predict([recording()], folder, device="cpu")
+
+def answers(method, n, backbone="mini", seconds=60):
+    """Answers of many adapters on one file."""
+    from predict_many import SPECS, Case, adapters, noise_file
+
+    folder = Path(tempfile.mkdtemp())
+    spec = SPECS[backbone]
+    folders = adapters(folder, load_backbone(**spec), spec, method, n)
+    return Case(folders, noise_file(folder / "noise.wav", seconds)).together
+
+
+def program(*words):
+    """A program of its own, from its start to its end."""
+    return lambda: subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
 
 
 def have(package):
     return importlib.util.find_spec(package) is not None
 
 
+MUSICFM = {
+    "transformers, full fine-tuning": lambda: peer(lora=False),
+    "transformers + peft, LoRA": lambda: peer(lora=True),
+    "sordino, LoRA, nothing stored": lambda: ours("lora", stored=False),
+    "sordino, full fine-tuning of the layers": lambda: ours("finetune"),
+    "sordino, LoRA": lambda: ours("lora"),
+    "sordino, adapter": lambda: ours("adapter"),
+    "sordino, upper three layers": lambda: ours("finetune", **UPPER),
+    "sordino, side": lambda: ours("side"),
+    "sordino, probe": lambda: ours("probe"),
+}
+MINI = {
+    "sordino, full fine-tuning": lambda: ours("finetune", backbone="mini", clips=16),
+    "sordino, LoRA": lambda: ours("lora", backbone="mini", clips=16),
+    "sordino, adapter": lambda: ours("adapter", backbone="mini", clips=16),
+    "sordino, BitFit": lambda: ours("bitfit", backbone="mini", clips=16),
+    "sordino, probe": lambda: ours("probe", backbone="mini", clips=16),
+}
+BF16 = {  # where the processor multiplies it
+    "in bfloat16, a step of training MusicFM, six layers, 2 x 10 s": MUSICFM,
+    "in bfloat16, a step of training mini, 16 x 10 s": MINI,
+} if usual_precision() == "bf16-mixed" else {}  # fmt: skip
 ROWS = {  # by group and name; the first of a group is 1
-    "a step of training MusicFM, six layers, 2 x 10 s": {
-        "transformers, full fine-tuning": lambda: peer(lora=False),
-        "transformers + peft, LoRA": lambda: peer(lora=True),
-        "sordino, LoRA, nothing stored": lambda: ours("lora", stored=False),
-        "sordino, full fine-tuning of the layers": lambda: ours("finetune"),
-        "sordino, LoRA": lambda: ours("lora"),
-        "sordino, adapter": lambda: ours("adapter"),
-        "sordino, upper three layers": lambda: ours("finetune", **UPPER),
-        "sordino, side": lambda: ours("side"),
-        "sordino, probe": lambda: ours("probe"),
-    },
-    "a step of training mini, 16 x 10 s": {
-        "sordino, full fine-tuning": lambda: ours("finetune", backbone="mini", clips=16),
-        "sordino, LoRA": lambda: ours("lora", backbone="mini", clips=16),
-        "sordino, adapter": lambda: ours("adapter", backbone="mini", clips=16),
-        "sordino, BitFit": lambda: ours("bitfit", backbone="mini", clips=16),
-        "sordino, probe": lambda: ours("probe", backbone="mini", clips=16),
-    },
+    "a step of training MusicFM, six layers, 2 x 10 s": MUSICFM,
+    "a step of training mini, 16 x 10 s": MINI,
+    **BF16,
     "hidden states of 10 s, MusicFM, six layers": {
         "transformers": lambda: encoded("transformers", "musicfm"),
         "sordino": lambda: encoded("sordino", "musicfm"),
@@ -168,11 +195,32 @@ ROWS = {  # by group and name; the first of a group is 1
         "transformers": lambda: encoded("transformers", "mert"),
         "sordino": lambda: encoded("sordino", "mert"),
     },
+    "answers of many adapters on a minute, mini": {
+        "sordino, 1 probe": lambda: answers("probe", 1),
+        "sordino, 64 probes": lambda: answers("probe", 64),
+        "sordino, 1 LoRA": lambda: answers("lora", 1),
+        "sordino, 8 LoRA": lambda: answers("lora", 8),
+    },
+    "answers of many adapters on 10 s, MusicFM, six layers": {
+        "sordino, 1 LoRA": lambda: answers("lora", 1, "musicfm", 10),
+        "sordino, 8 LoRA": lambda: answers("lora", 8, "musicfm", 10),
+    },
     "reading a minute of MP3 at 24 kHz": {"librosa": lambda: read("librosa"), "sordino": lambda: read("sordino")},
     "log-mel frames of a minute": {"librosa": lambda: mel("librosa"), "sordino": lambda: mel("sordino")},
     "beats of a minute, from the file": {
         "sordino, mini and a probe": lambda: beats("sordino"),
         **({"madmom": lambda: beats("madmom")} if have("madmom") else {}),
         **({"beat_this": lambda: beats("beat_this")} if have("beat_this") else {}),
+    },
+    "at the door: whole programs": {
+        "import torch": lambda: program("-c", "import torch"),
+        "import torch, lightning_fabric": lambda: program("-c", "import lightning_fabric"),
+        "import sordino.training.run": lambda: program("-c", "import sordino.training.run"),
+        "sordino --help": lambda: program("-m", "sordino", "--help"),
+        "sordino list": lambda: program("-m", "sordino", "list"),
+        "sordino show lora": lambda: program("-m", "sordino", "show", "lora"),
+        "sordino predict, a minute of MP3": lambda: program(
+            "-m", "sordino", "predict", recording(), "--adapter", beat_adapter()
+        ),
     },
 }
