@@ -4,7 +4,6 @@ A generated part of the README stands between `<!-- name -->` and `<!-- /name --
 """
 
 import ast
-import json
 import re
 import sys
 from pathlib import Path
@@ -112,14 +111,6 @@ checked before anything is opened. The methods' options are in [methods.md](meth
     return "".join(parts)
 
 
-def figures(page: Path) -> str:
-    """The tables of `make bench`."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    from bench import tables
-
-    return tables(json.loads(page.with_suffix(".json").read_text(encoding="utf-8")))
-
-
 def replaced(text: str, name: str, content: str) -> str:
     """Text with the part between the marks `name` replaced."""
     pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
@@ -134,12 +125,10 @@ def pages() -> dict[Path, str]:
     for name, content in (("methods", _table.table().strip()), ("tree", tree())):
         readme = replaced(readme, name, content)
     datasets = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
-    performance = ROOT / "docs" / "performance.md"
     return {
         ROOT / "README.md": readme,
         ROOT / "docs" / "methods.md": _table.page(),
         ROOT / "docs" / "datasets.md": replaced(datasets, "datasets", datasets_table()),
-        performance: replaced(performance.read_text(encoding="utf-8"), "figures", figures(performance)),
         ROOT / "docs" / "cli.md": cli_page(),
         ROOT / "docs" / "settings.md": settings_page(),
         catalogue.PATH: catalogue.written(),

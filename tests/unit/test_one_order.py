@@ -14,7 +14,7 @@ from sordino.config import Config, Training
 from sordino.datasets import load_dataset
 from sordino.results import score_rows, scored_answers, to_csv, to_jams
 from sordino.study.rows import rows_of
-from sordino.study.table import markdown
+from sordino.study.report.table import markdown
 from sordino.training.run import train
 
 dataset, out = load_dataset("demo"), Path(sys.argv[1])
@@ -34,7 +34,7 @@ scored = run.result["tasks"]
 print(markdown(rows), to_csv(score_rows(scored)), *(to_jams(a, model.tasks) for a in scored_answers(scored)))
 for path in sorted(out.rglob("*.json")):
     told = json.loads(path.read_text())
-    for measured in ("step_s", "peak_memory_bytes", "seconds"):
+    for measured in ("step_s", "peak_memory_bytes", "seconds", "train_cpu_s"):
         told.pop(measured, None)
     print(path.relative_to(out), json.dumps(told))
 """

@@ -14,9 +14,9 @@ from sordino.study.demo import configs
 from sordino.study.grid import read_study
 from sordino.study.names import row_names, short
 from sordino.study.plain import beside_plain, majority, plain_baseline
+from sordino.study.report.table import caption, cells, markdown, notes, picture
 from sordino.study.rows import Row, plain_row, rows_of
 from sordino.study.side_by_side import run_all
-from sordino.study.table import caption, cells, markdown, notes, picture
 from sordino.tasks import make_task
 from sordino.training.run import Run
 from sordino.training.splits import make_tasks
@@ -32,12 +32,13 @@ def config(method="lora", **values):
 
 def result(score=0.5, task="key", tested="t", step_s=1.0, machine="zen", best_step=5, **values):
     """What a finished run says of itself."""
-    scored = {"metric": "weighted_score", "metrics": {"weighted_score": score}, "interval": [0.4, 0.6], "n_tracks": 100}
+    scored = {"metric": "weighted_score", "metrics": {"weighted_score": score}, "interval": [0.4, 0.6], "n_tracks": 100,
+              "per_track": [{"id": tested, "reference": "C major", "estimated": "C major"}]}  # fmt: skip
     plain = build(Config, {"task": task, **values}).resolved()
     return Run(Path(), {
         "config": plain, "tasks": {spec["name"]: scored for spec in plain["task"]}, "weights": "w",
         "parameters": {"method": 1000, "share": 0.01}, "step_s": step_s, "peak_memory_bytes": 5e6,
-        "best_step": best_step, "protocol": {"track_list_sha256": {"test": tested}},
+        "best_step": best_step, "protocol": {"tracks": {"train": 5}},
         "versions": {"sordino": "1", "machine": machine},
     })  # fmt: skip
 

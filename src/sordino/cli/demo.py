@@ -16,8 +16,8 @@ def command(out, steps_share):
     from sordino.cli._progress import bars
     from sordino.cli.predict import _short
     from sordino.study.demo import configs, run_demo
+    from sordino.study.report.table import print_table
     from sordino.study.side_by_side import usual_jobs
-    from sordino.study.table import print_table
 
     with bars() as advance:
         demo = run_demo(out, advance, steps_share, usual_jobs(list(configs().values())))

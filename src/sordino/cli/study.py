@@ -9,10 +9,11 @@ import click
 @click.argument("path", type=click.Path(dir_okay=False))
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--out", default="runs", show_default=True, type=click.Path(), help="Where run folders lie.")
-@click.option("--report", type=click.Path(file_okay=False), help="Write table.md and table.png into this folder.")
+@click.option("--report", type=click.Path(file_okay=False), help="Write tables, plots and a page into this folder.")
+@click.option("--against", default="probe", show_default=True, help="Row that the report compares with.")
 @click.option("--plain", is_flag=True, help="Put the tasks' plain baselines beside the runs.")
 @click.option("--jobs", type=click.IntRange(1), help="Runs at a time; one on each core unless said otherwise.")
-def command(path, settings, out, report, plain, jobs):
+def command(path, settings, out, report, against, plain, jobs):
     """Train every point of the [grid] in a TOML file and print one table for each task.
 
     Example: sordino study experiments/demo/methods.toml --report runs/methods
@@ -20,12 +21,12 @@ def command(path, settings, out, report, plain, jobs):
     from pathlib import Path
 
     from sordino.cli._progress import bars
-    from sordino.files import write_text
     from sordino.study.grid import read_study
     from sordino.study.plain import beside_plain
+    from sordino.study.report.folder import write_report
+    from sordino.study.report.table import print_table
     from sordino.study.rows import rows_of
     from sordino.study.side_by_side import run_all, usual_jobs
-    from sordino.study.table import markdown, picture, print_table
 
     configs = read_study(path, settings)
     with bars() as advance:
@@ -33,6 +34,4 @@ def command(path, settings, out, report, plain, jobs):
     rows = beside_plain(rows, configs) if plain else rows
     print_table(rows)
     if report:
-        write_text(Path(report) / "table.md", markdown(rows))
-        picture(rows, Path(report) / "table.png")
-        click.echo(f"report: {report}/table.md, {report}/table.png")
+        click.echo("report: " + ", ".join(map(str, write_report(rows, report, Path(path).stem, against))))

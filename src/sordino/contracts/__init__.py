@@ -33,9 +33,7 @@ _HOMES = {
     **dict.fromkeys(("Backbone", "Frames", "OwnHead", "States"), "contracts.backbone"),
     **dict.fromkeys(("Archive", "Dataset", "Track"), "contracts.dataset"),
     "Method": "contracts.method",
-    **dict.fromkeys(
-        ("Evaluation", "Label", "Observation", "PlainBaseline", "Prediction", "Task"), "contracts.task"
-    ),
+    **dict.fromkeys(("Evaluation", "Label", "Observation", "PlainBaseline", "Prediction", "Task"), "contracts.task"),
     "parse_layers": "layers",
     **dict.fromkeys(("Part", "Site", "Tap"), "sites"),
 }

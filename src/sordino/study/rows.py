@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from sordino.study.names import row_names, whole_methods
 from sordino.training.run import Run
@@ -36,8 +38,14 @@ class Row:
         metrics: all metrics, means over seeds.
         kept_start: no step of any seed was better on the validation tracks than what it began with.
         config: the resolved config without the seed; empty where nothing is trained.
-        tracks: a hash of the test tracks' names.
+        tracks: a hash of the names of the test tracks that have a label; empty where they are not told.
         machine: what computed it; costs are compared on one machine only.
+        n_train: training tracks; None where nothing is trained.
+        train_cpu_s: CPU seconds of all training steps, mean over seeds; None where nothing is trained.
+        resamples: the metric on resampled tracks, mean over seeds, [draw]; None where a run has none.
+        by_track: the metric of each test track, mean over seeds; empty where it is none of tracks.
+        tables: what the task tells beside (scores by tag, ...), of the first seed.
+        answers: what was asked and answered on each track, of all seeds.
     """
 
     name: str
@@ -56,6 +64,12 @@ class Row:
     config: Mapping[str, Any] = field(default_factory=dict)
     tracks: str = ""
     machine: str = ""
+    n_train: int | None = None
+    train_cpu_s: float | None = None
+    resamples: Float[np.ndarray, " draw"] | None = field(default=None, compare=False)
+    by_track: Mapping[str, float] = field(default_factory=dict)
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    answers: Sequence[tuple[Any, Any]] = ()
 
     @property
     def score(self) -> float:
@@ -108,7 +122,7 @@ def plain_row(name: str, task: str, scored: Mapping[str, Any]) -> Row:
     """A row for a baseline that trains nothing."""
     metric = scored["metric"]
     return Row(name, task, metric, [_number(scored["metrics"][metric])], _interval([scored]), scored["n_tracks"],
-               metrics=scored["metrics"])  # fmt: skip
+               metrics=scored["metrics"], **_tracks([scored]))  # fmt: skip
 
 
 def _tasks(result: Mapping[str, Any]) -> list[str]:
@@ -128,8 +142,33 @@ def _row(name: str, task: str, results: list[dict[str, Any]]) -> Row:
         {each: float(np.mean([_number(row["metrics"][each]) for row in scored])) for each in scored[0]["metrics"]},
         all(result["best_step"] == 0 for result in results),
         {key: value for key, value in first["config"].items() if key != "seed"},
-        first["protocol"]["track_list_sha256"]["test"], json.dumps(versions, sort_keys=True),
+        machine=json.dumps(versions, sort_keys=True), n_train=first["protocol"].get("tracks", {}).get("train"),
+        train_cpu_s=_mean([result.get("train_cpu_s") for result in results]), **_tracks(scored),
     )  # fmt: skip
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    return None if None in values else float(np.mean([value for value in values if value is not None]))
+
+
+def _tracks(scored: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What comparisons and plots need of the test tracks."""
+    drawn = [row.get("resamples") for row in scored]
+    whole = None if None in drawn else np.mean([[_number(each) for each in own] for own in drawn if own], axis=0)
+    metric, per_track = scored[0]["metric"], [row.get("per_track", []) for row in scored]
+    by_track: dict[str, list[float]] = {}
+    for own in per_track:
+        for track in own:
+            if metric in track:
+                by_track.setdefault(track["id"], []).append(_number(track[metric]))
+    names = "\n".join(str(track["id"]) for track in per_track[0])
+    return {
+        "tracks": hashlib.sha256(names.encode()).hexdigest()[:12] if names else "",
+        "resamples": whole,
+        "by_track": {name: float(np.mean(values)) for name, values in by_track.items()},
+        "tables": scored[0].get("tables", {}),
+        "answers": [(track["reference"], track["estimated"]) for own in per_track for track in own],
+    }
 
 
 def _interval(scored: Sequence[Mapping[str, Any]]) -> tuple[float, float]:

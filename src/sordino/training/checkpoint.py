@@ -23,6 +23,7 @@ class Progress:
         best_step: its step.
         seconds: duration of every step that was measured.
         peak_memory_bytes: of a step, measured at the start.
+        cpu_s: CPU seconds of all steps, of all threads of this process.
     """
 
     step: int
@@ -31,6 +32,7 @@ class Progress:
     best_step: int
     seconds: list[float]
     peak_memory_bytes: int
+    cpu_s: float = 0.0
 
 
 @dataclass

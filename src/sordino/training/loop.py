@@ -48,6 +48,7 @@ class Fitted:
         best_score: its score on the validation tracks (nan without any).
         step_s: median seconds per step.
         peak_memory_bytes: of tensors in a step.
+        cpu_s: CPU seconds of all steps, validations not counted.
     """
 
     steps: int
@@ -55,6 +56,7 @@ class Fitted:
     best_score: float
     step_s: float
     peak_memory_bytes: int
+    cpu_s: float
 
 
 class Loop:
@@ -113,12 +115,13 @@ class Loop:
             self._validate(progress, math.nan)
         saved_at = time.monotonic()
         while not schedule.ends(progress.step, progress.best_step):
-            began = time.perf_counter()
+            began, began_cpu_s = time.perf_counter(), time.process_time()
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = learning_rate(progress.step, schedule.steps, rate, settings.lr_min, settings.schedule)
             loss = self._step(wrapped, optimiser, progress.step)
             progress.step += 1
             progress.seconds.append(time.perf_counter() - began)
+            progress.cpu_s += time.process_time() - began_cpu_s
             self.advance(progress.step, schedule.steps, loss)
             if progress.step % schedule.validate_every == 0 or progress.step == schedule.steps:
                 self._validate(progress, loss)
@@ -129,7 +132,8 @@ class Loop:
             model.load_trained_state(progress.best)
         model.eval()
         step_s = float(np.median(progress.seconds[2:] or progress.seconds or [math.nan]))
-        return Fitted(progress.step, progress.best_step, progress.best_score, step_s, progress.peak_memory_bytes)
+        return Fitted(progress.step, progress.best_step, progress.best_score, step_s, progress.peak_memory_bytes,
+                      progress.cpu_s)  # fmt: skip
 
     def _step(self, wrapped, optimiser, step: int) -> float:
         """One optimiser step; gives back the loss of this process's rows."""

@@ -15,23 +15,25 @@ from sordino.compute import Compute
 from sordino.contracts import Dataset, Task
 from sordino.model import Model
 from sordino.training.examples import Examples
-from sordino.training.statistics import N_RESAMPLES, bootstrap_interval
+from sordino.training.statistics import N_RESAMPLES, interval, resampled
 
 
 def report(task: Task, ids: Sequence[str], references: Sequence[Any], predictions: Sequence[Any]) -> dict[str, Any]:
-    """One task's scores as plain data: metrics, interval of the main one, per-track scores and answers."""
+    """One task's scores as plain data: metrics, the main one's interval and resamples, per-track scores and answers."""
     scored = task.evaluate(references, predictions)
     per_track = [
         {"id": name, "reference": reference, "estimated": prediction.value, **scores}
         for name, reference, prediction, scores in zip(ids, references, predictions, scored.per_track, strict=True)
     ]
-    low, high, n_undefined = bootstrap_interval(task, references, predictions, scored.per_track)
+    scores = resampled(task, references, predictions, scored.per_track)
+    low, high, n_undefined = interval(scores)
     left_out = f"{task.metric} is undefined in {n_undefined} of {N_RESAMPLES} resamples: left out of its interval"
     return {
         "metric": task.metric,
         "metrics": scored.metrics,
         "interval": (low, high),
         "undefined_resamples": n_undefined,
+        "resamples": [float(score) for score in scores.round(5)],
         "n_tracks": len(references),
         "notes": [*scored.notes, *([left_out] if n_undefined else [])],
         "tables": scored.tables,

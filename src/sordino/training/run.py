@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -175,7 +175,7 @@ def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = Non
         return finished
     began = time.time()
     compute = Compute.choose(fabric.device, plan.config.training.precision)
-    model = build_model(plan, advance, fabric)
+    model, before_cpu_s = build_model(plan, advance, fabric)
     if fabric.is_global_zero:
         write_json(plan.folder / "config.json", plan.config.resolved())
     splits = cut_splits(plan.tracks, plan.known, model, plan.config.training, plan.config.seed)
@@ -191,11 +191,18 @@ def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = Non
     fitted = loop.run()
     result = result_of(plan, model, splits, sources, compute, fitted)
     result["seconds"] = round(time.time() - began, 2)
+    result["train_cpu_s"] = round(before_cpu_s + fitted.cpu_s, 3)
     if fabric.is_global_zero:
         save(plan, model, splits, result)
     wait(fabric)
     model.detach()
     return Run(plan.folder, json.loads((plan.folder / "result.json").read_text(encoding="utf-8")))
+
+
+def finished_runs(folders: Iterable[str | Path]) -> list[Run]:
+    """Every finished run in some folders or anywhere below them, each once."""
+    found = {path.parent.resolve(): path for folder in folders for path in sorted(Path(folder).rglob("result.json"))}
+    return [Run(path.parent, json.loads(path.read_text(encoding="utf-8"))) for path in found.values()]
 
 
 def untrained(plan: Plan) -> Model:
@@ -205,14 +212,15 @@ def untrained(plan: Plan) -> Model:
     return Model(plan.backbone, plan.tasks, methods, config.head, seed=config.seed)
 
 
-def build_model(plan: Plan, advance: Advance, fabric: Fabric) -> Model:
-    """The model, on its device, with the head of a probe where one is to be trained first."""
-    config, model = plan.config, untrained(plan)
+def build_model(plan: Plan, advance: Advance, fabric: Fabric) -> tuple[Model, float]:
+    """The model, on its device, with the head of a probe where one is to be trained first, and what that has cost."""
+    config, model, cpu_s = plan.config, untrained(plan), 0.0
     if config.training.head_first:
         probe = carry_out(with_config(plan, probe_config(config, model)), advance, fabric)
         trained = load_adapter(probe.adapter, plan.backbone, plan.fingerprint)
         model.heads.load_state_dict(trained.heads.state_dict())
-    return model.to(fabric.device)
+        cpu_s = probe.result["train_cpu_s"]
+    return model.to(fabric.device), cpu_s
 
 
 def probe_config(config: Config, model: Model) -> Config:

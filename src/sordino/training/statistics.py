@@ -7,6 +7,7 @@ Conventions:
 - A resample in which the metric is undefined is left out and counted.
 - The draws are those of one NumPy generator, a resample after the other: the same seed gives the same numbers,
   however many are computed at once. Memory grows with the tracks, not with tracks times resamples.
+- Two runs on the same test tracks have the same draws, so their resamples are pairs.
 """
 
 from __future__ import annotations
@@ -37,15 +38,15 @@ class Interval(NamedTuple):
     n_undefined: int
 
 
-def bootstrap_interval(
+def resampled(
     task: Task,
     references: Sequence[Label],
     predictions: Sequence[Prediction],
     per_track: Sequence[Mapping[str, float]],
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
-) -> Interval:
-    """The 95 % interval of a task's metric when tracks are drawn anew.
+) -> Float[np.ndarray, " draw"]:
+    """A task's metric when tracks are drawn anew; nan where it is undefined.
 
     Args:
         task: what was scored.
@@ -56,12 +57,16 @@ def bootstrap_interval(
         seed: of the draws.
     """
     if not references:
-        return Interval(float("nan"), float("nan"), n_resamples)
+        return np.full(n_resamples, np.nan)
     metric = task.metric_of_draws(references, predictions, per_track)
-    scores = np.concatenate([metric(counts) for counts in _draws(len(references), n_resamples, seed)])
+    return np.concatenate([metric(counts) for counts in _draws(len(references), n_resamples, seed)])
+
+
+def interval(scores: Float[np.ndarray, " draw"]) -> Interval:
+    """The 95 % interval of resampled scores."""
     defined = scores[np.isfinite(scores)]
     low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) else (np.nan, np.nan)
-    return Interval(float(low), float(high), n_resamples - len(defined))
+    return Interval(float(low), float(high), len(scores) - len(defined))
 
 
 def _draws(n_tracks: int, n_resamples: int, seed: int) -> Iterator[Float[np.ndarray, "draw track"]]:

@@ -9,7 +9,7 @@ from sordino.contracts import Prediction
 from sordino.tasks import make_task
 from sordino.training import statistics
 from sordino.training.report import report
-from sordino.training.statistics import bootstrap_interval
+from sordino.training.statistics import interval, resampled
 
 
 def key_case(hits, task=None):
@@ -30,16 +30,16 @@ def gathered(values, seed, n_resamples=1000):
 def test_the_numbers_are_those_of_the_seed_in_blocks_of_any_size(block, monkeypatch):
     hits = np.random.default_rng(3).random(37) < 0.7
     monkeypatch.setattr(statistics, "BLOCK_SIZE", block)
-    found = bootstrap_interval(*key_case(hits), seed=5)
+    found = interval(resampled(*key_case(hits), seed=5))
     np.testing.assert_allclose(found[:2], gathered(hits, 5), rtol=1e-12)
-    assert found.n_undefined == 0 and found[:2] != bootstrap_interval(*key_case(hits), seed=6)[:2]
+    assert found.n_undefined == 0 and found[:2] != interval(resampled(*key_case(hits), seed=6))[:2]
 
 
 def test_memory_is_linear_in_tracks(monkeypatch):
     monkeypatch.setattr(statistics, "BLOCK_SIZE", 1000)
     case = key_case([True, False] * 2000)
     tracemalloc.start()
-    bootstrap_interval(*case)
+    interval(resampled(*case))
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 200 * 4000  # all resamples at once are 32 MB
@@ -60,7 +60,7 @@ def test_undefined_resamples_are_left_out_and_counted():
     task.fit([1.0, 2.0])
     references, predictions = [1.0, 2.0], [Prediction(1.1), Prediction(1.9)]
     rows = task.evaluate(references, predictions).per_track
-    low, high, n_undefined = bootstrap_interval(task, references, predictions, rows)
+    low, high, n_undefined = interval(resampled(task, references, predictions, rows))
     draws = np.random.default_rng(0).integers(0, 2, (1000, 2))
     assert n_undefined == (draws[:, 0] == draws[:, 1]).sum() > 400
     assert low == pytest.approx(0.96) and high == pytest.approx(0.96)
@@ -73,18 +73,18 @@ def test_without_a_defined_resample_there_is_no_interval():
     task = make_task("regression", label="value")
     task.fit([1.0, 2.0])
     rows = task.evaluate([3.0], [Prediction(1.0)]).per_track
-    low, high, n_undefined = bootstrap_interval(task, [3.0], [Prediction(1.0)], rows)
+    low, high, n_undefined = interval(resampled(task, [3.0], [Prediction(1.0)], rows))
     assert np.isnan([low, high]).all() and n_undefined == 1000
-    assert np.isnan(bootstrap_interval(task, [], [], [])[:2]).all()
+    assert np.isnan(interval(resampled(task, [], [], []))[:2]).all()
     task = make_task("beat")
     nothing = [{"f_measure": float("nan")}] * 3
-    assert bootstrap_interval(task, [{}] * 3, [Prediction({})] * 3, nothing).n_undefined == 1000
+    assert interval(resampled(task, [{}] * 3, [Prediction({})] * 3, nothing)).n_undefined == 1000
 
 
 def test_a_resample_without_a_defined_track_is_no_zero():
     task = make_task("beat")
     rows = [{"f_measure": 1.0}, {"f_measure": float("nan")}]
-    low, high, n_undefined = bootstrap_interval(task, [{}] * 2, [Prediction({})] * 2, rows)
+    low, high, n_undefined = interval(resampled(task, [{}] * 2, [Prediction({})] * 2, rows))
     assert (low, high) == (1.0, 1.0) and 150 < n_undefined < 350
 
 
@@ -92,5 +92,5 @@ def test_scoring_is_not_repeated_for_resamples(monkeypatch):
     task, references, predictions, rows = key_case([True, False, True])
     told = []
     monkeypatch.setattr(type(task), "score", lambda *given: told.append(given))
-    bootstrap_interval(task, references, predictions, rows)
+    interval(resampled(task, references, predictions, rows))
     assert told == []
