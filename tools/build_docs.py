@@ -27,6 +27,7 @@ FOLDERS = (
     "datasets",
     "training",
     "study",
+    "analysis",
     "pretrain",
     "render",
     "baselines",

@@ -1,0 +1,1 @@
+"""What the layers of a model know: states, musical attributes, how well one tells the other."""
