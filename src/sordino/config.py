@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from sordino.augment import Augmentation
+from sordino.data_names import DataOf
 from sordino.heads import HeadConfig
 from sordino.registry import SpecOf, specs
 from sordino.rules import Count, NotNegative, OneOf, Positive, Range, Seed, unknown
@@ -103,7 +104,7 @@ class Config(Settings):
     """One run.
 
     Attributes:
-        data: a named dataset or a path.
+        data: a named dataset (with options: `NAME:split=paper`, or a table), several joined with `+`, or a path.
         root: where a named dataset lies; none for the usual place.
         task: what is learned.
         backbone: the frozen network.
@@ -111,9 +112,10 @@ class Config(Settings):
         head: of the tasks' heads, where they are not the method's usual ones.
         training: how.
         seed: of everything that is drawn.
+        strict: a row or label that is not understood ends the run, instead of being listed and left out.
     """
 
-    data: Annotated[str, Neutral()] = "demo"
+    data: Annotated[Any, DataOf(), Neutral()] = "demo"
     root: Annotated[str | None, Neutral()] = None
     task: Annotated[Spec, SpecOf("task")] = "key"
     backbone: Annotated[Spec, SpecOf("backbone", several=False)] = "mini"
@@ -121,6 +123,7 @@ class Config(Settings):
     head: Annotated[dict[str, Any], KeysOf(HeadConfig)] = field(default_factory=dict)
     training: Training = field(default_factory=Training)
     seed: Seed = 0
+    strict: Annotated[bool, Neutral()] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

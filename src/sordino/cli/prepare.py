@@ -69,7 +69,7 @@ def fetch_archives(dataset: Any, advance: Callable[[str, int, int], None]) -> No
         click.echo(archive.url, err=True)
         path = download(archive, dataset.root, partial(advance, f"bytes of {archive.url.rpartition('/')[2]}"))
         written, kept, refused = unpack(path, dataset.root / archive.folder)
-        check = "checksum is right" if archive.md5 else "no checksum is published"
+        check = "checksum is right" if archive.checksum else "no checksum is known"
         click.echo(f"  {written:,} files written, {kept:,} were there; {check}; kept as {path}", err=True)
         for name in refused:
             click.echo(f"  refused: {name} (a link, or outside of the folder)", err=True)
@@ -94,12 +94,19 @@ def report(found: Prepared, dataset: Any) -> list[str]:
         if by_split["train"]:
             missing = sorted(set(everywhere) - set(by_split["train"]))
             lines += [f"  not in train: {', '.join(missing[:N_SHOWN])}"] if missing else []
+        without = found.unlabelled.get(name, [])
+        if without:
+            lines.append(
+                f"  without: {len(without):,} ({', '.join(without[:N_SHOWN])}{', ...' * (len(without) > N_SHOWN)})"
+            )
+    lines += found.notes
     lines += listed("no sound here", list(found.absent))
     pairs = sorted(found.repeated, key=lambda pair: not pair[3])
     shown = [f"{a} = {b} ({how}{', IN TWO SPLITS' if torn else ''})" for a, b, how, torn in pairs]
     lines += listed("same recording (give such tracks one `group`)", shown)
     lines += listed("broken, left out", list(found.broken.values()))
-    lines += listed("not a label", found.bad_labels)
+    lines += listed("not understood, left out", found.bad_labels)
+    lines += listed("understood, but is it meant so", found.doubtful)
     if found.manifest:
         lines.append(f"manifest: {found.manifest}")
     return lines
@@ -143,5 +150,8 @@ def as_dict(found: Prepared) -> dict[str, Any]:
         "repeated": [{"ids": [a, b], "how": how, "in_two_splits": torn} for a, b, how, torn in found.repeated],
         "broken": found.broken,
         "bad_labels": found.bad_labels,
+        "doubtful": found.doubtful,
+        "unlabelled": found.unlabelled,
+        "notes": list(found.notes),
         "manifest": str(found.manifest) if found.manifest else None,
     }

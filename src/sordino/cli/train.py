@@ -16,11 +16,13 @@ from sordino.cli._settings import WithSettings
 @click.option("--root", type=click.Path(), help="Where a named dataset lies.")
 @click.option("--config", "config_path", type=click.Path(dir_okay=False), help="A TOML file with settings.")
 @click.option("--out", default="runs", show_default=True, type=click.Path(), help="Where run folders lie.")
+@click.option("--strict", is_flag=True, default=None, help="End at a row or label that is not understood.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def command(data, settings, task, method, backbone, root, config_path, out, as_json):
+def command(data, settings, task, method, backbone, root, config_path, out, strict, as_json):
     """Train an adapter on DATA (a named dataset, a folder, a table) and test it.
 
-    Your own data are looked through first, as `sordino prepare` does; files that cannot be decoded are left out.
+    Your own data are looked through first, as `sordino prepare` does; files that cannot be decoded and labels that are
+    not understood are listed and left out.
     Stopped or killed, the same command goes on where it was; finished, it only prints the result.
 
     Example: sordino train demo --task key --method lora training.steps=200
@@ -31,7 +33,9 @@ def command(data, settings, task, method, backbone, root, config_path, out, as_j
     from sordino.config import load_config
     from sordino.training.run import carry_out, open_run
 
-    config = load_config(config_path, settings, data=data, task=task, method=method, backbone=backbone, root=root)
+    config = load_config(
+        config_path, settings, data=data, task=task, method=method, backbone=backbone, root=root, strict=strict
+    )
     with bars() as advance:
         plan = open_run(config, out, advance, looked_through(config, advance))
         click.echo(f"run {plan.folder}", err=True)
@@ -70,8 +74,6 @@ def looked_through(config, advance):
         click.echo(f"not looked through: {error}", err=True)
         return dataset
     click.echo("\n".join(f"  {line}" for line in report(found, dataset)), err=True)
-    if found.bad_labels:
-        raise ValueError(found.bad_labels[0])
     if found.torn:
         first, second, how, _ = found.torn[0]
         raise ValueError(f"{first} and {second} are one recording ({how}) in two splits; give both one group")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # the same names as in _HOMES, for editors and type checkers
     from sordino.contracts.attachment import Attachment, merge
     from sordino.contracts.backbone import Backbone, Frames, OwnHead, States
-    from sordino.contracts.dataset import Archive, Dataset, Track
+    from sordino.contracts.dataset import Archive, Dataset, Track, Unreadable
     from sordino.contracts.method import Method
     from sordino.contracts.task import Evaluation, Label, Observation, PlainBaseline, Prediction, Task
     from sordino.layers import parse_layers
@@ -25,13 +25,13 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for editors and type checkers
 
 __all__ = [
     "Archive", "Attachment", "Backbone", "Dataset", "Evaluation", "Frames", "Label", "Method", "Observation",
-    "OwnHead", "Part", "PlainBaseline", "Prediction", "Site", "States", "Tap", "Task", "Track", "merge",
-    "parse_layers",
+    "OwnHead", "Part", "PlainBaseline", "Prediction", "Site", "States", "Tap", "Task", "Track", "Unreadable",
+    "merge", "parse_layers",
 ]  # fmt: skip
 _HOMES = {
     **dict.fromkeys(("Attachment", "merge"), "contracts.attachment"),
     **dict.fromkeys(("Backbone", "Frames", "OwnHead", "States"), "contracts.backbone"),
-    **dict.fromkeys(("Archive", "Dataset", "Track"), "contracts.dataset"),
+    **dict.fromkeys(("Archive", "Dataset", "Track", "Unreadable"), "contracts.dataset"),
     "Method": "contracts.method",
     **dict.fromkeys(("Evaluation", "Label", "Observation", "PlainBaseline", "Prediction", "Task"), "contracts.task"),
     "parse_layers": "layers",

@@ -39,17 +39,28 @@ class Track:
         return replace(self, split=split)
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """Stands for a label whose annotation cannot be read; no task understands it.
+
+    Attributes:
+        reason: why, with file and line.
+    """
+
+    reason: str
+
+
 class Archive(NamedTuple):
     """A published archive.
 
     Attributes:
-        url: where it is.
-        md5: its checksum, as mirdata's index or the publisher gives it.
+        url: where it is; of a repository always one commit.
+        checksum: MD5 (32 digits) or SHA-256 (64), as the publisher, mirdata or jukemir give it; empty: none is known.
         folder: where it is unpacked, below the root.
     """
 
     url: str
-    md5: str
+    checksum: str = ""
     folder: str = "."
 
 
@@ -66,6 +77,8 @@ class Dataset(ABC):
         get: how to come by the files, one or two sentences.
         archives: what `sordino prepare NAME --download` fetches.
         absent: after `tracks()`, the ids of tracks that are annotated but whose sound is not here.
+        notes: after `tracks()`, what a reader should know of them, one line each.
+        refused: after `tracks()`, rows that could not be read and were left out, one line each.
     """
 
     name: str
@@ -81,6 +94,8 @@ class Dataset(ABC):
     get: str = ""
     archives: tuple[Archive, ...] = ()
     absent: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
     def __init__(self, root: str | Path | None = None, version: str | None = None):
         """Take the corpus at `root` (None: `$SORDINO_DATA/<name>`, else `~/.cache/sordino/data/<name>`).

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sordino.contracts.cells import words
+from sordino.contracts.dataset import Track, Unreadable
 from sordino.settings import Settings
 
 Label = Any  # what a task's `parse` returns: plain, JSON-able data
@@ -105,6 +107,29 @@ class Task(Settings, ABC):
         Raises:
             ValueError: it is not a label of this task; says what it is and what would be.
         """
+
+    def read(self, track: Track) -> Label | None:
+        """A track's label, parsed; None where it has none.
+
+        Raises:
+            ValueError: it is not a label of this task; says which file and line, what it is and what would be.
+        """
+        raw = track.labels.get(self.label)
+        if isinstance(raw, Unreadable):
+            raise ValueError(raw.reason)
+        try:
+            return None if raw is None else self.parse(raw)
+        except ValueError as error:
+            what = "" if str(error).startswith(self.label) else f"{self.label}: "
+            raise ValueError(f"{track.info.get('source', track.id)}: {what}{error}") from error
+
+    def doubt(self, label: Label) -> str:
+        """Why a label is one but hardly meant so, in a few words; by default never."""
+        return ""
+
+    def words(self, label: Label) -> list[str]:
+        """A label as it is counted in reports."""
+        return words(label)
 
     @property
     @abstractmethod

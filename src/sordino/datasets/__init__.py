@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sordino import registry
 from sordino.contracts import Dataset
+from sordino.data_names import parse_data
 from sordino.datasets._download import download, unpack
 from sordino.datasets._prepare import Prepared, prepare
 from sordino.datasets._together import Together
@@ -14,12 +16,13 @@ from sordino.datasets._together import Together
 __all__ = ["Prepared", "download", "load_dataset", "prepare", "unpack"]
 
 
-def load_dataset(name: str | Path, root: str | Path | None = None, **options: Any) -> Dataset:
+def load_dataset(name: str | Path | Mapping[str, Any] | Sequence[Any], root: str | Path | None = None,
+                 **options: Any) -> Dataset:  # fmt: skip
     """Open a dataset: a named corpus, or a user's own folder or table.
 
     Args:
-        name: `demo`, `giantsteps_key`, ... (`sordino list datasets`), a version of one (`gtzan_key:mini`), several
-            joined with `+`, or a path.
+        name: `demo`, `giantsteps_key`, ... (`sordino list datasets`), a version of one (`gtzan_key:mini`), one with an
+            option (`giantsteps_mtg_key:split=paper`), several joined with `+`, or a path; or a table or list of these.
         root: where a named corpus lies; None for the usual place.
         **options: what this dataset offers beside (`sordino show NAME`).
 
@@ -30,18 +33,11 @@ def load_dataset(name: str | Path, root: str | Path | None = None, **options: An
         ValueError: it is neither a known name nor an existing path, or has no such version or option, or wants another
             value.
     """
-    known = registry.names("dataset")
-    corpus, colon, version = str(name).partition(":")
-    if corpus in known and "+" not in version:
-        if colon:
-            registry.find("dataset", corpus).check_version(version)
-            options["version"] = version
-        return registry.make("dataset", corpus, {"root": root, **options})
-    several = str(name).split("+")
-    if len(several) > 1 and {part.partition(":")[0] for part in several} <= set(known):
-        if root is not None:
-            raise ValueError(f"{name}: --root can name one corpus only; set SORDINO_DATA for several")
-        return Together([load_dataset(part, **options) for part in several])
-    if Path(name).exists():
-        return registry.make("dataset", "folder", {"root": name, **options})
-    raise ValueError(registry.unknown("dataset", str(name), known) + "; nor is it a path here")
+    parts = parse_data({"name": name, **options} if options else name)
+    if len(parts) > 1 and root is not None:
+        raise ValueError(f"{name}: --root can name one corpus only; set SORDINO_DATA for several")
+    opened = [
+        registry.make("dataset", part.corpus, {"root": root if part.place is None else part.place, **part.options})
+        for part in parts
+    ]
+    return opened[0] if len(opened) == 1 else Together(opened)

@@ -1,15 +1,16 @@
 """What the named corpora share: where their files lie, what to say when they do not, which archives can be
 fetched.
 
-A corpus says in `places` under which names its parts are found below the root (the first that exists counts),
-so that both the publisher's layout and the usual repackings work. `miniature` writes a few files in the true
-layout: the contract tests read every corpus through it.
+A corpus says in `places` under which names its parts are found (the first that exists counts), so that both the
+publisher's layout and the usual repackings work. `miniature` writes a few files in the true layout, with one example
+of every odd form that the real files hold: the contract tests read every corpus through it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,14 @@ class Corpus(Dataset):
     """A named corpus with files below a root.
 
     Attributes:
-        places: for each part, the paths below the root where it may lie; `*` matches within a name.
+        places: for each part, the paths where it may lie, below the root or below one folder in it (an unpacked
+            archive's); `*` matches within a name, and case does not count. The sound is `audio`; of the others one
+            is enough.
+        hidden: names of folders that belong to another version, `*` as above.
     """
 
     places: Mapping[str, tuple[str, ...]]
+    hidden: tuple[str, ...] = ()
 
     def place(self, part: str) -> Path:
         """Where a part lies.
@@ -33,23 +38,57 @@ class Corpus(Dataset):
         Raises:
             FileNotFoundError: nowhere below the root; says what is expected and how to get it.
         """
-        for pattern in self.places[part]:
-            found = sorted(self.root.glob(pattern)) if "*" in pattern else [self.root / pattern]
-            if found and found[0].exists():
-                return found[0]
-        raise self._missing(f"no {part}")
+        if (found := self._find(part)) is None:
+            raise self._missing(f"no {part}")
+        return found
+
+    def parts(self, *names: str) -> list[Path | None]:
+        """Where the annotations lie, None for those that are not here, which is noted.
+
+        Raises:
+            FileNotFoundError: none of them is.
+        """
+        found = [self._find(name) for name in names]
+        if not any(found):
+            raise self._missing(f"no {' and no '.join(names)}")
+        self.notes = tuple(
+            f"no {name} in {self.root} ({' or '.join(self.places[name])})"
+            for name, place in zip(names, found, strict=True)
+            if place is None
+        )
+        return found
+
+    def _find(self, part: str) -> Path | None:
+        for above in ("", "*/"):
+            for pattern in self.places[part]:
+                if (found := next(self._below(self.root, f"{above}{pattern}".split("/")), None)) is not None:
+                    return found
+        return None
+
+    def _below(self, folder: Path, steps: list[str]) -> Iterator[Path]:
+        """Whatever matches the steps of a path below a folder, in the order of names."""
+        if not steps:
+            yield folder
+        elif steps[0] == "..":
+            yield from self._below(folder.parent, steps[1:])
+        elif folder.is_dir():
+            wanted = steps[0].casefold()
+            for path in sorted(folder.iterdir()):
+                hidden = path.name.startswith(".") or any(fnmatchcase(path.name, pattern) for pattern in self.hidden)
+                if not hidden and fnmatchcase(path.name.casefold(), wanted):
+                    yield from self._below(path, steps[1:])
 
     def available(self) -> bool:
-        """Whether all parts are here."""
-        try:
-            return self.root.is_dir() and all(self.place(part) for part in self.places)
-        except FileNotFoundError:
-            return False
+        """Whether the sound and some annotation are here."""
+        others = [part for part in self.places if part != "audio"]
+        return self._find("audio") is not None and (not others or any(self._find(part) for part in others))
 
     def present(self, tracks: Iterable[Track]) -> list[Track]:
         """The tracks whose sound is here, by id; the others are noted in `absent`."""
         known = sorted(tracks, key=lambda track: track.id)
         here = [track for track in known if track.path.is_file()]
+        if not known:
+            raise self._missing("no annotated track")
         if not here:
             raise self._missing(f"no sound file of its {len(known)} tracks")
         self.absent = tuple(track.id for track in known if not track.path.is_file())

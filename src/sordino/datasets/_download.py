@@ -58,7 +58,7 @@ def download(archive: Archive, root: Path, advance: Callable[[int, int], None] =
     name = Path(urllib.parse.unquote(urllib.parse.urlparse(archive.url).path)).name
     folder = root / ".downloads"
     folder.mkdir(parents=True, exist_ok=True)
-    done = folder / f"{archive.md5[:8] or 'any'}-{name}"
+    done = folder / f"{archive.checksum[:8] or 'any'}-{name}"
     if done.exists():
         return done
     part = done.with_name(done.name + ".part")
@@ -69,12 +69,14 @@ def download(archive: Archive, root: Path, advance: Callable[[int, int], None] =
         raise ConnectionError(
             f"{archive.url}: {error}; {here:,} bytes are kept, run the command again to go on"
         ) from error
-    if archive.md5:
+    if archive.checksum:
         with part.open("rb") as file:
-            md5 = hashlib.file_digest(file, "md5").hexdigest()
-        if md5 != archive.md5:
+            found = hashlib.file_digest(file, "md5" if len(archive.checksum) == 32 else "sha256").hexdigest()
+        if found != archive.checksum:
             part.unlink()
-            raise ValueError(f"{archive.url}: checksum {md5}, expected {archive.md5}; try again or fetch it yourself")
+            raise ValueError(
+                f"{archive.url}: checksum {found}, expected {archive.checksum}; try again or fetch it yourself"
+            )
     part.rename(done)
     return done
 

@@ -9,9 +9,12 @@ none.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from sordino.contracts import Unreadable
 
 Observation = Mapping[str, Any]
 
@@ -20,78 +23,100 @@ def read_jams(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Labels and metadata of a JAMS file.
 
     Returns:
-        Labels by name (`key`, `tempo`, `beat`, `chord`, `tags`, `genre`) and `{artist, title, release,
-        duration}`.
+        Labels by name (`key`, `tempo`, `beat`, `chord`, `tags`, `genre`), `Unreadable` where an annotation is broken,
+        and `{artist, title, release, duration}`.
 
     Raises:
         ValueError: not JAMS.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-        annotations = content["annotations"]
-        metadata = content.get("file_metadata", {})
+        annotations = list(content["annotations"])
+        metadata = dict(content.get("file_metadata") or {})
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a JAMS file ({type(error).__name__}: {error})") from error
     labels: dict[str, Any] = {}
-    for annotation in annotations:
-        namespace = str(annotation.get("namespace", ""))
-        name, read = next((value for start, value in _NAMESPACES.items() if namespace.startswith(start)), ("", None))
-        observations = _observations(annotation.get("data") or [])
-        if read is not None and name not in labels and observations:
-            labels[name] = read(observations)
+    for number, annotation in enumerate(annotations, 1):
+        namespace = str(annotation.get("namespace", "")) if isinstance(annotation, Mapping) else ""
+        name, of_row, of_all = next((kind for start, kind in _NAMESPACES.items() if namespace.startswith(start)), _NONE)
+        if name and name not in labels:
+            try:
+                rows = _observations(annotation.get("data") or [], of_row)
+            except ValueError as error:
+                labels[name] = Unreadable(f"{path} annotation {number} ({namespace}) {error}")
+            else:
+                if rows:
+                    labels[name] = of_all(rows)
     known = {key: metadata[key] for key in ("artist", "title", "release", "duration") if metadata.get(key)}
     return labels, known
 
 
-def _observations(data: Any) -> list[Observation]:
-    """Rows; older files hold columns instead."""
-    if isinstance(data, Mapping):
-        return [dict(zip(data, values, strict=True)) for values in zip(*data.values(), strict=True)]
-    return list(data)
+def _observations(data: Any, of_row: Callable[[Observation], Any]) -> list[Any]:
+    """Every row, read; older files hold columns instead of rows.
+
+    Raises:
+        ValueError: a row is broken; says which.
+    """
+    rows: list[Any] = []
+    try:
+        if isinstance(data, Mapping):
+            data = [dict(zip(data, values, strict=True)) for values in zip(*data.values(), strict=True)]
+        for row in data:
+            rows.append(of_row(row))
+        return rows
+    except KeyError as error:
+        raise ValueError(f"row {len(rows) + 1}: {error} is missing") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"row {len(rows) + 1}: {error}") from None
 
 
-def _first(data: list[Observation]) -> Any:
+def _value(row: Observation) -> tuple[Any, float, float]:
+    """Value, duration and confidence."""
+    return row["value"], float(row.get("duration") or 0.0), float(row.get("confidence") or 0.0)
+
+
+def _first(rows: list[Any]) -> Any:
     """The value that lasts longest."""
-    return max(data, key=lambda row: row.get("duration") or 0.0)["value"]
+    return max(rows, key=lambda row: row[1])[0]
 
 
-def _tempo(data: list[Observation]) -> float:
+def _tempo(rows: list[Any]) -> Any:
     """The tempo of the greatest confidence."""
-    return float(max(data, key=lambda row: row.get("confidence") or 0.0)["value"])
+    return max(rows, key=lambda row: row[2])[0]
 
 
-def _values(data: list[Observation]) -> list[str]:
-    return sorted({str(row["value"]) for row in data})
+def _values(rows: list[Any]) -> list[str]:
+    return sorted({str(value) for value, _, _ in rows})
 
 
-def _beats(data: list[Observation]) -> dict[str, Any]:
-    """Beats; a value is the position in the bar, or a dict with it (`beat_position`), or nothing."""
-    positions, downbeats = [], []
-    for row in data:
-        value = row.get("value")
-        position = value.get("position") if isinstance(value, Mapping) else value
-        if position is not None:
-            positions.append(int(position))
-            if int(position) == 1:
-                downbeats.append(float(row["time"]))
-    meter = max(positions, default=0)
+def _beat(row: Observation) -> tuple[float, int]:
+    """Time and place in the bar; a value is that place, or a dict with it (`position`), or nothing."""
+    value = row.get("value")
+    place = value.get("position") if isinstance(value, Mapping) else value
+    number = float("nan" if place is None or place == "" else place)
+    return float(row["time"]), int(number) if math.isfinite(number) else 0
+
+
+def _beats(rows: list[tuple[float, int]]) -> dict[str, Any]:
+    meter = max(place for _, place in rows)
     return {
-        "beats": [float(row["time"]) for row in data],
-        "downbeats": downbeats,
+        "beats": [time_s for time_s, _ in rows],
+        "downbeats": [time_s for time_s, place in rows if place == 1],
         "meter": meter if meter > 1 else None,
     }
 
 
-def _chords(data: list[Observation]) -> list[list[Any]]:
-    return [[float(row["time"]), float(row["time"]) + float(row["duration"]), row["value"]] for row in data]
+def _chord(row: Observation) -> list[Any]:
+    return [float(row["time"]), float(row["time"]) + float(row["duration"]), row["value"]]
 
 
-_NAMESPACES: dict[str, tuple[str, Callable[[list[Observation]], Any]]] = {
-    "key": ("key", _first),
-    "tempo": ("tempo", _tempo),
-    "beat": ("beat", _beats),
-    "chord": ("chord", _chords),
-    "tag_gtzan": ("genre", _first),
-    "tag_fma_genre": ("genre", _first),
-    "tag": ("tags", _values),
+_NONE: tuple[str, Callable[[Observation], Any], Callable[[list[Any]], Any]] = ("", _value, list)
+_NAMESPACES = {
+    "key": ("key", _value, _first),
+    "tempo": ("tempo", _value, _tempo),
+    "beat": ("beat", _beat, _beats),
+    "chord": ("chord", _chord, list),
+    "tag_gtzan": ("genre", _value, _first),
+    "tag_fma_genre": ("genre", _value, _first),
+    "tag": ("tags", _value, _values),
 }

@@ -20,7 +20,7 @@ from sordino.datasets._corpus import Corpus, write_text, write_tone
 EMPTY = (
     "6/norine_braun-now_and_zen-08-gently-117-146.mp3",
     "8/jacob_heringman-josquin_des_prez_lute_settings-19-gintzler__pater_noster-204-233.mp3",
-    "9/american_baroque-dances_and_suites_of_rameau_and_couperin-25-le_petit_rien_trio_xiv_ordre_couperin-88-117.mp3",
+    "9/american_baroque-dances_and_suites_of_rameau_and_couperin-25-le_petit_rien_xiveme_ordre_couperin-88-117.mp3",
 )
 N_TAGS = 50
 
@@ -33,7 +33,7 @@ class TagATune(Corpus):
     citation = "E. Law et al.: Evaluation of algorithms using games: the case of music tagging. ISMIR 2009"
     url = "https://mirg.city.ac.uk/codeapps/the-magnatagatune-dataset"
     splits = "by folder 12:1:3: 0 to b train, c validation, d to f test"
-    places = {"audio": ("mp3", "audio", "0/.."), "tags": ("annotations_final.csv", "*/annotations_final.csv")}
+    places = {"audio": ("mp3", "audio", "0/.."), "tags": ("annotations_final.csv",)}
     get = "Join the three parts (cat mp3.zip.* > mp3.zip), unpack as `mp3`, annotations_final.csv beside it."
     with_untagged: ClassVar[bool]
 
@@ -64,17 +64,18 @@ class TagATune(Corpus):
 
     @classmethod
     def miniature(cls, root: Path) -> None:
-        """Six clips, one of them empty, one without tags."""
+        """Eight clips, three of them empty, one without tags."""
         tags = ("no voice", "guitar", "slow")
         rows = [
             ("0/a-b-01-c-0-29.mp3", "011"), ("b/a-b-02-c-0-29.mp3", "101"), ("c/a-b-03-c-0-29.mp3", "010"),
-            ("d/a-b-04-c-0-29.mp3", "001"), ("f/a-b-05-c-0-29.mp3", "000"), (EMPTY[0], "111"),
+            ("d/a-b-04-c-0-29.mp3", "001"), ("f/a-b-05-c-0-29.mp3", "000"), *((path, "111") for path in EMPTY),
         ]  # fmt: skip
         lines = ["\t".join(f'"{cell}"' for cell in ("clip_id", *tags, "mp3_path"))]
         for number, (path, values) in enumerate(rows):
             lines.append("\t".join(f'"{cell}"' for cell in (str(number), *values, path)))
             write_tone(root / "mp3" / path)
-        (root / "mp3" / EMPTY[0]).write_bytes(b"")
+        for path in EMPTY:
+            (root / "mp3" / path).write_bytes(b"")
         write_text(root / "annotations_final.csv", "\n".join(lines) + "\n")
 
 

@@ -31,7 +31,7 @@ class Jamendo(Corpus):
     subset: ClassVar[str]
     places = {
         "audio": ("audio", "audios", "audio-low", "raw_30s/audio", "raw_30s/audio-low", "00/.."),
-        "tables": ("data/splits/split-0", "*/data/splits/split-0", "splits/split-0"),
+        "tables": ("data/splits/split-0", "splits/split-0"),
     }
 
     @classmethod

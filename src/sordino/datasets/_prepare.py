@@ -13,13 +13,15 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sordino import contracts
-from sordino.contracts import Dataset, Track
+from sordino.contracts import Dataset, Track, Unreadable
+from sordino.contracts.cells import words
 from sordino.datasets._scan import Scan, same_recordings, scan
 from sordino.files import write_text
 
@@ -38,7 +40,10 @@ class Prepared:
         scans: by path, what reading found.
         absent: ids of annotated tracks whose sound is not here.
         broken: by id, why a track cannot be used.
-        bad_labels: one line for each label that its task refuses.
+        bad_labels: one line for each row and label that is not understood; left out.
+        doubtful: one line for each label that is one but hardly meant so.
+        unlabelled: by label name, the ids of usable tracks without it.
+        notes: what else a reader should know.
         labels: by label name, by split, how often each value occurs.
         repeated: `(id, id, how, torn)`: two tracks with one sound, and whether they stand in two splits.
         manifest: the file that was written, or None.
@@ -51,6 +56,9 @@ class Prepared:
     absent: tuple[str, ...] = ()
     broken: dict[str, str] = field(default_factory=dict)
     bad_labels: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
+    unlabelled: dict[str, list[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     labels: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
     repeated: list[tuple[str, str, str, bool]] = field(default_factory=list)
     manifest: Path | None = None
@@ -95,8 +103,9 @@ def prepare(
     scans = scan((track.path for track in tracks), read_scans(path), n_workers, advance)
     broken = {track.id: reason for track in tracks if (reason := _reason(track, scans[str(track.path)]))}
     usable = [track for track in tracks if track.id not in broken]
-    found = Prepared(dataset.name, dataset.splits, usable, scans, dataset.absent, broken)
-    found.labels, found.bad_labels = count_labels(usable, tasks, dataset.labels)
+    found = Prepared(dataset.name, dataset.splits, usable, scans, dataset.absent, broken, notes=dataset.notes)
+    found.bad_labels += dataset.refused
+    count_labels(found, tasks, dataset.labels)
     found.repeated = _repeated(usable, same_recordings(list(scans.values())))
     if not dataset.builtin:
         write_manifest(path, usable, scans)
@@ -134,35 +143,44 @@ def write_manifest(path: Path, tracks: Sequence[Track], scans: dict[str, Scan]) 
         relative = os.path.relpath(track.path, path.parent)
         row = {"path": relative, "id": track.id, "split": track.split, "group": track.group}
         stretch = {"start_s": track.start_s, "duration_s": track.duration_s}
-        line = {**row, **stretch, **track.labels, "_scan": scans[str(track.path)].to_json()}
+        labels = {name: label for name, label in track.labels.items() if not isinstance(label, Unreadable)}
+        about = {"_source": track.info.get("source", ""), "_scan": scans[str(track.path)].to_json()}
+        line = {**row, **stretch, **labels, **about}
         lines.append(json.dumps(line, ensure_ascii=False, default=str))
     write_text(path, "\n".join(lines) + "\n")
 
 
-def count_labels(
-    tracks: Sequence[Track], tasks: Sequence[contracts.Task], labels: Sequence[str]
-) -> tuple[dict[str, dict[str, Counter[str]]], list[str]]:
-    """Values of labels by split, and one line for each label its task refuses.
+def count_labels(found: Prepared, tasks: Sequence[contracts.Task], labels: Sequence[str]) -> None:
+    """Note the values of labels by split, which tracks have none, and what is wrong or doubtful.
 
     Args:
-        tracks: usable tracks.
-        tasks: parse the labels; none: every label of `labels` as it stands.
+        found: with its usable tracks.
+        tasks: read the labels; none: every label of `labels` as it stands.
         labels: the dataset's labels.
     """
-    parsers = {task.label: task.parse for task in tasks} or {name: lambda value: value for name in labels}
-    counts: dict[str, dict[str, Counter[str]]] = {}
-    bad = []
-    for name, parse in parsers.items():
-        counts[name] = {split: Counter() for split in SPLITS}
-        for track in tracks:
-            raw = track.labels.get(name)
-            if raw is None:
-                continue
+    for name, read, told, doubt in [(task.label, task.read, task.words, task.doubt) for task in tasks] or [
+        (name, partial(_raw, name), words, lambda label: "") for name in labels
+    ]:
+        counts = found.labels[name] = {split: Counter() for split in SPLITS}
+        for track in found.tracks:
             try:
-                counts[name][track.split].update(_values(parse(raw)))
+                label = read(track)
             except ValueError as error:
-                bad.append(f"{track.info.get('source', track.id)}: {name} {error}")
-    return counts, bad
+                found.bad_labels.append(str(error))
+                continue
+            if label is None:
+                found.unlabelled.setdefault(name, []).append(track.id)
+                continue
+            counts[track.split].update(told(label))
+            if reason := doubt(label):
+                found.doubtful.append(f"{track.info.get('source', track.id)}: {reason}")
+
+
+def _raw(name: str, track: Track) -> Any:
+    label = track.labels.get(name)
+    if isinstance(label, Unreadable):
+        raise ValueError(label.reason)
+    return label
 
 
 def length_s(track: Track, found: Scan) -> float:
@@ -178,15 +196,6 @@ def _reason(track: Track, found: Scan) -> str:
     if length_s(track, found) <= 0:
         return f"{track.path}: begins at {track.start_s:g} s but the file is {found.duration_s:.2f} s long"
     return ""
-
-
-def _values(label: Any) -> list[str]:
-    """What is counted: the value, each value of a list, or for times and chords that there are some."""
-    if isinstance(label, dict):
-        return ["annotated"]
-    if isinstance(label, (list, tuple)):
-        return ["annotated"] if label and not isinstance(label[0], str) else [str(value) for value in label]
-    return [f"{label:g}" if isinstance(label, float) else str(label)]
 
 
 def _repeated(tracks: Sequence[Track], pairs: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str, bool]]:

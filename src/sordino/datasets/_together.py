@@ -29,11 +29,15 @@ class Together(Dataset):
 
     def tracks(self) -> list[Track]:
         """All tracks, part by part."""
-        return [
+        found = [
             replace(track, id=f"{part.name}/{track.id}", group=f"{part.name}/{track.group or track.id}")
             for part in self.parts
             for track in part.tracks()
         ]
+        self.absent = tuple(f"{part.name}/{name}" for part in self.parts for name in part.absent)
+        self.notes = tuple(note for part in self.parts for note in part.notes)
+        self.refused = tuple(line for part in self.parts for line in part.refused)
+        return found
 
     def available(self) -> bool:
         """Whether all parts are on this machine."""

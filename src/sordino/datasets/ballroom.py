@@ -4,7 +4,8 @@ Paper: Gouyon et al., An Experimental Comparison of Audio Tempo Induction Algori
 https://doi.org/10.1109/TSA.2005.858509; beats: Krebs, Böck and Widmer, Rhythmic Pattern Modeling, 2013
 https://github.com/CPJKU/BallroomAnnotations
 Conventions: 13 recordings that repeat another one (listed with the beat annotations) are left out: 685
-tracks. There is no official split: here by album, stratified by dance.
+tracks. The dance is the folder's name; the three folders of rumbas are one dance of the usual eight. There is no
+official split: here by album, stratified by dance.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from pathlib import Path
 
 from sordino.contracts import Archive, Track
-from sordino.datasets._annotations import read_beats, read_value
+from sordino.datasets._annotations import read_beats, read_if, read_number
 from sordino.datasets._corpus import Corpus, sounds, write_text, write_tone
 from sordino.datasets._splits import split_tracks
 
@@ -32,6 +33,7 @@ REPEATED = (
     "Media-103415",
     "Media-104705",
 )
+COMMIT = "1db08914a8ae15edb01f104046e30bad88effe67"
 CONTEST = "https://mtg.upf.edu/ismir2004/contest/tempoContest"
 
 
@@ -48,41 +50,46 @@ class Ballroom(Corpus):
     splits = "made here: 80/10/10 by album, stratified by dance, seed 0"
     places = {
         "audio": ("BallroomData", "audio/BallroomData", "audio"),
-        "beats": ("BallroomAnnotations-master", "beats", "annotations/beats"),
-        "tempo": ("BallroomAnnotations/ballroomGroundTruth", "ballroomGroundTruth", "annotations/tempo"),
+        "beats": ("annotations/beats/BallroomAnnotations-*", "BallroomAnnotations-*", "annotations/beats", "beats"),
+        "tempo": tuple(
+            f"{above}{folder}"
+            for above in ("", "annotations/tempo/", "annotations/")
+            for folder in ("BallroomAnnotations/ballroomGroundTruth", "ballroomGroundTruth", "tempo")
+        ),
     }
     get = "Audio and tempo are published by the contest, beats on GitHub."
     archives = (
         Archive(f"{CONTEST}/data1.tar.gz", "2872a3e52070bc342a4510a95e2fa0b8"),
         Archive(f"{CONTEST}/data2.tar.gz", "4a0ec5518bbb4dbf3ab02de0383b0994"),
-        Archive(f"{url}/archive/master.zip", "d0c31e1a30c0caf8fd22dec25f2174cf"),
+        Archive(f"{url}/archive/{COMMIT}.zip"),
     )
 
     def tracks(self) -> list[Track]:
         """All dances but the repeated ones."""
-        beats, tempo = self.place("beats"), self.place("tempo")
+        beats, tempo = self.parts("beats", "tempo")
         found = []
         for name, path in sounds(self.place("audio")).items():
-            beat_file, tempo_file = beats / f"{name}.beats", tempo / f"{name}.bpm"
-            if name in REPEATED or not beat_file.exists():
-                continue
-            labels = {
-                "beat": read_beats(beat_file),
-                "tempo": read_value(tempo_file).split(",")[0] if tempo_file.exists() else None,
-                "genre": path.parent.name,
-            }
-            found.append(Track(name, path, labels, group=_album(name), info={"source": str(beat_file)}))
+            if name not in REPEATED:
+                labels = {
+                    "beat": read_if(read_beats, beats, f"{name}.beats"),
+                    "tempo": read_if(read_number, tempo, f"{name}.bpm"),
+                    "genre": path.parent.name.partition("-")[0],
+                }
+                found.append(Track(name, path, labels, group=_album(name), info={"source": f"{name}.beats"}))
         return self.present(split_tracks(found, "genre"))
 
     @classmethod
     def miniature(cls, root: Path) -> None:
-        """Two albums of two dances, and a repeated recording."""
+        """Two albums of two dances, a repeated recording, two kinds of rumba, one of them without beats."""
         for name, dance in (
             ("Albums-Fire-08", "ChaChaCha"), ("Albums-Fire-09", "Samba"), ("Media-103402", "ChaChaCha"),
-            ("Albums-Secret_Garden-01", "Waltz"), ("Media-104701", "Waltz"),
+            ("Albums-Secret_Garden-01", "Waltz"), ("Media-104701", "Waltz"), ("Media-100614", "Rumba-American"),
+            ("Media-105207", "Rumba-Misc"),
         ):  # fmt: skip
             write_tone(root / "BallroomData" / dance / f"{name}.wav")
-            write_text(root / "BallroomAnnotations-master" / f"{name}.beats", "0.45 1\n1.166 2\n1.886 3\n2.6 1\n")
+            if dance != "Rumba-Misc":
+                place = root / f"BallroomAnnotations-{COMMIT}" / f"{name}.beats"
+                write_text(place, "0.4500000000 1\n1.166 2\n1.886 3\n2.6 1\n")
             write_text(root / "BallroomAnnotations" / "ballroomGroundTruth" / f"{name}.bpm", "84\n")
 
 

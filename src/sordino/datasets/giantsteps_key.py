@@ -5,7 +5,8 @@ https://github.com/GiantSteps/giantsteps-key-dataset
 Conventions: all of it is test, trained on GiantSteps-MTG key. The four recordings shorter than two minutes
 are left out, as in the paper's table (600 tracks). `annotations/key/1004923.LOFI.key` holds `C minor`; the
 revision on Zenodo (`keys_gs+`, another annotator, files named `10089 Artist - Title`) is read where the first
-is not there.
+is not there. The shop has removed its previews (January 2025): Zenodo and the mirror that the repository's own
+`audio_dl.sh` names have them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sordino.datasets._annotations import read_value
 from sordino.datasets._corpus import Corpus, sounds, write_text, write_tone
 
 SHORT = ("1224698", "1442809", "3424038", "4452003")
+MIRROR = "https://www.cp.jku.at/datasets/giantsteps/"
 ZENODO = "https://zenodo.org/record/1095691/files"
 
 
@@ -31,8 +33,8 @@ class GiantStepsKey(Corpus):
     url = "https://github.com/GiantSteps/giantsteps-key-dataset"
     size = (600, 20.0)
     splits = "all test (train on giantsteps_mtg_key)"
-    places = {"audio": ("audio", "wav"), "keys": ("annotations/key", "*/annotations/key", "keys_gs+")}
-    get = "Annotations: git clone the url; its audio_dl.sh asks the shop for the previews."
+    places = {"audio": ("audio", "wav"), "keys": ("annotations/key", "keys_gs+")}
+    get = f"Annotations: git clone the url. Audio: its audio_dl.sh, or {MIRROR}backup/NUMBER.LOFI.mp3, or Zenodo."
     archives = (
         Archive(f"{ZENODO}/audio.zip", "8ec9ade888d5a88ce435d7fda031929b"),
         Archive(f"{ZENODO}/keys.zip", "775b7d17e009f5818544cf505b6a96fd"),

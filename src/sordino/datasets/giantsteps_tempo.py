@@ -3,7 +3,8 @@
 Paper: Knees et al., ISMIR 2015 (annotations v1); Schreiber and Müller, A Crowdsourced Experiment, ISMIR 2018
 (v2) https://github.com/GiantSteps/giantsteps-tempo-dataset
 Conventions: all of it is test. The label `tempo` is v2 (crowd), `tempo_v1` the first annotation. Three
-recordings have no tempo in v2 (written 0.0): they are not labelled there, which leaves 661.
+recordings have no tempo in v2 (written 0.0): they are not labelled there, which leaves 661. The shop has removed its
+previews (January 2025): the repository's own `audio_dl.sh` takes them from the mirror of the university of Linz.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from sordino.contracts import Archive, Track
-from sordino.datasets._annotations import number, read_value
+from sordino.datasets._annotations import read_if, read_number
 from sordino.datasets._corpus import Corpus, sounds, write_text, write_tone
-from sordino.datasets.giantsteps_key import number_of
+from sordino.datasets.giantsteps_key import MIRROR, number_of
 
 COMMIT = "0b7d47ba8cae59d3535a02e3db69e2cf6d0af5bb"
 
@@ -31,10 +32,10 @@ class GiantStepsTempo(Corpus):
     splits = "all test"
     places = {
         "audio": ("audio", "wav"),
-        "tempo v2": ("annotations_v2/tempo", "*/annotations_v2/tempo"),
-        "tempo v1": ("annotations/tempo", "*/annotations/tempo"),
+        "tempo v2": ("annotations_v2/tempo",),
+        "tempo v1": ("annotations/tempo",),
     }
-    get = "Audio: audio_dl.sh in the repository asks the shop for the previews."
+    get = f"Audio: audio_dl.sh in the repository, or {MIRROR}backup/NUMBER.LOFI.mp3; the shop's previews are gone."
     archives = (
         Archive(
             f"https://github.com/GiantSteps/giantsteps-tempo-dataset/archive/{COMMIT}.zip",
@@ -45,16 +46,16 @@ class GiantStepsTempo(Corpus):
     def tracks(self) -> list[Track]:
         """All tracks with both annotations."""
         here = {number_of(stem): path for stem, path in sounds(self.place("audio")).items()}
-        first = self.place("tempo v1")
+        second, first = folders = self.parts("tempo v2", "tempo v1")
         return self.present(
             Track(
-                name := number_of(path.name),
-                here.get(name, Path("absent")),
-                {"tempo": _tempo(path), "tempo_v1": _tempo(first / path.name)},
+                number := number_of(name),
+                here.get(number, Path("absent")),
+                {"tempo": read_if(_tempo, second, name), "tempo_v1": read_if(_tempo, first, name)},
                 "test",
-                info={"source": str(path)},
+                info={"source": name},
             )
-            for path in sorted(self.place("tempo v2").glob("*.bpm"))
+            for name in {path.name for folder in folders if folder for path in folder.glob("*.bpm")}
         )
 
     @classmethod
@@ -67,6 +68,4 @@ class GiantStepsTempo(Corpus):
 
 
 def _tempo(path: Path) -> float | None:
-    if not path.exists():
-        return None
-    return number(path, 1, read_value(path)) or None
+    return read_number(path) or None

@@ -3,7 +3,8 @@
 Paper: Kraft, Lerch and Zölzer, The Tonalness Spectrum, 2013; annotations
 https://github.com/alexanderlerch/gtzan_key
 Conventions: a file holds one number: 0 to 11 are A major to G# major, 12 to 23 A minor to G# minor, -1 is
-unknown or modulating and counts as not labelled. Classical music is unlabelled throughout.
+unknown or modulating and counts as not labelled, which leaves 769 of 930 (364 train, 165 validation, 240 test).
+Classical music is unlabelled throughout.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sordino.contracts import Archive, Track
-from sordino.datasets._annotations import number, read_value
+from sordino.datasets._annotations import read_if, read_number
 from sordino.datasets._corpus import write_text
 from sordino.datasets._gtzan import AUDIO, AUDIO_ARCHIVE, GTZAN
 
@@ -28,21 +29,21 @@ class GTZANKey(GTZAN):
     citation = "S. Kraft, A. Lerch, U. Zölzer: The tonalness spectrum. DAFx 2013"
     url = "https://github.com/alexanderlerch/gtzan_key"
     size = (930, 7.7)
-    places = {"audio": AUDIO, "keys": ("gtzan_key/genres", "gtzan_key*/gtzan_key/genres")}
+    places = {"audio": AUDIO, "keys": ("gtzan_key/genres",)}
     archives = (
         AUDIO_ARCHIVE,
-        Archive(f"https://github.com/alexanderlerch/gtzan_key/archive/{COMMIT}.zip", ""),
+        Archive(f"https://github.com/alexanderlerch/gtzan_key/archive/{COMMIT}.zip"),
     )
 
     def tracks(self) -> list[Track]:
         """The recordings of the filtered list, with a key where there is one."""
-        keys = self.place("keys")
+        (keys,) = self.parts("keys")
         found = []
         for name, (path, split) in self.recordings().items():
             genre = name.split(".")[0]
-            place = keys / genre / f"{name}.lerch.txt"
-            labels = {"key": _key(place) if place.exists() else None, "genre": genre}
-            found.append(Track(name, path, labels, split, info={"source": str(place)}))
+            place = f"{genre}/{name}.lerch.txt"
+            labels = {"key": read_if(_key, keys, place), "genre": genre}
+            found.append(Track(name, path, labels, split, info={"source": place}))
         return self.present(found)
 
     @classmethod
@@ -61,7 +62,12 @@ class GTZANKey(GTZAN):
 
 
 def _key(path: Path) -> str | None:
-    value = int(number(path, 1, read_value(path)))
+    value = int(read_number(path))
     if value > 23:
         raise ValueError(f"{path} line 1: {value} is not a key; expected -1 to 23")
-    return None if value < 0 else f"{TONICS[value % 12]} {'minor' if value > 11 else 'major'}"
+    return key_of_number(value)
+
+
+def key_of_number(number: int) -> str | None:
+    """The key that a number stands for."""
+    return None if number < 0 else f"{TONICS[number % 12]} {'minor' if number > 11 else 'major'}"

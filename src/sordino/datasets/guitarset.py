@@ -1,14 +1,16 @@
 """GuitarSet: 360 half-minute guitar pieces with chords, beats, tempo and key.
 
 Paper: Xi et al., GuitarSet: A Dataset for Guitar Transcription, ISMIR 2018 https://guitarset.weebly.com
-Conventions: one JAMS file per piece; the first chord annotation is the lead sheet (what was to be played). No
-official split: here by player, 00 to 03 train, 04 validation, 05 test, so that no player is in two (the lead
-sheets are shared).
+Conventions: one JAMS file per piece; the first chord annotation is the lead sheet (what was to be played). The key
+is the file's own `key_mode`; a file without one is not labelled: its name tells the tonic (`Eb` in
+`00_BN1-129-Eb_comp`), but the mode stands nowhere but in the title of the piece. No official split: here by player, 00
+to 03 train, 04 validation, 05 test, so that no player is in two (the lead sheets are shared).
 """
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -54,11 +56,15 @@ class GuitarSet(Corpus):
 
     @classmethod
     def miniature(cls, root: Path) -> None:
-        """A piece of three players."""
+        """A piece of three players, one of them without a key, one with a beat that has no place in the bar."""
         for player in ("00", "04", "05"):
             name = f"{player}_BN1-129-Eb_comp"
             write_tone(root / "audio_mono-mic" / f"{name}_mic.wav", 2.0)
-            write_text(root / "annotation" / f"{name}.jams", json.dumps(_EXAMPLE))
+            content = json.loads(json.dumps(_EXAMPLE))
+            if player == "04":
+                del content["annotations"][-1]
+                content["annotations"][1]["data"][0]["value"] = {"position": math.nan, "measure": 1}
+            write_text(root / "annotation" / f"{name}.jams", json.dumps(content))
 
 
 def _split(player: str) -> Literal["train", "validation", "test"]:

@@ -9,9 +9,10 @@ matched by name. A beat file that begins with -1 says there are no beats. No off
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from sordino.contracts import Track
-from sordino.datasets._annotations import read_beats, read_value
+from sordino.datasets._annotations import read_beats, read_if, read_number
 from sordino.datasets._corpus import Corpus, sounds, write_text, write_tone
 from sordino.datasets._splits import split_tracks
 
@@ -28,24 +29,22 @@ class Hainsworth(Corpus):
     size = (222, 3.3)
     splits = "made here: 80/10/10, seed 0"
     places = {
-        "audio": ("H_1.0/audio", "audio"),
-        "beats": ("H_1.0/annotations/beats", "annotations/beats"),
-        "tempo": ("H_1.0/annotations/tempo", "annotations/tempo"),
+        "audio": ("audio",),
+        "beats": ("annotations/beats",),
+        "tempo": ("annotations/tempo",),
     }
     get = "It is not published: ask its users."
 
     def tracks(self) -> list[Track]:
         """All excerpts."""
-        beats, tempo = self.place("beats"), self.place("tempo")
+        beats, tempo = self.parts("beats", "tempo")
         found = []
         for name, path in sounds(self.place("audio")).items():
-            beat_file, tempo_file = beats / f"{name}.beats", tempo / f"{name}.bpm"
-            beat = read_beats(beat_file) if beat_file.exists() else None
             labels = {
-                "beat": beat if beat and beat["beats"][:1] != [-1.0] else None,
-                "tempo": read_value(tempo_file).split(" ")[0] if tempo_file.exists() else None,
+                "beat": read_if(_beats, beats, f"{name}.beats"),
+                "tempo": read_if(read_number, tempo, f"{name}.bpm"),
             }
-            found.append(Track(name, path, labels, info={"source": str(beat_file)}))
+            found.append(Track(name, path, labels, info={"source": f"{name}.beats"}))
         return self.present(split_tracks(found))
 
     @classmethod
@@ -55,3 +54,9 @@ class Hainsworth(Corpus):
             write_tone(root / "H_1.0" / "audio" / f"{name}.wav")
             write_text(root / "H_1.0" / "annotations" / "beats" / f"{name}.beats", beats)
             write_text(root / "H_1.0" / "annotations" / "tempo" / f"{name}.bpm", "120.0\n")
+
+
+def _beats(path: Path) -> dict[str, Any] | None:
+    """The beats; a file that holds one time of -1 has none."""
+    found = read_beats(path)
+    return None if found["beats"][:1] == [-1.0] else found

@@ -10,5 +10,5 @@ class JamendoGenre(Jamendo):
 
     name = "mtg_jamendo_genre"
     title = "MTG-Jamendo genre"
-    size = (55_094, 3_770.0)
+    size = (55_094, 3_735.0)
     subset = "autotagging_genre"

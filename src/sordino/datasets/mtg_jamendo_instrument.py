@@ -10,5 +10,5 @@ class JamendoInstrument(Jamendo):
 
     name = "mtg_jamendo_instrument"
     title = "MTG-Jamendo instrument"
-    size = (24_976, 1_789.0)
+    size = (24_976, 1_628.3)
     subset = "autotagging_instrument"

@@ -10,5 +10,5 @@ class JamendoMoodTheme(Jamendo):
 
     name = "mtg_jamendo_moodtheme"
     title = "MTG-Jamendo moodtheme"
-    size = (17_982, 1_174.0)
+    size = (17_982, 1_095.1)
     subset = "autotagging_moodtheme"

@@ -10,5 +10,5 @@ class JamendoTop50(Jamendo):
 
     name = "mtg_jamendo_top50"
     title = "MTG-Jamendo top50"
-    size = (54_380, 3_738.0)
+    size = (54_380, 3_688.4)
     subset = "autotagging_top50tags"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sordino.contracts import Track
-from sordino.datasets._annotations import read_beats
+from sordino.datasets._annotations import read_beats, read_if
 from sordino.datasets._corpus import Corpus, sounds, write_text, write_tone
 
 
@@ -27,8 +27,8 @@ class SMC(Corpus):
     size = (217, 2.4)
     splits = "all test"
     places = {
-        "audio": ("SMC_MIREX/SMC_MIREX_Audio", "SMC_MIREX_Audio", "audio"),
-        "beats": ("SMC_MIREX/SMC_MIREX_Annotations*", "SMC_MIREX_Annotations*", "annotations"),
+        "audio": ("SMC_MIREX_Audio", "audio"),
+        "beats": ("SMC_MIREX_Annotations*", "annotations"),
     }
     get = "Audio and beats are one archive, SMC_MIREX.zip, on the authors' page."
 
@@ -36,9 +36,10 @@ class SMC(Corpus):
         """All excerpts."""
         here = sounds(self.place("audio"))
         found = []
-        for path in sorted(self.place("beats").glob("SMC_*.txt")):
+        beats = self.place("beats")
+        for path in sorted(beats.glob("SMC_*.txt")):
             name = path.stem[:7]
-            labels = {"beat": read_beats(path)}
+            labels = {"beat": read_if(read_beats, beats, path.name)}
             found.append(Track(name, here.get(name, Path("absent")), labels, "test", info={"source": str(path)}))
         return self.present(found)
 

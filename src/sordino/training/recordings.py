@@ -9,12 +9,14 @@ from sordino.audio import AudioError
 from sordino.contracts import Label, Task, Track
 from sordino.known_files import Known
 
+N_SHOWN = 24
+
 
 class Recordings:
     """Tracks with at least one label, measured.
 
     Args:
-        tracks: the tracks of a split; those without a label for any task are left out.
+        tracks: the tracks of a split; those without a label that a task understands are left out.
         tasks: what is predicted.
         known: what reading their files found, by path; tracks whose file cannot be read are left out and listed.
         sample_rate_hz: lengths are counted at this rate.
@@ -25,9 +27,6 @@ class Recordings:
         lengths_samples: by track.
         contents: by track, a hash of the file's bytes.
         broken: one line for each track that was left out because of its file.
-
-    Raises:
-        ValueError: a label is not one of its task; says which file, which line and what would be.
     """
 
     def __init__(
@@ -80,25 +79,33 @@ class Recordings:
         """Numbers of the tracks that have a label for a task."""
         return [number for number, labels in enumerate(self.labels) if labels[name] is not None]
 
-    def report_broken(self) -> None:
-        """Say on stderr which tracks were left out."""
-        for line in self.broken:
-            print(f"left out: {line}", file=sys.stderr)
+
+def report(left_out: Sequence[str]) -> None:
+    """Say on stderr what was left out, the first screen of it."""
+    for line in left_out[:N_SHOWN]:
+        print(f"left out: {line}", file=sys.stderr)
+    if len(left_out) > N_SHOWN:
+        print(f"left out: ... and {len(left_out) - N_SHOWN} more", file=sys.stderr)
 
 
 def parse_label(task: Task, track: Track) -> Label | None:
-    """A track's label for a task, parsed; None where it has none.
-
-    Raises:
-        ValueError: it is not a label of this task.
-    """
-    raw = track.labels.get(task.label)
-    if raw is None:
-        return None
+    """A track's label for a task, parsed; None where it has none, or none that the task understands."""
     try:
-        return task.parse(raw)
-    except ValueError as error:
-        raise ValueError(f"{track.info.get('source', track.id)}: {task.label} {error}") from error
+        return task.read(track)
+    except ValueError:
+        return None
+
+
+def bad_labels(tasks: Sequence[Task], tracks: Sequence[Track]) -> list[str]:
+    """One line for each label that its task does not understand: which file, which line, and what would be."""
+    found = []
+    for task in tasks:
+        for track in tracks:
+            try:
+                task.read(track)
+            except ValueError as error:
+                found.append(str(error))
+    return found
 
 
 def check_splits(tracks: Sequence[Track]) -> None:

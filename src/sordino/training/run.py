@@ -35,6 +35,7 @@ from sordino.training.evaluation import evaluate, tune
 from sordino.training.examples import Examples
 from sordino.training.identity import folder_name, identity
 from sordino.training.loop import Fitted, Loop
+from sordino.training.recordings import bad_labels, report
 from sordino.training.report import protocol, versions
 from sordino.training.sources import Source
 from sordino.training.splits import Advance, cut_splits, look_at, make_source, make_tasks, silent
@@ -76,6 +77,7 @@ class Plan:
         known: what reading the sound files found, by path.
         identity: see `identity.py`.
         folder: where the run lies.
+        left_out: one line for each row and label of the data that was not understood.
     """
 
     config: Config
@@ -87,6 +89,7 @@ class Plan:
     known: Mapping[str, Known | AudioError]
     identity: dict[str, Any]
     folder: Path
+    left_out: list[str]
 
     def finished(self) -> Run | None:
         """The run, if it is finished.
@@ -133,10 +136,13 @@ def open_run(
     tasks = make_tasks(plain["task"], tracks)
     backbone = load_backbone(**plain["backbone"]) if backbone is None else backbone
     fingerprint = backbone.fingerprint()
+    left_out = [*dataset.refused, *bad_labels(tasks, tracks)]
+    if left_out and config.strict:
+        raise ValueError(f"{left_out[0]}; {len(left_out)} such lines, which are left out unless `strict` is set")
     known = look_at(tracks, tasks, advance)
     what = identity(config, dataset, tracks, tasks, known, fingerprint)
     folder = Path(out) / folder_name(what)
-    return Plan(config, dataset, tracks, tasks, backbone, fingerprint, known, what, folder)
+    return Plan(config, dataset, tracks, tasks, backbone, fingerprint, known, what, folder, left_out)
 
 
 def with_config(plan: Plan, config: Config) -> Plan:
@@ -174,6 +180,7 @@ def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = Non
     if finished:
         return finished
     began = time.time()
+    report(plan.left_out)
     compute = Compute.choose(fabric.device, plan.config.training.precision)
     model, before_cpu_s = build_model(plan, advance, fabric)
     if fabric.is_global_zero:
@@ -255,6 +262,7 @@ def result_of(
         "step_s": fitted.step_s,
         "peak_memory_bytes": fitted.peak_memory_bytes,
         "broken": [line for examples in splits.values() for line in examples.recordings.broken],
+        "left_out": plan.left_out,
         "versions": versions(),
     }
 
@@ -296,7 +304,9 @@ def evaluate_adapter(
     card = read_card(adapter)
     compute = Compute.choose(device, precision or card.get("protocol", {}).get("precision", "auto"))
     model = load_adapter(adapter).to(compute.device)
-    tracks = [track.with_split("test") for track in load_dataset(data, root).tracks() if split in ("all", track.split)]
+    dataset = load_dataset(data, root)
+    tracks = [track.with_split("test") for track in dataset.tracks() if split in ("all", track.split)]
+    report([*dataset.refused, *bad_labels(list(model.tasks.values()), tracks)])
     settings = Training(segment_s=card["segment_s"], cache="off")
     known = look_at(tracks, list(model.tasks.values()), advance)
     examples = cut_splits(tracks, known, model, settings, splits=["test"])["test"]

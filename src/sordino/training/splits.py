@@ -16,7 +16,7 @@ from sordino.model import Model
 from sordino.segments import TRAIN_TAIL, Grid
 from sordino.tasks import make_task
 from sordino.training.examples import Examples
-from sordino.training.recordings import Recordings, check_splits, parse_label
+from sordino.training.recordings import Recordings, bad_labels, check_splits, parse_label, report
 from sordino.training.sources import Computed, Kept, Source
 from sordino.training.waves import Waves
 
@@ -40,9 +40,10 @@ def make_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list
         labels = [parse_label(task, track) for track in tracks if track.split == "train"]
         labels = [label for label in labels if label is not None]
         if not labels:
-            known = ", ".join(label_names(tracks))
+            known, bad = ", ".join(label_names(tracks)), bad_labels([task], tracks)
             raise ValueError(
-                f'no track of the train split has a label "{task.label}" (task {task.name}); known: {known}'
+                f'no track of the train split has a label "{task.label}" (task {task.name}); '
+                + (f"{len(bad)} are not understood, the first is {bad[0]}" if bad else f"known: {known}")
             )
         task.fit(labels)
     return tasks
@@ -95,7 +96,7 @@ def cut_splits(
     for split in splits:
         mine = [track for track in tracks if track.split == split]
         recordings = Recordings(mine, tasks, known, backbone.sample_rate_hz)
-        recordings.report_broken()
+        report(recordings.broken)
         if split == "train":
             grid = Grid.of(segment_s, backbone.sample_rate_hz, backbone.hop_samples, 0.0, TRAIN_TAIL)
             augmentation, random = Augmentation.named(settings.augment), settings.crops == "random"

@@ -1,15 +1,21 @@
 """Facts of the named corpora that their miniatures cannot show."""
 
+import re
+import shutil
 from collections import Counter
 
 import pytest
 
+from sordino import registry
 from sordino.datasets import load_dataset
 from sordino.datasets._annotations import read_beats, read_chords
 from sordino.datasets._corpus import write_text, write_tone
 from sordino.datasets._gtzan import GENRES, MINI, filtered_split
+from sordino.datasets.ballroom import COMMIT, Ballroom
 from sordino.datasets.beatles import Beatles, main_key
 from sordino.datasets.giantsteps_key import GiantStepsKey
+from sordino.datasets.giantsteps_mtg_key import GiantStepsMTGKey, published_validation, shared_artists
+from sordino.datasets.giantsteps_tempo import GiantStepsTempo
 from sordino.datasets.gtzan_key import GTZANKey
 from sordino.datasets.magnatagatune import MagnaTagATune
 from sordino.datasets.mtg_jamendo_top50 import JamendoTop50
@@ -50,8 +56,8 @@ def test_numbers_of_gtzan_key_begin_with_a(tmp_path):
     assert keys["blues.00012"] == "C major"  # 3
     assert keys["blues.00000"] is None  # -1
     write_text(tmp_path / "gtzan_key" / "genres" / "rock" / "rock.00010.lerch.txt", "24\n")
-    with pytest.raises(ValueError, match=r"rock\.00010\.lerch\.txt line 1: 24 is not a key; expected -1 to 23"):
-        GTZANKey(tmp_path).tracks()
+    bad = next(track for track in GTZANKey(tmp_path).tracks() if track.id == "rock.00010").labels["key"]
+    assert bad.reason.endswith("rock.00010.lerch.txt line 1: 24 is not a key; expected -1 to 23")
 
 
 def test_the_key_of_a_song_is_that_of_most_of_it(tmp_path):
@@ -61,6 +67,7 @@ def test_the_key_of_a_song_is_that_of_most_of_it(tmp_path):
         ("0 4 Key E\n4 8 Key A\n", None),
         ("0 8 Key D:mixolydian\n", "D mixolydian"),
         ("0 8 Silence\n", None),
+        ("0 8 Key C#:modal\n", None),
     ):
         write_text(path, content)
         assert main_key(path) == key
@@ -75,6 +82,71 @@ def test_albums_decide_the_split_of_the_beatles(tmp_path):
         "12_-_Let_It_Be": "test",
     }
     assert [track.labels["beat"] is None for track in tracks] == [True, False, False]
+    assert tracks[0].labels["chord"][1] == [0.5, 1.25, "E:aug(9,11)"]
+
+
+def test_one_kind_of_annotation_is_enough(tmp_path):
+    Beatles.miniature(tmp_path)
+    shutil.rmtree(tmp_path / "annotations" / "beat")
+    dataset = Beatles(tmp_path)
+    assert dataset.available() and len(dataset.tracks()) == 3
+    assert dataset.notes == (f"no beats in {tmp_path} (beat/The Beatles or beat)",)
+    shutil.rmtree(tmp_path / "annotations")
+    assert not Beatles(tmp_path).available()
+    with pytest.raises(FileNotFoundError, match="no chords and no beats and no keys in"):
+        Beatles(tmp_path).tracks()
+    (tmp_path / "chordlab").mkdir()
+    with pytest.raises(FileNotFoundError, match="no annotated track in"):
+        Beatles(tmp_path).tracks()
+
+
+def test_dances_and_the_layout_of_mirdata(tmp_path):
+    Ballroom.miniature(tmp_path / "flat")
+    place = tmp_path / "mirdata" / "b_1.0"
+    for part, below in (("BallroomData", "audio"), (f"BallroomAnnotations-{COMMIT}", "annotations/beats"),
+                        ("BallroomAnnotations", "annotations/tempo")):  # fmt: skip
+        shutil.copytree(tmp_path / "flat" / part, place / below / part)
+    for root in (tmp_path / "flat", tmp_path / "mirdata"):
+        tracks = {track.id: track for track in Ballroom(root).tracks()}
+        assert len(tracks) == 6 and "Albums-Fire-09" not in tracks
+        assert tracks["Media-100614"].labels["genre"] == tracks["Media-105207"].labels["genre"] == "Rumba"
+        assert tracks["Media-105207"].labels["beat"] is None and tracks["Media-105207"].labels["tempo"] == 84.0
+        assert tracks["Media-100614"].labels["beat"]["meter"] == 3
+
+
+def test_archives_as_they_are_unpacked_are_found(tmp_path):
+    GiantStepsTempo.miniature(tmp_path / f"giantsteps-tempo-dataset-{'0b' * 20}")
+    assert [track.id for track in GiantStepsTempo(tmp_path).tracks()] == ["1030011", "3041381"]
+
+
+def test_every_archive_of_a_repository_is_one_commit():
+    for name in registry.names("dataset"):
+        for archive in registry.find("dataset", name).archives:
+            assert "github.com" not in archive.url or re.search(r"/archive/[0-9a-f]{40}\.zip$", archive.url)
+            assert len(archive.checksum) in (0, 32, 64)
+
+
+def test_artists_who_share_tracks_stay_in_one_split(tmp_path):
+    GiantStepsMTGKey.miniature(tmp_path)
+    tracks = {track.id: track for track in GiantStepsMTGKey(tmp_path).tracks()}
+    assert len(tracks) == 10
+    assert tracks["5001"].group == tracks["5004"].group == tracks["5008"].group == "brainbashers"
+    assert len({track.group for track in tracks.values()}) == 8
+    groups = shared_artists({"1": "A, B", "2": "C", "3": "D,C", "4": "", "5": "b, D", "6": "E"})
+    assert groups == {"1": "a", "2": "a", "3": "a", "4": "track 4", "5": "a", "6": "e"}
+
+
+def test_published_splits_of_giantsteps_mtg(tmp_path):
+    assert (len(published_validation("paper")), len(published_validation("jukemir"))) == (234, 236)  # of 1159
+    assert len(published_validation("paper") & published_validation("jukemir")) < 234
+    GiantStepsMTGKey.miniature(tmp_path)
+    known = sorted(published_validation("paper"))[0]
+    shutil.copy(tmp_path / "audio" / "5000.LOFI.mp3", tmp_path / "audio" / f"{known}.LOFI.mp3")
+    rows = f"ID\tMANUAL KEY\tC\n{known}\tC minor\t2\n5000\tC minor\t2\n"
+    write_text(tmp_path / "annotations" / "annotations.txt", rows)
+    dataset = load_dataset("giantsteps_mtg_key:split=paper", tmp_path)
+    assert {track.id: track.split for track in dataset.tracks()} == {known: "validation", "5000": "train"}
+    assert "46 of the 234 validation tracks share an artist" in dataset.splits
 
 
 def test_the_other_layout_of_giantsteps_key(tmp_path):
@@ -107,6 +179,11 @@ def test_beats_in_the_spellings_of_the_corpora(tmp_path):
         ("# comment\n0.5 1.1\n1.0 1.2\n\n1.5 2.1\n", [0.5, 1.5], 2),
         ("0.5,1,1\n1.0,1,4\n", [0.5], 4),
         ("\ufeff0.5 New Point\n1.0 1\n", [1.0], None),
+        ("0.5 nan\n1.0 nan\n", [], None),
+        ("0.5 3.0\n1.0 1.0\n", [1.0], 3),
+        ("0.500000\t0.500000\t\n1.000000\t1.000000\t\n", [], None),
+        ("0.500000\t0.500000\t1\n1.000000\t1.000000\t2\n", [0.5], 2),
+        ('0.500000000,"1"\n1.000000000,"2"\n', [0.5], 2),
     ):
         write_text(path, content)
         found = read_beats(path)
@@ -117,4 +194,18 @@ def test_beats_in_the_spellings_of_the_corpora(tmp_path):
         read_beats(path)
     write_text(path, "0 1\n")
     with pytest.raises(ValueError, match="line 1: expected `start end chord`"):
+        read_chords(path)
+
+
+def test_chords_in_the_spellings_of_the_corpora(tmp_path):
+    path = tmp_path / "a.lab"
+    for content in (
+        "0 1 E:aug(9,11)\n1 2 N\n",
+        '0.000000,1.0,"E:aug(9,11)"\r\n1.0,2.0,N\r\n',
+        '0,E:aug(9,11)\n1,"N"\n2,N\n',
+    ):
+        write_text(path, content)
+        assert read_chords(path) == [[0.0, 1.0, "E:aug(9,11)"], [1.0, 2.0, "N"]]
+    write_text(path, "0 1 C\n1 N\n")
+    with pytest.raises(ValueError, match="some lines are"):
         read_chords(path)
