@@ -45,6 +45,19 @@ def test_predict_and_evaluate_use_the_adapter(trained, triads):
     assert scored["key"]["metrics"] == result["tasks"]["key"]["metrics"]
 
 
+def test_predict_writes_for_other_programs_and_tags_only_when_asked(trained, triads, tmp_path):
+    pytest.importorskip("mutagen")
+    adapter, song = next(trained[2].glob("*/model.adapter")), tmp_path / "song.wav"
+    song.write_bytes((triads.parent / "clip 0.wav").read_bytes())
+    before = song.read_bytes()
+    more = ["--audacity", tmp_path / "labels", "--rekordbox", tmp_path / "library.xml"]
+    assert call("predict", song, "--adapter", adapter, *more).exit_code == 0
+    assert {path.name for path in (tmp_path / "labels").iterdir()} == {"song.key.txt", "song.tempo.txt"}
+    assert "AverageBpm" in (tmp_path / "library.xml").read_text() and song.read_bytes() == before
+    assert call("predict", song, "--adapter", adapter, "--write-tags").exit_code == 0
+    assert b"TBPM" in song.read_bytes()
+
+
 def test_predict_and_evaluate_write_tables_and_jams(trained, triads, tmp_path):
     adapter = next(trained[2].glob("*/model.adapter"))
     told = call("predict", triads.parent / "clip 0.wav", "--adapter", adapter, "--csv", "--jams", tmp_path / "jams")

@@ -42,15 +42,15 @@ def command(data, task, label, root, download, workers, out, as_json):
     from sordino.cli._progress import bars
     from sordino.config import specs
     from sordino.datasets import load_dataset, prepare
-    from sordino.tasks import make_task
+    from sordino.training.splits import choose_tasks
 
     dataset = load_dataset(data, root)
     options = {"label": label} if label else {}
-    tasks = [make_task(**spec, **options) for spec in specs(task, "task")] if task else []
     manifest = Path(out) if out else None
     with bars() as advance:
         if download:
             fetch_archives(dataset, advance)
+        tasks = choose_tasks([{**spec, **options} for spec in specs(task, "task")], dataset.tracks()) if task else []
         found = prepare(dataset, tasks, workers or os.cpu_count() or 1, manifest, partial(advance, "read"))
     lines = [json.dumps(as_dict(found), ensure_ascii=False)] if as_json else report(found, dataset)
     click.echo("\n".join(lines))
@@ -94,6 +94,8 @@ def report(found: Prepared, dataset: Any) -> list[str]:
         if by_split["train"]:
             missing = sorted(set(everywhere) - set(by_split["train"]))
             lines += [f"  not in train: {', '.join(missing[:N_SHOWN])}"] if missing else []
+        if read := found.examples.get(name):
+            lines.append("  read: " + ", ".join(f'"{text}" as {label}' for text, label in read.items()))
         without = found.unlabelled.get(name, [])
         if without:
             lines.append(
@@ -152,6 +154,7 @@ def as_dict(found: Prepared) -> dict[str, Any]:
         "bad_labels": found.bad_labels,
         "doubtful": found.doubtful,
         "unlabelled": found.unlabelled,
+        "examples": found.examples,
         "notes": list(found.notes),
         "manifest": str(found.manifest) if found.manifest else None,
     }

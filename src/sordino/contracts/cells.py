@@ -11,6 +11,7 @@ Conventions:
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 EMPTY = frozenset(("", "-", "--", "–", "—", "n/a", "N/A", "NA", "#N/A", "nan", "NaN", "NAN", "None", "null", "NULL"))
@@ -48,6 +49,12 @@ def several(text: str) -> list[str]:
     """The labels of a cell, in their order, without empty ones."""
     parts = re.split(r"[;|]" if re.search(r"[;|]", text) else r",", text)
     return [part.strip() for part in parts if part.strip()]
+
+
+def plain_name(text: str) -> str:
+    """A name without case, units in brackets, and whatever is no letter or digit: `Tempo (BPM)` is `tempo`."""
+    text = unicodedata.normalize("NFC", re.sub(r"[(\[].*?[)\]]", "", text)).casefold()
+    return re.sub(r"[\W_]+", "", text)
 
 
 def words(label: Any) -> list[str]:

@@ -9,11 +9,12 @@ from typing import Any
 from sordino import registry
 from sordino.contracts import Dataset
 from sordino.data_names import parse_data
+from sordino.datasets import _file_tags as file_tags
 from sordino.datasets._download import download, unpack
 from sordino.datasets._prepare import Prepared, prepare
 from sordino.datasets._together import Together
 
-__all__ = ["Prepared", "download", "load_dataset", "prepare", "unpack"]
+__all__ = ["Prepared", "download", "file_tags", "load_dataset", "prepare", "unpack"]
 
 
 def load_dataset(name: str | Path | Mapping[str, Any] | Sequence[Any], root: str | Path | None = None,

@@ -26,6 +26,7 @@ from sordino.datasets._scan import Scan, same_recordings, scan
 from sordino.files import write_text
 
 MANIFEST = "sordino.jsonl"
+N_EXAMPLES = 3
 SPLITS = ("train", "validation", "test")
 
 
@@ -43,6 +44,7 @@ class Prepared:
         bad_labels: one line for each row and label that is not understood; left out.
         doubtful: one line for each label that is one but hardly meant so.
         unlabelled: by label name, the ids of usable tracks without it.
+        examples: by label name, a few texts and how they were understood, where that is not the same.
         notes: what else a reader should know.
         labels: by label name, by split, how often each value occurs.
         repeated: `(id, id, how, torn)`: two tracks with one sound, and whether they stand in two splits.
@@ -58,6 +60,7 @@ class Prepared:
     bad_labels: list[str] = field(default_factory=list)
     doubtful: list[str] = field(default_factory=list)
     unlabelled: dict[str, list[str]] = field(default_factory=dict)
+    examples: dict[str, dict[str, str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     labels: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
     repeated: list[tuple[str, str, str, bool]] = field(default_factory=list)
@@ -172,8 +175,16 @@ def count_labels(found: Prepared, tasks: Sequence[contracts.Task], labels: Seque
                 found.unlabelled.setdefault(name, []).append(track.id)
                 continue
             counts[track.split].update(told(label))
+            _note_example(found.examples.setdefault(name, {}), track.labels[name], told(label))
             if reason := doubt(label):
                 found.doubtful.append(f"{track.info.get('source', track.id)}: {reason}")
+
+
+def _note_example(examples: dict[str, str], raw: Any, understood: list[str]) -> None:
+    """Keep the first texts that are understood as something else; several labels are shown with a plus."""
+    text = " + ".join(understood) or "nothing"
+    if isinstance(raw, str) and raw.strip() != text and len(examples) < N_EXAMPLES:
+        examples.setdefault(raw, text)
 
 
 def _raw(name: str, track: Track) -> Any:

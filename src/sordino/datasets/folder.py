@@ -1,12 +1,14 @@
-"""Your own data: a folder per class, a table of paths and labels, or JAMS files.
+"""Your own data: a folder per class, a table of paths and labels, JAMS files, a DJ program's library, or tagged files.
 
 - `music/rock/a.mp3`, `music/jazz/b.flac`: the folder's name is the label `label`. A level `train`,
-  `validation`, `test` above the classes is the split.
-- `labels.csv` (or tsv, jsonl, parquet) alone or beside the sound files: a column `path` (relative to the
+  `validation`, `test` above the classes is the split. Where a name is `-class`, `one,other`, `Other`, `Silence`,
+  `Background` or `Noise` (as BirdNET's folders are), the label `tags` is beside it: all of several, none of the others.
+- `labels.csv` (or tsv, xlsx, json, jsonl, parquet) alone or beside the sound files: a column `path` (relative to the
   table) and one column per label (`key`, `tempo`, `tags`, anything). Optional: id, split, group (or artist,
-  album), start_s, duration_s. Tags and instruments are separated by `;` or `|`. A cell of `beat` or `chord`
-  may name an annotation file.
+  album), start_s, duration_s. A cell of `beat` or `chord` may name an annotation file.
+- `rekordbox.xml`, `collection.nml` of Traktor: tempo, key, genre, beats.
 - `song.jams` beside `song.wav`.
+- Sound files alone: tempo, key, genre and artist from their tags (ID3, Vorbis, MP4).
 
 Conventions: symbolic links are followed for reading, also out of the folder; nothing is ever written or
 deleted through one. Names are compared in Unicode's composed form. Hidden files are left out. A missing split
@@ -15,41 +17,32 @@ is made by `_splits`.
 
 from __future__ import annotations
 
-import os
 import unicodedata
-from collections.abc import Iterator, Mapping
-from functools import cache, cached_property
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from sordino import registry
 from sordino.audio import FORMATS
 from sordino.contracts import Dataset, Track
 from sordino.datasets import _tables
-from sordino.datasets._annotations import read_beats, read_chords
 from sordino.datasets._corpus import write_tone
+from sordino.datasets._file_tags import read_tags
+from sordino.datasets._finding import walk
 from sordino.datasets._jams import read_jams
-from sordino.datasets._splits import ALIASES, SplitName, split_tracks, stratify_by
+from sordino.datasets._own_tables import Found, is_table, table_tracks
+from sordino.datasets._splits import ALIASES, FRACTIONS, SplitName, group_of, split_tracks, stratify_by
 from sordino.rules import Seed
 
 MANIFEST = "sordino.jsonl"  # what `sordino prepare` writes; never read as somebody's table
-COLUMNS = {
-    "path": ("path", "file", "filename", "filepath", "file_path", "audio"),
-    "id": ("id", "track_id"),
-    "split": ("split", "subset", "partition"),
-    "group": ("group", "artist", "artist_id", "album", "album_id"),
-    "start_s": ("start_s", "start"),
-    "duration_s": ("duration_s", "duration"),
-}
-LISTS = ("tags", "instruments")
-ANNOTATIONS = {"beat": read_beats, "chord": read_chords}
+NO_CLASS = ("other", "silence", "background", "noise")
 
 
 class Folder(Dataset):
     """A user's own tracks.
 
     Args:
-        root: a folder, a table, or a JAMS file.
+        root: a folder, a table, a library, or a JAMS file.
         seed: of the split, where the data bring none.
     """
 
@@ -63,7 +56,7 @@ class Folder(Dataset):
         super().__init__(root)
         self.seed = seed
         if self.root.exists():
-            names = [name for track in self._read for name in track.labels]
+            names = [name for track in self._read.tracks for name in track.labels]
             self.labels = tuple(dict.fromkeys(names))
 
     def available(self) -> bool:
@@ -75,25 +68,48 @@ class Folder(Dataset):
 
         Raises:
             FileNotFoundError: no such folder or table, no sound in it, or none of a table's paths exists.
-            ValueError: a table is broken; says where.
+            ValueError: nothing of a table can be read; says why.
         """
         if not self.root.exists():
             raise FileNotFoundError(f"{self.root}: no such folder or table; give the path of your own data")
-        tracks = self._read
-        given = {track.split for track in tracks if track.info.get("split_given")}
+        found = self._read
+        self.refused, self.notes = tuple(found.refused), tuple(found.notes)
+        given = {track.split for track in found.tracks if track.info.get("split_given")}
         if not given:
-            label = stratify_by(tracks, self.labels)
+            label = stratify_by(found.tracks, self.labels)
             by = f", stratified by {label}" if label else ""
             self.splits = f"made here: 80/10/10 by group{by}, seed {self.seed}"
-            return split_tracks(tracks, label, self.seed)
+            return split_tracks(found.tracks, label, self.seed)
         self.splits = "as given"
-        if "validation" not in given and not self.root.name.endswith(MANIFEST):
+        tracks = self._completed(found.tracks, given)
+        if "validation" not in {*given, *(track.split for track in tracks)} and not self._is_manifest:
             train = [track for track in tracks if track.split == "train"]
-            moved = split_tracks(train, stratify_by(train, self.labels), self.seed, {"train": 0.9, "validation": 0.1})
-            split_of: dict[str, SplitName] = {track.id: track.split for track in moved}
-            self.splits = f"as given; a tenth of train is validation, seed {self.seed}"
-            return [track.with_split(split_of.get(track.id, track.split)) for track in tracks]
+            tracks = self._resplit(tracks, train, {"train": 0.9, "validation": 0.1})
+            self.splits += f"; a tenth of train is validation, seed {self.seed}"
         return tracks
+
+    @property
+    def _is_manifest(self) -> bool:
+        return self.root.name.endswith(MANIFEST)
+
+    def _completed(self, tracks: Sequence[Track], given: set[str]) -> list[Track]:
+        """Tracks without a split follow their group, or else go to train and to those splits that nobody was given."""
+        of_group = {group_of(track): track.split for track in tracks if track.info.get("split_given")}
+        tracks = [track.with_split(of_group.get(group_of(track), track.split)) for track in tracks]
+        rest = [track for track in tracks if group_of(track) not in of_group]
+        if not rest:
+            return tracks
+        fractions = {split: share for split, share in FRACTIONS.items() if split == "train" or split not in given}
+        self.splits += f"; {len(rest)} without one are {' and '.join(fractions)}, seed {self.seed}"
+        return self._resplit(tracks, rest, {**fractions, "train": 1 - sum(fractions.values()) + fractions["train"]})
+
+    def _resplit(
+        self, tracks: Sequence[Track], some: Sequence[Track], fractions: dict[SplitName, float]
+    ) -> list[Track]:
+        """The tracks, some of them split anew."""
+        moved = split_tracks(some, stratify_by(some, self.labels), self.seed, fractions)
+        split_of = {track.id: track.split for track in moved}
+        return [track.with_split(split_of.get(track.id, track.split)) for track in tracks]
 
     @classmethod
     def miniature(cls, root: Path) -> None:
@@ -102,39 +118,26 @@ class Folder(Dataset):
             write_tone(root / name)
 
     @cached_property
-    def _read(self) -> list[Track]:
+    def _read(self) -> Found:
         """The tracks with the splits they came with."""
         if self.root.is_file():
-            found = _jams_tracks([self.root]) if self.root.suffix == ".jams" else _table_tracks(self.root)
+            found = _jams_tracks([self.root]) if self.root.suffix == ".jams" else table_tracks(self.root)
         else:
             tables = [
                 path
                 for path in sorted(self.root.iterdir())
-                if path.suffix.lower() in _tables.SUFFIXES and not path.name.endswith(MANIFEST) and _is_table(path)
+                if path.suffix.lower() in _tables.SUFFIXES and not path.name.endswith(MANIFEST) and is_table(path)
             ]
             if len(tables) > 1:
                 names = ", ".join(path.name for path in tables)
                 raise ValueError(f"{self.root}: several tables ({names}); give the path of one of them")
-            files = list(_walk(self.root))
+            files = list(walk(self.root))
             jams = [path for path in files if path.suffix == ".jams"]
             if tables:
-                found = _table_tracks(tables[0])
+                found = table_tracks(tables[0])
             else:
                 found = _jams_tracks(jams, self.root) if jams else _class_tracks(files, self.root)
-        return _unique(found, self.root)
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    """All visible files below, sorted; linked folders are entered once."""
-    seen = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(folder) / name for name in sorted(files) if not name.startswith("."))
+        return _unique(found)
 
 
 def _name(path: Path, root: Path) -> str:
@@ -143,8 +146,8 @@ def _name(path: Path, root: Path) -> str:
     return unicodedata.normalize("NFC", shown.as_posix())
 
 
-def _class_tracks(files: list[Path], root: Path) -> list[Track]:
-    found = []
+def _class_tracks(files: list[Path], root: Path) -> Found:
+    found = Found()
     for path in files:
         parts = path.relative_to(root).parts
         if path.suffix.lower() not in FORMATS:
@@ -152,132 +155,54 @@ def _class_tracks(files: list[Path], root: Path) -> list[Track]:
         split = ALIASES.get(parts[0].lower()) if len(parts) > 2 else None
         name = unicodedata.normalize("NFC", parts[1 if split else 0]) if len(parts) > 1 else None
         info = {"source": f"folder {Path(*parts[:-1])}", "split_given": split is not None}
-        found.append(Track(_name(path, root), path, {"label": name} if name else {}, split or "train", info=info))
-    if not found:
+        labels = {"label": name} if name else {}
+        found.tracks.append(Track(_name(path, root), path, labels, split or "train", info=info))
+    if not found.tracks:
         raise FileNotFoundError(f"{root}: no sound files ({' '.join(FORMATS)}), no table, no JAMS files")
+    names = {track.labels.get("label") for track in found.tracks}
+    if names == {None}:
+        return read_tags(found.tracks)
+    if any(name and _tags(name) != [name] for name in names):
+        found.tracks = [
+            replace(track, labels={**track.labels, "tags": _tags(track.labels["label"])}) if track.labels else track
+            for track in found.tracks
+        ]
+        found.notes.append("label `tags`: `one,other` are several, `-one`, Other, Silence, Background and Noise none")
     return found
 
 
-def _jams_tracks(files: list[Path], root: Path | None = None) -> list[Track]:
-    found = []
+def _tags(name: str) -> list[str]:
+    """The classes of a folder named as BirdNET's are."""
+    names = [part.strip() for part in name.split(",") if part.strip()]
+    return [part for part in names if not part.startswith("-") and part.casefold() not in NO_CLASS]
+
+
+def _jams_tracks(files: list[Path], root: Path | None = None) -> Found:
+    found = Found()
     for path in files:
-        labels, metadata = read_jams(path)
+        try:
+            labels, metadata = read_jams(path)
+        except ValueError as error:
+            found.refused.append(str(error))
+            continue
         places = [path.parent, path.parent / "audio", path.parent.parent / "audio"]
         sounds = [place / (path.stem + suffix) for place in places for suffix in FORMATS]
         sound = next((sound for sound in sounds if sound.is_file()), path.with_suffix(".wav"))
-        info = {**metadata, "source": path.name}
-        found.append(
-            Track(
-                _name(path, root or path.parent),
-                sound,
-                labels,
-                "train",
-                metadata.get("artist", ""),
-                info=info,
-            )
-        )
+        name, info = _name(path, root or path.parent), {**metadata, "source": path.name}
+        found.tracks.append(Track(name, sound, labels, "train", metadata.get("artist", ""), info=info))
+    if not found.tracks:
+        raise ValueError(found.refused[0])
     return found
 
 
-def _is_table(path: Path) -> bool:
-    """Whether a file in the folder is meant as the table: its first row has a path."""
-    try:
-        _, row = next(_tables.rows(path))
-    except (StopIteration, ValueError):
-        return path.suffix.lower() != ".txt"  # a broken table is worth an error, a broken text is a readme
-    return _columns(row).get("path") is not None
-
-
-def _columns(row: Mapping[str, Any]) -> dict[str, str | None]:
-    """For each thing a track needs, the column it stands in."""
-    lower = {name.lower(): name for name in row}
-    return {field: next((lower[name] for name in names if name in lower), None) for field, names in COLUMNS.items()}
-
-
-def _table_tracks(table: Path) -> list[Track]:
-    found = []
-    for where, row in _tables.rows(table):
-        column = _columns(row)
-        if column["path"] is None:
-            raise ValueError(f"{where}: no column `path`; the columns are {', '.join(row)}")
-        cell = {field: row.get(name) if name else None for field, name in column.items()}
-        if not cell["path"]:
-            raise ValueError(f"{where}: the path is empty")
-        path = table.parent / Path(str(cell["path"])).expanduser()
-        used = {name for name in column.values() if name}
-        labels = {
-            _label_name(name): _label(_label_name(name), value, table.parent)
-            for name, value in row.items()
-            if name and name not in used and not name.startswith("_")
-        }
-        found.append(
-            Track(
-                id=unicodedata.normalize("NFC", str(cell["id"] or cell["path"])),
-                path=path,
-                labels=labels,
-                split=_split(where, cell["split"]),
-                group=str(cell["group"] or ""),
-                start_s=_number(where, column["start_s"], cell["start_s"]) or 0.0,
-                duration_s=_number(where, column["duration_s"], cell["duration_s"]),
-                info={"source": where, "split_given": cell["split"] is not None},
-            )
-        )
-    if not found:
-        raise ValueError(f"{table}: no rows")
-    if not any(track.path.exists() for track in found[:100]):
-        raise FileNotFoundError(
-            f"{table}: none of the first {len(found[:100])} paths exists (the first is {found[0].path}); "
-            "paths are relative to the table's folder"
-        )
-    return found
-
-
-def _label_name(column: str) -> str:
-    """A column's name as a label's name: known labels in any case, others as they stand."""
-    lower = {"bpm": "tempo", "beats": "beat", "chords": "chord", "tag": "tags"}.get(column.lower(), column.lower())
-    return lower if lower in known_labels() else column
-
-
-@cache
-def known_labels() -> frozenset[str]:
-    """The labels that tasks read by default and that corpora carry, and the name of a folder's class."""
-    tasks = {registry.find("task", name).label for name in registry.names("task")}
-    corpora = [registry.find("dataset", name).labels for name in registry.names("dataset")]
-    return frozenset(tasks.union(["label"], *corpora))
-
-
-def _label(name: str, value: Any, folder: Path) -> Any:
-    """A cell as a raw label: lists are split, annotation files are read, all else stays."""
-    if not isinstance(value, str):
-        return value
-    if name in LISTS:
-        return [part.strip() for part in value.replace("|", ";").split(";") if part.strip()]
-    if name in ANNOTATIONS and (folder / value).is_file():
-        return ANNOTATIONS[name](folder / value)
-    return value
-
-
-def _split(where: str, value: Any) -> Any:
-    if value is None:
-        return "train"
-    if str(value).lower() not in ALIASES:
-        raise ValueError(f'{where}: split "{value}" is unknown; use train, validation or test')
-    return ALIASES[str(value).lower()]
-
-
-def _number(where: str, column: str | None, value: Any) -> float | None:
-    try:
-        return None if value is None else float(value)
-    except ValueError:
-        raise ValueError(f'{where}: {column} "{value}" is not a number of seconds') from None
-
-
-def _unique(tracks: list[Track], root: Path) -> list[Track]:
-    """The tracks, if no id stands twice."""
+def _unique(found: Found) -> Found:
+    """The tracks, the first of each id."""
     first: dict[str, Track] = {}
-    for track in tracks:
+    for track in found.tracks:
         if track.id in first:
             where, before = track.info["source"], first[track.id].info["source"]
-            raise ValueError(f'{root}: id "{track.id}" stands twice ({before}, {where}); add a column `id`')
-        first[track.id] = track
-    return tracks
+            found.refused.append(f'{where}: id "{track.id}" stands in {before} already; add a column `id`')
+        else:
+            first[track.id] = track
+    found.tracks = list(first.values())
+    return found

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sordino.contracts import Evaluation, PlainBaseline, Prediction, Task
+from sordino.contracts.cells import number
 
 SINGLE = "value"
 
@@ -53,14 +54,14 @@ class Regression(Task):
     deviation: list[float] = field(default_factory=list)
 
     def parse(self, label: Any) -> float | dict[str, float]:
-        """Read a number or a mapping from names to numbers.
+        """Read a number (`0,25` is 0.25) or a mapping from names to numbers.
 
         Raises:
             ValueError: something in it is not a finite number.
         """
         values = label if isinstance(label, Mapping) else {SINGLE: label}
         try:
-            numbers = {str(name): float(value) for name, value in values.items()}
+            numbers = {str(name): number(value) for name, value in values.items()}
         except (TypeError, ValueError):
             numbers = {}
         if not numbers or not np.isfinite(list(numbers.values())).all():

@@ -15,7 +15,6 @@ Conventions:
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,6 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sordino.contracts import Evaluation, Observation, PlainBaseline, Prediction, Task
+from sordino.contracts.cells import several
 from sordino.rules import NotNegative, Range, Share
 from sordino.tasks._tag_metrics import average_precision, best_thresholds, ranked_precision, roc_auc
 
@@ -64,7 +64,7 @@ class Tagging(Task):
     at_least: Annotated[int, Range(0)] = 0
 
     def parse(self, label: Any) -> list[str]:
-        """Read a list of tags, a text with tags between `,`, `;` or `|`, or a mapping from tag to yes or no.
+        """Read a list of tags, a text (see `cells.several`: between `;` or `|`, else `,`), or a mapping to yes or no.
 
         Raises:
             ValueError: it is something else.
@@ -72,7 +72,7 @@ class Tagging(Task):
         if isinstance(label, Mapping):
             label = [tag for tag, given in label.items() if given]
         if isinstance(label, str):
-            label = re.split(r"[,;|]", label)
+            label = several(label)
         if label is None or not isinstance(label, (Sequence, set, frozenset)):
             raise ValueError(f"{self.label} {label!r} is not a list of tags")
         return sorted({str(tag).strip() for tag in label} - {""})

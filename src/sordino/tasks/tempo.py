@@ -30,11 +30,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sordino.contracts import Observation, PlainBaseline, Prediction, Task
+from sordino.contracts.cells import number
 from sordino.rules import NotNegative
 from sordino.tasks import _mir_eval as mir_eval
 from sordino.tasks._cross_entropy import mean_cross_entropy
 
 N_CLASSES = 300
+LEAST_BPM, MOST_BPM = 20, 400  # what lies outside is hardly meant so
 CLASS_BPM = np.arange(1, N_CLASSES + 1, dtype=float)
 OCTAVES = {"double": 2.0, "triple": 3.0, "half": 1 / 2, "third": 1 / 3}
 SHAPE = (1.0, 0.5, 0.5, 0.0)  # the target at 0, 1, 2, 3 BPM from the label
@@ -61,7 +63,9 @@ class Tempo(Task):
     tolerance: NotNegative = 0.04
 
     def parse(self, label: Any) -> float | dict[str, Any]:
-        """Read a number, `"120 bpm"`, `{"bpm": 120}`, or MIREX's (tempo, tempo, salience of the first).
+        """Read a number, `"97,5 bpm"`, `{"bpm": 120}`, or MIREX's (tempo, tempo, salience of the first).
+
+        In a text, two tempi stand between spaces, `/`, `;` or `|`; a comma alone between digits is a decimal comma.
 
         Raises:
             ValueError: it is no tempo.
@@ -72,9 +76,7 @@ class Tempo(Task):
             label = [*label["tempi"], label.get("salience", 0.5)]
         given = label
         if isinstance(label, str):
-            numbers = re.findall(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?", label)
-            rest = re.sub(r"[-+\d.,;\s]|bpm", "", label.lower())
-            label = [float(number) for number in numbers] if numbers and not rest else [float("nan")]
+            label = _numbers(re.sub(r"(?i)\s*bpm\s*", " ", label).strip())
         try:
             values = [float(value) for value in np.atleast_1d(np.array(label, dtype=object))]
         except (TypeError, ValueError):
@@ -91,6 +93,16 @@ class Tempo(Task):
         if first > second:
             first, second, salience = second, first, 1 - salience
         return {"bpm": first if salience >= 0.5 else second, "tempi": [first, second], "salience": salience}
+
+    def doubt(self, label: float | dict[str, Any]) -> str:
+        """A tempo under 20 or over 400 BPM."""
+        tempi = label["tempi"] if isinstance(label, Mapping) else [label]
+        far = [bpm for bpm in tempi if not LEAST_BPM <= bpm <= MOST_BPM]
+        return f"tempo {far[0]:g} BPM is under {LEAST_BPM} or over {MOST_BPM}" if far else ""
+
+    def words(self, label: float | dict[str, Any]) -> list[str]:
+        """The tempo, or both."""
+        return ["/".join(f"{bpm:g}" for bpm in (label["tempi"] if isinstance(label, Mapping) else [label]))]
 
     @property
     def n_outputs(self) -> int:
@@ -206,6 +218,16 @@ class Tempo(Task):
 
 def _bpm(label: float | Mapping[str, Any] | None) -> float:
     return float(label["bpm"] if isinstance(label, Mapping) else label or 0.0)
+
+
+def _numbers(text: str) -> list[float]:
+    """The numbers of a text; not a number where something in it is none."""
+    for between in (r"[\s/;|]+|,\s+", r"[\s/;|,]+"):  # 60, 120 and 97,5; or else 60.5,120.5,0.7
+        try:
+            return [number(part) for part in re.split(between, text)]
+        except ValueError:
+            continue
+    return [float("nan")]
 
 
 def _shape(bpm: float) -> np.ndarray:

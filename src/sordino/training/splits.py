@@ -11,6 +11,7 @@ from sordino.augment import Augmentation
 from sordino.compute import Compute
 from sordino.config import Training
 from sordino.contracts import Task, Track
+from sordino.contracts.cells import plain_name
 from sordino.known_files import Known, look
 from sordino.model import Model
 from sordino.segments import TRAIN_TAIL, Grid
@@ -50,12 +51,16 @@ def make_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list
 
 
 def choose_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list[Task]:
-    """The tasks of a config; one that may read any label reads the only one there is, unless the config names one."""
-    tasks = []
+    """The tasks of a config; one that may read any label and whose own is not there reads the only one there is, or
+    a folder's class. A label is found without regard to case, spaces and underscores."""
+    known, tasks = label_names(tracks), []
     for spec in named:
-        task, known = make_task(**spec), label_names(tracks)
-        if "label" not in spec and task.label not in known and len(known) == 1 and "label" in task.config():
-            task = make_task(**spec, label=known[0])
+        task = make_task(**spec)
+        if task.label not in known and "label" in task.config():
+            alike = [name for name in known if plain_name(name) == plain_name(task.label)]
+            only = known if len(known) == 1 else [name for name in known if name == "label"]
+            if found := alike or ([] if "label" in spec else only):
+                task = make_task(**{**spec, "label": found[0]})
         tasks.append(task)
     return tasks
 

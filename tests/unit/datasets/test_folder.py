@@ -52,9 +52,9 @@ def test_a_table_of_a_spreadsheet(tmp_path):
     for root in (tmp_path, tmp_path / "labels.csv"):
         dataset = Folder(root)
         tracks = by_id(dataset)
-        assert dataset.labels == ("key", "tempo", "tags", "Mood")
+        assert dataset.labels == ("key", "tempo", "tags", "mood")
         assert tracks["müsic/a.wav"].labels == {
-            "key": "Am", "tempo": "99.5", "tags": ["calm", "piano"], "Mood": "0.25"
+            "key": "Am", "tempo": "99,5", "tags": "calm | piano", "mood": "0,25"
         }  # fmt: skip
         assert tracks["müsic/a.wav"].path.is_file() and tracks["müsic/a.wav"].group == "X"
         assert tracks["müsic/a.wav"].info["source"] == "labels.csv line 2"
@@ -145,12 +145,17 @@ def test_links_out_of_the_folder_are_read_and_circles_end(tmp_path):
         ("t.csv", "path,key\n,C\n", r"t\.csv line 2: the path is empty"),
         ("t.csv", "path,split\na.wav,maybe\n", r't\.csv line 2: split "maybe" is unknown; use train'),
         ("t.csv", "path,start_s\na.wav,soon\n", r't\.csv line 2: start_s "soon" is not a number of seconds'),
-        ("t.csv", "path,key\na.wav,C\na.wav,D\n", r'id "a\.wav" stands twice \(t\.csv line 2, t\.csv line 3\)'),
         ("t.csv", "", r"t\.csv: empty; its first line must name the columns"),
         ("t.csv", "path\n", r"t\.csv: no rows"),
-        ("t.jsonl", '{"path": "a.wav"}\n{oops\n', r"t\.jsonl line 2: not JSON"),
+        ("t.jsonl", "{oops\n", r"t\.jsonl line 1: not JSON"),
+        ("t.json", '[{"path": "a.wav"},\noops]\n', r"t\.json line 2: not JSON"),
+        ("t.json", '{"path": "a.wav"}', r"t\.json: not a JSON array of objects"),
+        ("t.json", "[1]", r"t\.json object 1: not a JSON object; a row is "),
+        ("t.xml", "<a><b></a>", r"t\.xml: not XML"),
+        ("t.xml", "<a/>", r"t\.xml: neither a library of rekordbox nor of Traktor \(a\)"),
         ("t.jsonl", "[1]\n", r"t\.jsonl line 1: not a JSON object"),
-        ("t.xlsx", "x", r"not a table of a known kind .*; save the sheet as CSV"),
+        ("t.xlsx", "x", r"t\.xlsx: not a workbook"),
+        ("t.ods", "x", r"not a table of a known kind .*; save the sheet as .xlsx or CSV"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_table_is_said_with_its_line(tmp_path, name, content, message):

@@ -56,7 +56,8 @@ def test_the_most_probable_tags_are_given_even_below_their_thresholds():
 
 def test_tags_in_texts_and_what_is_none():
     task = make_task("tagging")
-    assert task.parse(" b; a|c ,") == ["a", "b", "c"] and task.parse({"a": 1, "b": 0}) == ["a"]
+    assert task.parse(" b; a|c ;") == ["a", "b", "c"] == task.parse("c, a,b,")
+    assert task.parse("Folk, World; Latin") == ["Folk, World", "Latin"] and task.parse({"a": 1, "b": 0}) == ["a"]
     with pytest.raises(ValueError, match="is not a list of tags"):
         task.parse(3)
 
