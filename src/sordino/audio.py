@@ -2,17 +2,15 @@
 
 Conventions: a waveform is float32, mono, [time], full scale +-1. Channels are averaged. Output sample `i` of
 a file at `sample_rate_hz` lies at `i / sample_rate_hz` seconds; a stretch read by itself equals that stretch
-of the whole file (to 1e-5). Decoding is libsndfile (wav, flac, ogg, opus, mp3, aiff, ...), resampling soxr
-`HQ`.
+of the whole file (to 1e-5). Decoding is libsndfile, and where it is installed PyAV for what that does not
+know (`decoders.py`), resampling soxr `HQ`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +19,11 @@ import soundfile
 import soxr
 from jaxtyping import Float32
 
-VERSION = 1  # raised when the same file gives other samples
-FORMATS = (".aif", ".aiff", ".au", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav")
+from sordino.decoders import FORMATS, AudioError, Sound, opened
+
+__all__ = ["FORMATS", "AudioError", "AudioInfo", "blocks", "blocks_at", "fingerprint", "info", "read", "write"]
+
+VERSION = 2  # raised when the same file gives other samples
 _CODINGS = {
     ".wav": ("WAV", "PCM_16"),
     ".flac": ("FLAC", "PCM_16"),
@@ -32,11 +33,8 @@ _CODINGS = {
     ".au": ("AU", "PCM_16"),
 }
 WRITE_FRAMES = 1 << 16  # libsndfile's Vorbis encoder overflows its stack on minutes at once
+MPEG_PREROLL_FRAMES = 12 * 1152  # an MP3's frame may need bits of several before it; without them it is silent
 MARGIN_FRAMES = 512  # read beside a stretch, so that the resampler's filter finds its neighbours
-
-
-class AudioError(ValueError):
-    """A file that cannot be decoded, in one line: the file, and what is wrong with it."""
 
 
 class AudioInfo(NamedTuple):
@@ -56,12 +54,12 @@ class AudioInfo(NamedTuple):
 
 
 def info(path: str | Path) -> AudioInfo:
-    """Read the header.
+    """Read the header (where it does not tell the length, count).
 
     Raises:
         AudioError: missing, empty, cut off, or not audio.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         rate = file.samplerate
         return AudioInfo(file.frames / rate, rate, file.channels, f"{file.format} {file.subtype}")
 
@@ -80,7 +78,7 @@ def read(
     Raises:
         AudioError: missing, empty, cut off, not audio, or `start_s` is behind its end.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         n_frames, rate = file.frames, file.samplerate
         step = rate // math.gcd(rate, sample_rate_hz)  # so many input frames are whole output samples
         first = round(start_s * sample_rate_hz)
@@ -137,7 +135,7 @@ def blocks_at(
     Raises:
         AudioError: as `read`, and when the file ends too early.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         rate, n_frames = file.samplerate, file.frames
         n_read = max(1, round(block_s * rate))
         resamplers = [
@@ -169,52 +167,15 @@ def write(path: str | Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
             file.write(waveform[begin : begin + WRITE_FRAMES])
 
 
-@contextmanager
-def _opened(path: str | Path) -> Iterator[soundfile.SoundFile]:
-    path = Path(path)
-    if not path.exists():
-        raise AudioError(f"{path}: no such file")
-    if not path.is_file():
-        raise AudioError(f"{path}: not a file")
-    n_bytes = path.stat().st_size
-    if n_bytes == 0:
-        raise AudioError(f"{path}: empty file")
-    try:
-        file = soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        kinds = " ".join(FORMATS)
-        raise AudioError(f"{path}: not audio that libsndfile can read ({kinds}), or damaged") from error
-    with file:
-        if file.frames <= 0:
-            raise AudioError(f"{path}: holds no sound")
-        if _is_cut_off(path, file.format, n_bytes):
-            raise AudioError(f"{path}: cut off, the file ends before its sound does; copy it again")
-        yield file
-
-
-def _is_cut_off(path: Path, container: str, n_bytes: int) -> bool:
-    """Whether a wav, aiff or ogg file is shorter than it says; libsndfile would not tell."""
-    with path.open("rb") as file:
-        if container in ("WAV", "WAVEX", "AIFF"):
-            head = file.read(8)
-            n_claimed = struct.unpack(">I" if head[:4] == b"FORM" else "<I", head[4:])[0] + 8
-            return 0.99 * n_claimed > n_bytes and n_claimed < 0x7FFFFF00  # streams do not know their length
-        if container == "OGG":
-            file.seek(max(0, n_bytes - 0x11000))  # a page is at most 65,307 bytes
-            tail = file.read()
-            page = tail.rfind(b"OggS")
-            is_last = page >= 0 and len(tail) > page + 27 and tail[page + 5] & 4
-            return not is_last
-    return False
-
-
-def _decode(file: soundfile.SoundFile, path: str | Path, begin: int, end: int) -> np.ndarray:
+def _decode(file: Sound, path: str | Path, begin: int, end: int) -> np.ndarray:
     """Frames `begin` to `end`, all of them."""
     try:
         if file.tell() != begin:
-            file.seek(begin)
+            before = min(begin, MPEG_PREROLL_FRAMES if file.subtype.startswith("MPEG") else 0)
+            file.seek(begin - before)
+            file.read(before, dtype="float32", always_2d=True)
         x = file.read(end - begin, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
+    except (soundfile.LibsndfileError, ValueError) as error:
         raise AudioError(f"{path}: damaged, decoding fails behind {begin / file.samplerate:.2f} s") from error
     if len(x) < end - begin:
         found_s, length_s = (begin + len(x)) / file.samplerate, file.frames / file.samplerate

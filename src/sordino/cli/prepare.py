@@ -42,7 +42,7 @@ def command(data, task, label, root, download, workers, out, as_json):
     from sordino.cli._progress import bars
     from sordino.config import specs
     from sordino.datasets import load_dataset, prepare
-    from sordino.training.splits import choose_tasks
+    from sordino.tasks import choose_tasks
 
     dataset = load_dataset(data, root)
     options = {"label": label} if label else {}
@@ -107,6 +107,9 @@ def report(found: Prepared, dataset: Any) -> list[str]:
     shown = [f"{a} = {b} ({how}{', IN TWO SPLITS' if torn else ''})" for a, b, how, torn in pairs]
     lines += listed("same recording (give such tracks one `group`)", shown)
     lines += listed("broken, left out", list(found.broken.values()))
+    lines += listed(
+        "read, but the decoder says", [f"{scan.path}: {scan.said}" for scan in found.scans.values() if scan.said]
+    )
     lines += listed("not understood, left out", found.bad_labels)
     lines += listed("understood, but is it meant so", found.doubtful)
     if found.manifest:

@@ -62,7 +62,7 @@ def looked_through(config, advance):
     from sordino.cli.prepare import report
     from sordino.config import specs
     from sordino.datasets import load_dataset, prepare
-    from sordino.training.splits import choose_tasks
+    from sordino.tasks import choose_tasks
 
     dataset = load_dataset(config.data, config.root)
     if dataset.name != "folder":

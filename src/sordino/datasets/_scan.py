@@ -10,8 +10,12 @@ from __future__ import annotations
 
 import math
 import os
+import sys
+import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -44,6 +48,7 @@ class Scan:
         format: container and coding.
         fingerprint: hash of the bytes.
         sound: code of the sound, hexadecimal; empty for silence.
+        said: what the decoder wrote on stderr, the first line.
     """
 
     path: str
@@ -56,6 +61,7 @@ class Scan:
     format: str = ""
     fingerprint: str = ""
     sound: str = ""
+    said: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """All fields but the path."""
@@ -66,6 +72,32 @@ class Scan:
 
 def scan_file(path: str) -> Scan:
     """Decode a whole file."""
+    with _overheard() as said:
+        found = _decoded(path)
+    return replace(found, said=said[0]) if said else found
+
+
+@contextmanager
+def _overheard() -> Iterator[list[str]]:
+    """What libraries write on stderr, line by line, told instead of shown; where other threads run, it is shown."""
+    said: list[str] = []
+    if threading.active_count() > 1:
+        yield said
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as file:
+        kept = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield said
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            file.seek(0)
+            said += [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+
+
+def _decoded(path: str) -> Scan:
     try:
         status = Path(path).stat()
         about = audio.info(path)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sordino import registry
-from sordino.contracts import Task
+from sordino.contracts import Task, Track
+from sordino.contracts.cells import plain_name
 
 
 def make_task(name: str, **options: Any) -> Task:
@@ -22,3 +24,23 @@ def make_task(name: str, **options: Any) -> Task:
         ValueError: no task has this name, or it has no such option; the message offers the nearest.
     """
     return registry.make("task", name, options)
+
+
+def choose_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list[Task]:
+    """The tasks of a config; one that may read any label and whose own is not there reads the only one there is, or
+    a folder's class. A label is found without regard to case, spaces and underscores."""
+    known, tasks = label_names(tracks), []
+    for spec in named:
+        task = make_task(**spec)
+        if task.label not in known and "label" in task.config():
+            alike = [name for name in known if plain_name(name) == plain_name(task.label)]
+            only = known if len(known) == 1 else [name for name in known if name == "label"]
+            if found := alike or ([] if "label" in spec else only):
+                task = make_task(**{**spec, "label": found[0]})
+        tasks.append(task)
+    return tasks
+
+
+def label_names(tracks: Sequence[Track]) -> list[str]:
+    """Names of the labels that any track carries."""
+    return sorted({name for track in tracks for name, value in track.labels.items() if value is not None})

@@ -11,11 +11,10 @@ from sordino.augment import Augmentation
 from sordino.compute import Compute
 from sordino.config import Training
 from sordino.contracts import Task, Track
-from sordino.contracts.cells import plain_name
 from sordino.known_files import Known, look
 from sordino.model import Model
 from sordino.segments import TRAIN_TAIL, Grid
-from sordino.tasks import make_task
+from sordino.tasks import choose_tasks, label_names
 from sordino.training.examples import Examples
 from sordino.training.recordings import Recordings, bad_labels, check_splits, parse_label, report
 from sordino.training.sources import Computed, Kept, Source
@@ -48,26 +47,6 @@ def make_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list
             )
         task.fit(labels)
     return tasks
-
-
-def choose_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list[Task]:
-    """The tasks of a config; one that may read any label and whose own is not there reads the only one there is, or
-    a folder's class. A label is found without regard to case, spaces and underscores."""
-    known, tasks = label_names(tracks), []
-    for spec in named:
-        task = make_task(**spec)
-        if task.label not in known and "label" in task.config():
-            alike = [name for name in known if plain_name(name) == plain_name(task.label)]
-            only = known if len(known) == 1 else [name for name in known if name == "label"]
-            if found := alike or ([] if "label" in spec else only):
-                task = make_task(**{**spec, "label": found[0]})
-        tasks.append(task)
-    return tasks
-
-
-def label_names(tracks: Sequence[Track]) -> list[str]:
-    """Names of the labels that any track carries."""
-    return sorted({name for track in tracks for name, value in track.labels.items() if value is not None})
 
 
 def look_at(tracks: Sequence[Track], tasks: Sequence[Task], advance: Advance) -> dict[str, Known | AudioError]:

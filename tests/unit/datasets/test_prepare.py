@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from sordino import audio, known_files
+from sordino import audio, av_decoder, known_files
 from sordino.cli.prepare import command
 from sordino.contracts import Archive
+from sordino.datasets import load_dataset
 from sordino.datasets._prepare import prepare
 from sordino.datasets._scan import scan_file
 from sordino.datasets.folder import Folder
@@ -94,6 +95,27 @@ def test_two_processes_find_what_one_finds(data, tmp_path):
     one = prepare(Folder(data), manifest=tmp_path / "one.jsonl")
     two = prepare(Folder(data), n_workers=2, manifest=tmp_path / "two.jsonl")
     assert one.scans == two.scans
+
+
+def test_what_a_decoder_says_is_told_with_the_file(tmp_path, capfd):
+    path = tmp_path / "a.mp3"
+    audio.write(path, np.random.default_rng(0).uniform(-0.3, 0.3, 88_200).astype(np.float32), 44_100)
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2 : len(damaged) // 2 + 3_000] = bytes(3_000)
+    path.write_bytes(damaged)
+    found = scan_file(str(path))
+    assert "mpg123" in found.said or "header" in found.said.lower() or found.reason
+    assert capfd.readouterr().err == ""
+
+
+def test_a_format_that_needs_another_library_is_listed(tmp_path, monkeypatch):
+    monkeypatch.setattr(av_decoder, "available", lambda: False)
+    for name in ("rock/a.wav", "rock/b.wav", "jazz/c.wav", "jazz/d.m4a"):
+        audio.write((tmp_path / name).with_suffix(".wav"), np.full(4_000, 0.01, np.float32), 8_000)
+    (tmp_path / "jazz/d.wav").rename(tmp_path / "jazz/d.m4a")
+    (tmp_path / "jazz/d.m4a").write_bytes(bytes(100))
+    found = prepare(load_dataset(tmp_path))
+    assert list(found.broken) == ["jazz/d.m4a"] and "needs `pip install 'sordino[av]'`" in found.broken["jazz/d.m4a"]
 
 
 def test_the_report(data):

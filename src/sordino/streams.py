@@ -1,0 +1,112 @@
+"""Containers that libsndfile reads in part, or not at all, though it knows what is in them: Ogg with several streams
+one behind the other, FLAC that was written to a pipe, MP3 in WAV.
+
+Source: RFC 3533 (Ogg), RFC 9639 (FLAC).
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from functools import lru_cache
+from pathlib import Path
+
+from sordino.spliced import Spliced
+
+BEGIN, CONTINUED = 2, 1  # flags of a page
+MP3_IN_WAV = (0x50, 0x55)  # format tags of MPEG
+STREAMINFO = slice(8, 42)
+
+
+@lru_cache(maxsize=4096)
+def ogg_links(path: Path, n_bytes: int, changed_ns: int) -> list[tuple[int, int]]:
+    """Begin and end of each of the streams that follow one another in an Ogg file.
+
+    Args:
+        path: the file.
+        n_bytes: its size and
+        changed_ns: when it was changed: what was found is remembered for these.
+    """
+    begins, at, in_head = [], 0, False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        while data[at : at + 4] == b"OggS" and at + 27 <= n_bytes:
+            is_begin = bool(data[at + 5] & BEGIN)
+            if is_begin and not in_head:
+                begins.append(at)
+            in_head, n_segments = is_begin, data[at + 26]
+            at += 27 + n_segments + sum(data[at + 27 : at + 27 + n_segments])
+    return list(zip(begins, [*begins[1:], n_bytes], strict=True))
+
+
+def flac_with_length(path: Path) -> Spliced | None:
+    """A FLAC file whose head does not tell its length, with the length that its last frame tells.
+
+    Returns:
+        None where the head does tell it, or it is no FLAC file.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        head = bytearray(data[: STREAMINFO.stop])
+        if head[:4] != b"fLaC" or len(head) < STREAMINFO.stop or head[21] & 0x0F or any(head[22:26]):
+            return None
+        block = struct.unpack(">H", head[8:10])[0]
+        at = len(data)
+        while (at := data.rfind(b"\xff", STREAMINFO.stop, at)) > 0:
+            n_samples = _flac_frame_end(data[at : at + 16], block)
+            if n_samples:
+                head[21] |= n_samples >> 32
+                head[22:26] = struct.pack(">I", n_samples & 0xFFFFFFFF)
+                return Spliced(path, [(STREAMINFO.stop, len(data))], bytes(head))
+    return None
+
+
+def _flac_frame_end(head: bytes, block: int) -> int:
+    """The number of the sample behind a frame, 0 where these bytes are no head of a frame.
+
+    Args:
+        head: sixteen bytes from where it may begin.
+        block: samples in a frame of a stream of equal frames.
+    """
+    if len(head) < 6 or head[1] & 0xFE != 0xF8 or head[2] >> 4 == 0 or head[3] & 1:
+        return 0
+    ones = 8 - (head[4] ^ 0xFF).bit_length()  # leading ones of a number's first byte tell its length, as in UTF-8
+    length = max(0, ones - 1)
+    if ones in (1, 8):
+        return 0
+    number = head[4] & (0x7F >> ones)
+    for byte in head[5 : 5 + length]:
+        number = number << 6 | byte & 0x3F
+    at, code = 5 + length, head[2] >> 4
+    n_extra = {6: 1, 7: 2}.get(code, 0)
+    size = int.from_bytes(head[at : at + n_extra], "big") + 1 if n_extra else 192 if code == 1 else (
+        576 << code - 2 if code < 6 else 256 << code - 8)  # fmt: skip
+    at += n_extra + {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
+    if at >= len(head) or _crc8(head[:at]) != head[at]:
+        return 0
+    return (number if head[1] & 1 else number * block) + size
+
+
+def _crc8(data: bytes) -> int:
+    value = 0
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = (value << 1 ^ 0x07 if value & 0x80 else value << 1) & 0xFF
+    return value
+
+
+def mp3_in_wav(path: Path) -> tuple[int, int] | None:
+    """Where the MPEG stream in a WAV file begins and ends; None where there is none."""
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return None
+        tag, at, n_bytes = 0, 12, path.stat().st_size
+        while at + 8 <= n_bytes:
+            file.seek(at)
+            name, length = struct.unpack("<4sI", file.read(8))
+            if name == b"fmt ":
+                tag = struct.unpack("<H", file.read(2))[0]
+            elif name == b"data":
+                return (at + 8, min(at + 8 + length, n_bytes)) if tag in MP3_IN_WAV else None
+            at += 8 + length + length % 2
+    return None

@@ -1,0 +1,190 @@
+"""Files as they come: without a length, joined, in odd containers, or in formats that need another library."""
+
+import importlib.util
+import math
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from sordino import audio, av_decoder, mpeg
+
+RATE_HZ = 44_100
+NEEDS_AV = pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="PyAV is not installed")
+
+
+def sound(seconds, frequency_hz=440.0):
+    time_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    rng = np.random.default_rng(0)
+    noise = 0.05 * rng.standard_normal(len(time_s)) * (time_s < seconds / 3)
+    loudness = rng.uniform(0.1, 0.6, math.ceil(2 * seconds) + 1)[(2 * time_s).astype(int)]
+    return (loudness * np.sin(2 * np.pi * frequency_hz * time_s) + noise).astype(np.float32)
+
+
+def mp3(path, seconds, mode="CONSTANT", channels=1):
+    with soundfile.SoundFile(path, "w", RATE_HZ, channels, "MPEG_LAYER_III", format="MP3", bitrate_mode=mode,
+                             compression_level=0.5) as file:  # fmt: skip
+        file.write(np.repeat(sound(seconds)[:, None], channels, 1))
+    return path.read_bytes()
+
+
+def bare(data):
+    """An MP3 without its first frame, which holds the table."""
+    return data[mpeg.frame_head(data, 0).n_bytes :]
+
+
+def similar(found, wanted):
+    """Whether two waveforms are as loud at every time, but for the delay of an encoder and what it changes."""
+    n = min(len(found), len(wanted))
+    energy = [np.add.reduceat(x[:n] ** 2, np.arange(0, n, RATE_HZ // 4)) for x in (found, wanted)]
+    return np.corrcoef(*energy)[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_an_mp3_without_a_table_is_read_whole(tmp_path, mode, channels):
+    path = tmp_path / "a.mp3"
+    data = mp3(path, 20.0, mode, channels)
+    path.write_bytes(b"ID3\x04\0\0\0\0\x02\0" + bytes(256) + bare(data) + b"TAG" + bytes(125))
+    assert audio.info(path).duration_s == pytest.approx(20.0, abs=0.06)
+    whole = audio.read(path, RATE_HZ)
+    assert len(whole) == round(audio.info(path).duration_s * RATE_HZ) and similar(whole, sound(20.0))
+    for start_s in (0.0, 7.77, 18.5):
+        first = round(start_s * RATE_HZ)
+        stretch = audio.read(path, RATE_HZ, start_s, 1.0)
+        np.testing.assert_allclose(stretch, whole[first : first + RATE_HZ], atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(list(audio.blocks(path, RATE_HZ, 3.0))), whole, atol=1e-6)
+
+
+def test_stretches_and_blocks_of_a_variable_rate_are_those_of_the_whole(tmp_path):
+    """An MP3's frame may need bits of several before it."""
+    path = tmp_path / "a.mp3"
+    mp3(path, 20.0, "VARIABLE")
+    whole = soundfile.read(path, dtype="float32")[0]
+    np.testing.assert_allclose(np.concatenate(list(audio.blocks(path, RATE_HZ, 1.5))), whole, atol=1e-5)
+    for start_s in (3.0, 9.5, 13.25, 18.0):
+        first = round(start_s * RATE_HZ)
+        np.testing.assert_allclose(audio.read(path, RATE_HZ, start_s, 1.0), whole[first : first + RATE_HZ], atol=1e-5)
+
+
+def test_what_was_counted_are_the_frames_that_the_table_tells(tmp_path):
+    for mode in ("CONSTANT", "VARIABLE"):
+        data = mp3(tmp_path / "a.mp3", 5.0, mode)
+        place = data.find(b"Info" if mode == "CONSTANT" else b"Xing")
+        status = (tmp_path / "a.mp3").stat()
+        counted = mpeg.count(tmp_path / "a.mp3", status.st_size, status.st_mtime_ns)
+        assert counted.n_frames == struct.unpack(">I", data[place + 8 : place + 12])[0] and not counted.gaps
+        assert mpeg.understated(tmp_path / "a.mp3", status.st_size, status.st_mtime_ns) is None
+
+
+def test_joined_mp3s_are_read_whole(tmp_path, capfd):
+    path = tmp_path / "a.mp3"
+    data = mp3(path, 4.0)
+    tag = b"ID3\x03\0\0\0\0\x01\0" + bytes(128)
+    path.write_bytes(data + tag + data + data)
+    assert audio.info(path).duration_s == pytest.approx(12.0, abs=0.2)
+    assert len(audio.read(path, RATE_HZ)) == pytest.approx(12 * RATE_HZ, abs=0.2 * RATE_HZ)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_cut_off_mp3_is_refused_only_where_it_says_how_long_it_is(tmp_path):
+    path = tmp_path / "a.mp3"
+    data = mp3(path, 10.0)
+    path.write_bytes(bare(data)[: len(data) // 2])
+    assert audio.info(path).duration_s == pytest.approx(5.0, abs=0.1)
+    assert len(audio.read(path, RATE_HZ)) > 4.8 * RATE_HZ
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(audio.AudioError, match=r"a\.mp3: cut off or damaged, .* s of 10\.00 s decoded"):
+        audio.read(path, RATE_HZ)
+
+
+def test_chained_ogg_is_read_whole_or_told(tmp_path):
+    audio.write(tmp_path / "a.ogg", sound(3.0), RATE_HZ)
+    audio.write(tmp_path / "b.ogg", sound(2.0, 660.0), RATE_HZ)
+    audio.write(tmp_path / "c.ogg", sound(2.0), 22_050)
+    a, b, c = ((tmp_path / f"{name}.ogg").read_bytes() for name in "abc")
+    (tmp_path / "chain.ogg").write_bytes(a + b + a)
+    whole = audio.read(tmp_path / "chain.ogg", RATE_HZ)
+    parts = [audio.read(tmp_path / f"{name}.ogg", RATE_HZ) for name in "aba"]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+    assert audio.info(tmp_path / "chain.ogg").duration_s == 8.0
+    stretch = audio.read(tmp_path / "chain.ogg", RATE_HZ, 2.5, 3.0)
+    np.testing.assert_allclose(stretch, whole[round(2.5 * RATE_HZ) : round(5.5 * RATE_HZ)], atol=1e-5)
+    (tmp_path / "chain.ogg").write_bytes(a + c)
+    with pytest.raises(audio.AudioError, match=r"2 streams of several kinds \(22050 Hz 1 ch, 44100 Hz 1 ch\)"):
+        audio.info(tmp_path / "chain.ogg")
+    (tmp_path / "chain.ogg").write_bytes(a + b[: len(b) // 2])
+    with pytest.raises(audio.AudioError, match=r"cut off|damaged"):
+        audio.read(tmp_path / "chain.ogg", RATE_HZ)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 3.0, 13.37])
+def test_flac_from_a_pipe(tmp_path, seconds):
+    path = tmp_path / "a.flac"
+    audio.write(path, sound(seconds), RATE_HZ)
+    known = audio.read(path, RATE_HZ)
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    np.testing.assert_array_equal(audio.read(path, RATE_HZ), known)
+    path.write_bytes(data[: len(data) - 50])
+    if seconds > 1:
+        with pytest.raises(audio.AudioError, match=r"cut off|damaged"):
+            audio.read(path, RATE_HZ)
+
+
+@pytest.mark.parametrize("with_table", [True, False])
+def test_mp3_in_wav(tmp_path, with_table):
+    data = mp3(tmp_path / "a.mp3", 5.0, "VARIABLE")
+    data = data if with_table else bare(data)
+    form = struct.pack("<HHIIHHHHIHHH", 0x55, 1, RATE_HZ, 16_000, 1, 0, 12, 1, 2, 417, 1, 0)
+    body = b"WAVE" + b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(data)) + data
+    (tmp_path / "a.wav").write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    assert audio.info(tmp_path / "a.wav").duration_s == pytest.approx(5.0, abs=0.06)
+    assert similar(audio.read(tmp_path / "a.wav", RATE_HZ), sound(5.0))
+
+
+def by_av(path, codec, container=None):
+    import av
+
+    with av.open(str(path), "w", format=container) as file:
+        stream = file.add_stream(codec, rate=RATE_HZ, layout="mono")
+        frame = av.AudioFrame.from_ndarray(sound(6.0)[None], "fltp", "mono")
+        frame.rate, frame.pts = RATE_HZ, 0
+        size = stream.codec_context.frame_size or 1024
+        resampler = av.AudioResampler(stream.codec_context.format, "mono", RATE_HZ, size)
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            file.mux(stream.encode(part))
+        file.mux(stream.encode(None))
+    return path
+
+
+@NEEDS_AV
+@pytest.mark.parametrize(
+    ("name", "codec", "container"),
+    [("a.m4a", "aac", None), ("b.m4a", "alac", None), ("a.aac", "aac", "adts"), ("a.mp2", "mp2", None),
+     ("a.ogg", "flac", "ogg"), ("a.wv", "wavpack", None)],
+)  # fmt: skip
+def test_other_formats(tmp_path, name, codec, container):
+    path = by_av(tmp_path / name, codec, container)
+    about = audio.info(path)
+    assert about.duration_s == pytest.approx(6.0, abs=0.05) and about.sample_rate_hz == RATE_HZ
+    whole = audio.read(path, RATE_HZ)
+    assert len(whole) == round(about.duration_s * RATE_HZ) and similar(whole, sound(6.0))
+    for start_s in (0.0, 2.345, 5.9):
+        first = round(start_s * RATE_HZ)
+        stretch = audio.read(path, RATE_HZ, start_s, 1.0)
+        noise = 2e-3 if name == "a.m4a" else 1e-5  # AAC may draw noise anew
+        np.testing.assert_allclose(stretch, whole[first : first + RATE_HZ], atol=noise)
+
+
+def test_what_needs_another_library_says_so(tmp_path, monkeypatch):
+    (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
+    monkeypatch.setattr(av_decoder, "available", lambda: False)
+    with pytest.raises(
+        audio.AudioError, match=r"a\.m4a: \.m4a needs `pip install 'sordino\[av\]'`, or ffmpeg -i 'a\.m4a'"
+    ):
+        audio.info(tmp_path / "a.m4a")
+    assert ".m4a" in audio.FORMATS  # a folder's tracks: listed with this reason, never skipped in silence
