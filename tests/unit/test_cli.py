@@ -33,6 +33,23 @@ def test_train_prints_scores_and_names_the_adapter(trained):
     assert set(json.loads(again.stdout)["tasks"]) == {"key", "tempo"}
 
 
+def test_every_result_stands_beside_what_learns_nothing(trained):
+    words, _, out = trained
+    told = call(*words).stdout
+    assert "  chroma template: " in told and told.count("  majority: ") == 2
+    result = json.loads(next(out.glob("*/result.json")).read_text())
+    assert set(result["tasks"]["tempo"]["plain"]) == {"onset autocorrelation", "majority"}
+    assert call(*words, "--quiet").stderr == ""
+
+
+def test_runs_are_listed_best_first(trained, tmp_path):
+    rows = [json.loads(line) for line in call("runs", trained[2], "--json").stdout.splitlines()]
+    assert [row["task"] for row in rows] == ["key", "tempo"] and rows[0]["method"] == "lora"
+    assert call("runs", trained[2], "--task", "key").stdout.startswith("key ")
+    with pytest.raises(ValueError, match=r"no finished run of task chord"):
+        call("runs", trained[2], "--task", "chord")
+
+
 def test_predict_and_evaluate_use_the_adapter(trained, triads):
     adapter = next(trained[2].glob("*/model.adapter"))
     good, bad = triads.parent / "clip 0.wav", triads.parent / "nothing.wav"

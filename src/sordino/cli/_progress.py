@@ -1,19 +1,27 @@
-"""Progress on stderr: one bar per phase of a run."""
+"""Progress on stderr: one bar per phase of a run; a line now and then where stderr is no terminal."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+Advance = Callable[[str, int, int], None]
+LINE_EVERY_S = 10.0
+
 
 @contextmanager
-def bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Gives a function (what, done, total) that draws; a phase is told by the first two words of `what`."""
+def bars(quiet: bool = False) -> Iterator[Advance]:
+    """Gives a function (what, done, total) that draws; a phase is told by the words of `what` before a bracket."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+    console = Console(stderr=True, quiet=quiet)
+    if quiet or not console.is_terminal:
+        yield (lambda what, done, total: None) if quiet else lines()
+        return
     columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         known: dict[str, TaskID] = {}
 
         def advance(what: str, done: int, total: int) -> None:
@@ -23,3 +31,18 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
             progress.update(known[phase], completed=done, description=what, total=total)
 
         yield advance
+
+
+def lines() -> Advance:
+    """A function that writes a line for each phase's beginning and end, and every ten seconds between."""
+    import click
+
+    told: dict[str, float] = {}
+
+    def advance(what: str, done: int, total: int) -> None:
+        phase, now = what.partition(" (")[0], time.monotonic()
+        if phase not in told or (done == total and told[phase] < now) or now - told[phase] > LINE_EVERY_S:
+            told[phase] = float("inf") if total and done == total else now
+            click.echo(f"{what}: {done:,} of {total:,}" if total else what, err=True)
+
+    return advance

@@ -17,13 +17,15 @@ from sordino.cli._settings import WithSettings
 @click.option("--config", "config_path", type=click.Path(dir_okay=False), help="A TOML file with settings.")
 @click.option("--out", default="runs", show_default=True, type=click.Path(), help="Where run folders lie.")
 @click.option("--strict", is_flag=True, default=None, help="End at a row or label that is not understood.")
+@click.option("--quiet", "-q", is_flag=True, help="Say nothing on stderr but what was left out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def command(data, settings, task, method, backbone, root, config_path, out, strict, as_json):
+def command(data, settings, task, method, backbone, root, config_path, out, strict, quiet, as_json):
     """Train an adapter on DATA (a named dataset, a folder, a table) and test it.
 
     Your own data are looked through first, as `sordino prepare` does; files that cannot be decoded and labels that are
     not understood are listed and left out.
-    Stopped or killed, the same command goes on where it was; finished, it only prints the result.
+    Stopped or killed, the same command goes on where it was; finished, it only prints the result. Beside it stand the
+    task's estimator that learns nothing, and the answer that most training tracks have.
 
     Example: sordino train demo --task key --method lora training.steps=200
     """
@@ -36,12 +38,15 @@ def command(data, settings, task, method, backbone, root, config_path, out, stri
     config = load_config(
         config_path, settings, data=data, task=task, method=method, backbone=backbone, root=root, strict=strict
     )
-    with bars() as advance:
-        plan = open_run(config, out, advance, looked_through(config, advance))
-        click.echo(f"run {plan.folder}", err=True)
-        for name, value in config.resolved().items():
-            click.echo(f"  {name} = {json.dumps(value)}", err=True)
+    with bars(quiet) as advance:
+        dataset, left_out = looked_through(config, advance, quiet)
+        plan = open_run(config, out, advance, dataset, left_out=left_out)
+        if not quiet:
+            click.echo(f"run {plan.folder}", err=True)
+            for name, value in config.resolved().items():
+                click.echo(f"  {name} = {json.dumps(value)}", err=True)
         run = carry_out(plan, advance)
+        beside_plain(run, plan, advance)
     if as_json:
         click.echo(json.dumps(run.result))
         return
@@ -49,13 +54,33 @@ def command(data, settings, task, method, backbone, root, config_path, out, stri
         low, high = row["interval"]
         click.echo(f"{name}: {row['metric']} {row['metrics'][row['metric']]:.3f} (95 % {low:.3f} to {high:.3f}, "
                    f"{row['n_tracks']} test tracks, backbone weights: {run.result['weights']})")  # fmt: skip
+        for title, plain in row["plain"].items():
+            low, high = plain["interval"]
+            click.echo(f"  {title}: {plain['score']:.3f} (95 % {low:.3f} to {high:.3f})")
         for note in row["notes"]:
             click.echo(f"  {note}")
     click.echo(f"adapter: {run.adapter}")
 
 
-def looked_through(config, advance):
-    """The user's own data without what cannot be decoded, the report on stderr; None for a named dataset."""
+def beside_plain(run, plan, advance):
+    """Note in the run's result what an estimator without learning and the majority answer score on the same tracks."""
+    from sordino.files import write_json
+    from sordino.study.plain import plain_scores
+
+    lacking = [task for task in plan.tasks if "plain" not in run.result["tasks"][task.name]]
+    for number, task in enumerate(lacking):
+        advance("score without learning", number, len(lacking))
+        row = run.result["tasks"][task.name]
+        row["plain"] = {
+            title: {"score": scored["metrics"][row["metric"]], "interval": list(scored["interval"])}
+            for title, scored in plain_scores(task, plan.dataset).items()
+        }
+    if lacking:
+        write_json(run.folder / "result.json", run.result)
+
+
+def looked_through(config, advance, quiet):
+    """The data, a user's own without what cannot be decoded, the report on stderr; and the rows that were left out."""
     import os
     from functools import partial
 
@@ -66,15 +91,16 @@ def looked_through(config, advance):
 
     dataset = load_dataset(config.data, config.root)
     if dataset.name != "folder":
-        return dataset
+        return dataset, []
     tasks = choose_tasks(specs(config.task, "task"), dataset.tracks())
     try:
         found = prepare(dataset, tasks, os.cpu_count() or 1, None, partial(advance, "read"))
     except OSError as error:
         click.echo(f"not looked through: {error}", err=True)
-        return dataset
-    click.echo("\n".join(f"  {line}" for line in report(found, dataset)), err=True)
+        return dataset, []
+    if not quiet:
+        click.echo("\n".join(f"  {line}" for line in report(found, dataset)), err=True)
     if found.torn:
         first, second, how, _ = found.torn[0]
         raise ValueError(f"{first} and {second} are one recording ({how}) in two splits; give both one group")
-    return load_dataset(found.manifest) if found.manifest else dataset
+    return (load_dataset(found.manifest), dataset.refused) if found.manifest else (dataset, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from sordino.compute import Compute
 from sordino.contracts import Dataset, Task
 from sordino.model import Model
 from sordino.training.examples import Examples
-from sordino.training.statistics import N_RESAMPLES, interval, resampled
+from sordino.training.statistics import N_RESAMPLES, interval, resampled, share_interval
 
 
 def report(task: Task, ids: Sequence[str], references: Sequence[Any], predictions: Sequence[Any]) -> dict[str, Any]:
@@ -27,6 +28,9 @@ def report(task: Task, ids: Sequence[str], references: Sequence[Any], prediction
     ]
     scores = resampled(task, references, predictions, scored.per_track)
     low, high, n_undefined = interval(scores)
+    own = [row.get(task.metric, math.nan) for row in scored.per_track]
+    if own and set(own) <= {0.0, 1.0} and math.isclose(sum(own) / len(own), scored.metrics[task.metric]):
+        low, high = share_interval(round(sum(own)), len(own))
     left_out = f"{task.metric} is undefined in {n_undefined} of {N_RESAMPLES} resamples: left out of its interval"
     return {
         "metric": task.metric,
@@ -59,7 +63,7 @@ def protocol(dataset: Dataset, splits: Mapping[str, Examples], model: Model, com
         "device": compute.device.type,
         "joined_by": {name: "overlap-add" if task.level == "frame" else "mean of probabilities"
                       for name, task in model.tasks.items()},
-        "interval": f"95 %, percentile bootstrap over tracks, {N_RESAMPLES} resamples",
+        "interval": f"95 %, bootstrap over tracks, {N_RESAMPLES} resamples; Wilson's where all scores are 0 or 1",
     }  # fmt: skip
 
 

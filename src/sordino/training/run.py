@@ -116,6 +116,7 @@ def open_run(
     advance: Advance = silent,
     dataset: Dataset | None = None,
     backbone: Backbone | None = None,
+    left_out: Sequence[str] = (),
 ) -> Plan:
     """Read labels, splits, sound files and weights, and so find out which run this is.
 
@@ -125,6 +126,7 @@ def open_run(
         advance: called with what is done, how far, of how much.
         dataset: opened already; None to open what the config names.
         backbone: loaded already, as the config names it; it is shared, not changed.
+        left_out: what was left out of the dataset already, one line each.
 
     Raises:
         ValueError: something in the config, the labels or the splits is wrong; says what.
@@ -136,13 +138,13 @@ def open_run(
     tasks = make_tasks(plain["task"], tracks)
     backbone = load_backbone(**plain["backbone"]) if backbone is None else backbone
     fingerprint = backbone.fingerprint()
-    left_out = [*dataset.refused, *bad_labels(tasks, tracks)]
-    if left_out and config.strict:
-        raise ValueError(f"{left_out[0]}; {len(left_out)} such lines, which are left out unless `strict` is set")
+    refused = [*left_out, *dataset.refused, *bad_labels(tasks, tracks)]
+    if refused and config.strict:
+        raise ValueError(f"{refused[0]}; {len(refused)} such lines, which are left out unless `strict` is set")
     known = look_at(tracks, tasks, advance)
     what = identity(config, dataset, tracks, tasks, known, fingerprint)
     folder = Path(out) / folder_name(what)
-    return Plan(config, dataset, tracks, tasks, backbone, fingerprint, known, what, folder, left_out)
+    return Plan(config, dataset, tracks, tasks, backbone, fingerprint, known, what, folder, refused)
 
 
 def with_config(plan: Plan, config: Config) -> Plan:

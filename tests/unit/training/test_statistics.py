@@ -9,7 +9,7 @@ from sordino.contracts import Prediction
 from sordino.tasks import make_task
 from sordino.training import statistics
 from sordino.training.report import report
-from sordino.training.statistics import interval, resampled
+from sordino.training.statistics import interval, resampled, share_interval
 
 
 def key_case(hits, task=None):
@@ -86,6 +86,17 @@ def test_a_resample_without_a_defined_track_is_no_zero():
     rows = [{"f_measure": 1.0}, {"f_measure": float("nan")}]
     low, high, n_undefined = interval(resampled(task, [{}] * 2, [Prediction({})] * 2, rows))
     assert (low, high) == (1.0, 1.0) and 150 < n_undefined < 350
+
+
+def test_right_or_wrong_is_never_certain():
+    """Wilson's interval, against statsmodels' proportion_confint(method="wilson")."""
+    for n_right, n, low, high in ((0, 8, 0.0, 0.3244076), (8, 8, 0.6755924, 1.0), (3, 10, 0.1077913, 0.6032219)):
+        assert share_interval(n_right, n) == pytest.approx((low, high), abs=1e-6)
+    task, references, predictions, _ = key_case([False] * 8)
+    told = report(task, list("abcdefgh"), references, predictions)
+    assert told["interval"] == pytest.approx((0.0, 0.3244), abs=1e-4) and told["n_tracks"] == 8
+    predictions[0] = Prediction("G major")  # half a point
+    assert report(task, list("abcdefgh"), references, predictions)["interval"][0] == 0.0
 
 
 def test_scoring_is_not_repeated_for_resamples(monkeypatch):
