@@ -51,7 +51,7 @@ class Counted(soundfile.SoundFile):
 class Chain:
     """Files that follow one another, as one."""
 
-    def __init__(self, files: list[soundfile.SoundFile]):
+    def __init__(self, files: list[Any]):
         first = files[0]
         self.samplerate, self.channels, self.format, self.subtype = (
             first.samplerate, first.channels, first.format, first.subtype
@@ -70,7 +70,8 @@ class Chain:
 
     def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> np.ndarray:
         """What follows, [frame channel]."""
-        parts, begin = [np.zeros((0, self.channels), dtype)], 0
+        parts: list[np.ndarray] = [np.zeros((0, self.channels), dtype)]
+        begin = 0
         for file in self._files:
             inside = self._at - begin
             if 0 <= inside < file.frames and frames:
@@ -116,7 +117,7 @@ def _by_libsndfile(path: Path, stack: ExitStack) -> Any:
     """
 
     def enter(what: Path | Spliced) -> Counted:
-        source = stack.enter_context(what) if isinstance(what, Spliced) else what
+        source: Any = stack.enter_context(what) if isinstance(what, Spliced) else what
         return stack.enter_context(Counted(source))
 
     status = path.stat()

@@ -55,10 +55,11 @@ def write_tags(path: str | Path, values: Mapping[str, str]) -> None:
         raise ValueError(f"{path}: a file of this kind holds no tags")
     if file.tags is None:
         file.add_tags()
+    tags: Any = file.tags
     for name, value in values.items():
         simple, frame, _ = (*TAGS[name], "")[:3]
-        if hasattr(file.tags, "add"):  # wav and aiff: frames of ID3
-            file.tags.add(getattr(import_module("mutagen.id3"), frame)(encoding=3, text=[value]))
+        if hasattr(tags, "add"):  # wav and aiff: frames of ID3
+            tags.add(getattr(import_module("mutagen.id3"), frame)(encoding=3, text=[value]))
         else:
             file[simple] = str(round(float(value))) if simple == "bpm" and "MP4" in type(file).__name__ else value
     file.save()

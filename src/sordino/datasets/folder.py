@@ -94,21 +94,24 @@ class Folder(Dataset):
 
     def _completed(self, tracks: Sequence[Track], given: set[str]) -> list[Track]:
         """Tracks without a split follow their group, or else go to train and to those splits that nobody was given."""
-        of_group = {group_of(track): track.split for track in tracks if track.info.get("split_given")}
+        assigned = [track for track in tracks if track.info.get("split_given")]
+        of_group: dict[str, SplitName] = {group_of(track): track.split for track in assigned}
         tracks = [track.with_split(of_group.get(group_of(track), track.split)) for track in tracks]
         rest = [track for track in tracks if group_of(track) not in of_group]
         if not rest:
             return tracks
-        fractions = {split: share for split, share in FRACTIONS.items() if split == "train" or split not in given}
+        wanted: list[SplitName] = [split for split in FRACTIONS if split == "train" or split not in given]
+        fractions: dict[SplitName, float] = {split: FRACTIONS[split] for split in wanted}
         self.splits += f"; {len(rest)} without one are {' and '.join(fractions)}, seed {self.seed}"
-        return self._resplit(tracks, rest, {**fractions, "train": 1 - sum(fractions.values()) + fractions["train"]})
+        fractions["train"] += 1 - sum(fractions.values())
+        return self._resplit(tracks, rest, fractions)
 
     def _resplit(
         self, tracks: Sequence[Track], some: Sequence[Track], fractions: dict[SplitName, float]
     ) -> list[Track]:
         """The tracks, some of them split anew."""
         moved = split_tracks(some, stratify_by(some, self.labels), self.seed, fractions)
-        split_of = {track.id: track.split for track in moved}
+        split_of: dict[str, SplitName] = {track.id: track.split for track in moved}
         return [track.with_split(split_of.get(track.id, track.split)) for track in tracks]
 
     @classmethod
