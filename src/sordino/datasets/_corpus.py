@@ -42,7 +42,7 @@ class Corpus(Dataset):
             raise self._missing(f"no {part}")
         return found
 
-    def parts(self, *names: str) -> list[Path | None]:
+    def annotations(self, *names: str) -> list[Path | None]:
         """Where the annotations lie, None for those that are not here, which is noted.
 
         Raises:

@@ -66,7 +66,7 @@ class Ballroom(Corpus):
 
     def tracks(self) -> list[Track]:
         """All dances but the repeated ones."""
-        beats, tempo = self.parts("beats", "tempo")
+        beats, tempo = self.annotations("beats", "tempo")
         found = []
         for name, path in sounds(self.place("audio")).items():
             if name not in REPEATED:

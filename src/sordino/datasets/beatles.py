@@ -50,7 +50,7 @@ class Beatles(Corpus):
 
     def tracks(self) -> list[Track]:
         """All songs with chords, beats or a key."""
-        chords, beats, keys = folders = self.parts("chords", "beats", "keys")
+        chords, beats, keys = folders = self.annotations("chords", "beats", "keys")
         songs = {(path.parent.name, path.stem) for folder in folders if folder for path in folder.glob("*/*.*")}
         here = {(path.parent.name.casefold(), stem.casefold()): path
                 for album in self.place("audio").iterdir() if album.is_dir()

@@ -46,7 +46,7 @@ class GiantStepsTempo(Corpus):
     def tracks(self) -> list[Track]:
         """All tracks with both annotations."""
         here = {number_of(stem): path for stem, path in sounds(self.place("audio")).items()}
-        second, first = folders = self.parts("tempo v2", "tempo v1")
+        second, first = folders = self.annotations("tempo v2", "tempo v1")
         return self.present(
             Track(
                 number := number_of(name),

@@ -37,7 +37,7 @@ class GTZANKey(GTZAN):
 
     def tracks(self) -> list[Track]:
         """The recordings of the filtered list, with a key where there is one."""
-        (keys,) = self.parts("keys")
+        (keys,) = self.annotations("keys")
         found = []
         for name, (path, split) in self.recordings().items():
             genre = name.split(".")[0]

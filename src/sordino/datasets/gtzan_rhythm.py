@@ -41,7 +41,7 @@ class GTZANRhythm(GTZAN):
 
     def tracks(self) -> list[Track]:
         """The recordings of the filtered list."""
-        beats, tempo = self.parts("beats", "tempo")
+        beats, tempo = self.annotations("beats", "tempo")
         found = []
         for name, (path, split) in self.recordings().items():
             stem = f"gtzan_{name.replace('.', '_')}"

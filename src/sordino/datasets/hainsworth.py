@@ -37,7 +37,7 @@ class Hainsworth(Corpus):
 
     def tracks(self) -> list[Track]:
         """All excerpts."""
-        beats, tempo = self.parts("beats", "tempo")
+        beats, tempo = self.annotations("beats", "tempo")
         found = []
         for name, path in sounds(self.place("audio")).items():
             labels = {
