@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sordino.petl import make_method
+from sordino.petl import whole_methods
 
 Spec = Mapping[str, Any]
 
@@ -34,11 +34,6 @@ def row_names(configs: Sequence[Mapping[str, Any]]) -> list[str]:
             told = [f" {key}={short(row[key])}" if key in row else "" for row in others]
             names = [name + words for name, words in zip(names, told, strict=True)]
     return names
-
-
-def whole_methods(specs: Iterable[Spec]) -> list[dict[str, Any]]:
-    """Specs of methods with every option, as plain data: `lora` and `lora` with its usual `r` are one thing."""
-    return json.loads(json.dumps([{**make_method(spec["name"]).options(), **spec} for spec in specs]))
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

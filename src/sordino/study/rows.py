@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from sordino.study.names import row_names, whole_methods
+from sordino.petl import whole_methods
+from sordino.study.names import row_names
 from sordino.training.run import Run
 
 SAME_COST = ("data", "task", "backbone")  # and, of `training`:
