@@ -12,7 +12,7 @@ Conventions:
 - A label is a float in BPM; where two tempi are annotated as in MIREX it is `{"bpm", "tempi": [slow, fast],
   "salience"}` with `salience` the relative strength of the slower and `bpm` the stronger one. 0 as an
   estimate means that no tempo was found.
-- Class k stands for k + 1 BPM. A tempo above 300 BPM is trained as its half.
+- Class k stands for k + 1 BPM. A tempo above 300 BPM is trained as its half, or is no label with `fastest_bpm = 300`.
 - Accuracy 1 is within 4 % of the reference, accuracy 2 also of its double, triple, half and third. Error
   classes name the answer: `double`, `triple`, `half`, `third`, `other`.
 """
@@ -30,7 +30,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sordino.contracts import Observation, PlainBaseline, Prediction, Task
-from sordino.rules import NotNegative
+from sordino.rules import NotNegative, Positive
 from sordino.tasks import _mir_eval as mir_eval
 from sordino.tasks._cross_entropy import mean_cross_entropy
 
@@ -47,6 +47,7 @@ class Tempo(Task):
 
     Attributes:
         tolerance: the relative deviation that still counts as correct.
+        fastest_bpm: recordings with a faster tempo count as not labelled; none for all tempi.
     """
 
     name: ClassVar[str] = "tempo"
@@ -54,11 +55,13 @@ class Tempo(Task):
     level: ClassVar = "clip"
     label = "tempo"
     metric = "accuracy1"
+    beside = ("accuracy2",)
     segment_s = 30.0
     namespace = "tempo"
     examples = (120, "97.5 bpm", {"bpm": 203.31}, 61.8)
 
     tolerance: NotNegative = 0.04
+    fastest_bpm: Positive | None = None
 
     def parse(self, label: Any) -> float | dict[str, Any]:
         """Read a number, `"120 bpm"`, `{"bpm": 120}`, or MIREX's (tempo, tempo, salience of the first).
@@ -91,6 +94,10 @@ class Tempo(Task):
         if first > second:
             first, second, salience = second, first, 1 - salience
         return {"bpm": first if salience >= 0.5 else second, "tempi": [first, second], "salience": salience}
+
+    def admits(self, label: float | dict[str, Any]) -> bool:
+        """Whether the tempo is not too fast."""
+        return self.fastest_bpm is None or _bpm(label) <= self.fastest_bpm
 
     @property
     def n_outputs(self) -> int:
@@ -182,7 +189,7 @@ class Tempo(Task):
 
     def config(self) -> dict[str, Any]:
         """The options."""
-        return {"tolerance": self.tolerance}
+        return {"tolerance": self.tolerance, "fastest_bpm": self.fastest_bpm}
 
     @property
     def plain_baseline(self) -> PlainBaseline:

@@ -87,7 +87,7 @@ class Recordings:
 
 
 def parse_label(task: Task, track: Track) -> Label | None:
-    """A track's label for a task, parsed; None where it has none.
+    """A track's label for a task, parsed; None where it has none, or none that counts (`Task.admits`).
 
     Raises:
         ValueError: it is not a label of this task.
@@ -96,9 +96,10 @@ def parse_label(task: Task, track: Track) -> Label | None:
     if raw is None:
         return None
     try:
-        return task.parse(raw)
+        label = task.parse(raw)
     except ValueError as error:
         raise ValueError(f"{track.info.get('source', track.id)}: {task.label} {error}") from error
+    return label if task.admits(label) else None
 
 
 def check_splits(tracks: Sequence[Track]) -> None:

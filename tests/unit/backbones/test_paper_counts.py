@@ -23,7 +23,7 @@ PAPER = {  # name, options: MusicFM, MERT 95M
 @pytest.fixture(scope="module")
 def backbones():
     with torch.device("meta"):
-        return {name: registry.find("backbone", name)(depth=6) for name in ("musicfm", "mert")}
+        return {name: registry.find("backbone", name)(depth=6).to("meta") for name in ("musicfm", "mert")}
 
 
 @pytest.mark.parametrize("case", PAPER, ids="-".join)

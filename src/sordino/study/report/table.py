@@ -16,17 +16,27 @@ from sordino.files import write_with
 from sordino.study.names import flat, short
 from sordino.study.rows import Row
 
-HEADER = ("method", "score", "95 % interval", "trained parameters", "share", "s / step", "step time", "peak memory")
+COSTS = ("trained parameters", "share", "s / step", "step time", "peak memory")
+
+
+def header(rows: Sequence[Row]) -> tuple[str, ...]:
+    """What stands over the columns of one task's table, other metrics by their names behind the interval."""
+    return ("method", "score", "95 % interval", *_beside(rows), *COSTS)
+
+
+def _beside(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row.beside))
 
 
 def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """The table's body as text, one tuple for each row, under `HEADER`."""
+    """The body of one task's table as text, one tuple for each row, under `header`."""
     full = [next((other for other in rows if other.is_full and other.costs_like(row)), None) for row in rows]
     return [
         (
             row.name + (" †" if row.kept_start else ""),
             f"{row.score:.3f}" + (f" ± {_deviation(row.scores):.3f}" if len(row.scores) > 1 else ""),
             f"{row.interval[0]:.3f} – {row.interval[1]:.3f}",
+            *(f"{row.metrics[name]:.3f}" if name in row.metrics else "–" for name in _beside(rows)),
             "–" if row.parameters is None else f"{row.parameters:,}",
             "–" if row.share is None else f"{row.share:.2%}",
             "–" if row.step_s is None else f"{row.step_s:.3f}",
@@ -80,8 +90,8 @@ def markdown(rows: Sequence[Row]) -> str:
         lines = [
             f"**{caption(own)}**",
             "",
-            "| " + " | ".join(HEADER) + " |",
-            "|---" + "|---:" * (len(HEADER) - 1) + "|",
+            "| " + " | ".join(header(own)) + " |",
+            "|---" + "|---:" * (len(header(own)) - 1) + "|",
         ]
         lines += ["| " + " | ".join(row) + " |" for row in cells(own)]
         lines += [line for note in notes(own) for line in ("", note)]
@@ -98,7 +108,7 @@ def print_table(rows: Sequence[Row]) -> None:
     for own in by_task(rows).values():
         below = "\n".join(notes(own)) or None
         table = Table(title=caption(own), title_justify="left", caption=below, caption_justify="left")
-        for number, title in enumerate(HEADER):
+        for number, title in enumerate(header(own)):
             table.add_column(title, justify="left" if number == 0 else "right")
         for row in cells(own):
             table.add_row(*row)
