@@ -111,6 +111,7 @@ class Config(Settings):
         head: of the tasks' heads, where they are not the method's usual ones.
         training: how.
         seed: of everything that is drawn.
+        test: another dataset, whose test split is tested on (`giantsteps_tempo`); none for the test split of `data`.
     """
 
     data: Annotated[str, Neutral()] = "demo"
@@ -121,6 +122,7 @@ class Config(Settings):
     head: Annotated[dict[str, Any], KeysOf(HeadConfig)] = field(default_factory=dict)
     training: Training = field(default_factory=Training)
     seed: Seed = 0
+    test: Annotated[str | None, Neutral()] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

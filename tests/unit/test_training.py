@@ -10,7 +10,7 @@ import sordino
 from sordino.config import Training, load_config
 from sordino.training import loop as loop_module
 from sordino.training.cost import peak_memory_bytes
-from sordino.training.run import open_run, train
+from sordino.training.run import carry_out, open_run, train
 from sordino.training.schedule import Schedule, learning_rate
 from tests.conftest import TINY
 
@@ -219,3 +219,24 @@ def test_bad_settings_are_told_before_training(triads, tmp_path):
         train(config(triads, method="lorra"), tmp_path)
     with pytest.raises(ValueError, match=r'unknown setting "method\.rank"'):
         train(config(triads, method={"name": "lora", "rank": 4}), tmp_path)
+
+
+def test_learned_on_one_corpus_and_tested_on_another(triads, tmp_path):
+    """The other's test tracks and no others are scored, whatever is in its other splits."""
+    rows = triads.read_text().splitlines()
+    folder = tmp_path / "other"
+    folder.mkdir()
+    lines = [row.replace("clip ", f"{triads.parent}/clip ") for row in rows]
+    (folder / "labels.csv").write_text("\n".join([lines[0], *lines[1:7], *lines[-4:]]) + "\n")
+    found = open_run(config(triads, method="probe", test=str(folder / "labels.csv")), tmp_path)
+    splits = {split: [track for track in found.tracks if track.split == split] for split in ("train", "test")}
+    assert len(splits["train"]) == 12 and len(splits["test"]) == 4
+    assert {track.path for track in splits["train"]} == {triads.parent / f"clip {n}.wav" for n in range(12)}
+    same = open_run(config(triads, method="probe"), tmp_path)
+    assert same.folder != found.folder and len([t for t in same.tracks if t.split == "test"]) == 6
+    result = carry_out(found).result
+    assert result["protocol"]["tracks"]["test"] == 4 and result["config"]["test"] == str(folder / "labels.csv")
+    assert result["protocol"]["dataset"] == "folder, tested on folder"
+    (folder / "labels.csv").write_text("\n".join([lines[0], *lines[1:7]]) + "\n")
+    with pytest.raises(ValueError, match="no track of it is in a test split"):
+        open_run(config(triads, method="probe", test=str(folder / "labels.csv")), tmp_path)

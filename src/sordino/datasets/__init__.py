@@ -9,9 +9,9 @@ from sordino import registry
 from sordino.contracts import Dataset
 from sordino.datasets._download import download, unpack
 from sordino.datasets._prepare import Prepared, prepare
-from sordino.datasets._together import Together
+from sordino.datasets._together import Elsewhere, Together
 
-__all__ = ["Prepared", "download", "load_dataset", "prepare", "unpack"]
+__all__ = ["Prepared", "download", "load_dataset", "prepare", "tested_on", "unpack"]
 
 
 def load_dataset(name: str | Path, root: str | Path | None = None, **options: Any) -> Dataset:
@@ -45,3 +45,16 @@ def load_dataset(name: str | Path, root: str | Path | None = None, **options: An
     if Path(name).exists():
         return registry.make("dataset", "folder", {"root": name, **options})
     raise ValueError(registry.unknown("dataset", str(name), known) + "; nor is it a path here")
+
+
+def tested_on(dataset: Dataset, test: str | Path | None) -> Dataset:
+    """A dataset with the test split of another in the place of its own; itself where none is named.
+
+    Args:
+        dataset: whose train and validation splits stay.
+        test: the other, as for `load_dataset`.
+
+    Raises:
+        ValueError: see `load_dataset`.
+    """
+    return dataset if test is None else Elsewhere(dataset, load_dataset(test))

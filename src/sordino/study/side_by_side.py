@@ -76,7 +76,7 @@ def open_all(configs: Sequence[Config], out: str | Path, advance: Advance = sile
     plans, before = [], []
     for config in configs:
         plain = config.resolved()
-        group = groups[json.dumps([plain[name] for name in ("data", "root", "task", "backbone")])]
+        group = groups[json.dumps([plain[name] for name in ("data", "root", "test", "task", "backbone")])]
         if group:
             plan = with_config(group[0], config)
         else:
