@@ -13,7 +13,7 @@ from textwrap import fill
 
 from sordino.config import Config
 from sordino.files import write_with
-from sordino.study.names import flat, short
+from sordino.study.names import flat, own_settings, short
 from sordino.study.rows import Row
 
 COSTS = ("trained parameters", "share", "s / step", "step time", "peak memory")
@@ -63,7 +63,7 @@ def caption(rows: Sequence[Row]) -> str:
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
-    """What the marks in the table mean, and what all trained rows have in common and is not the usual, a line each."""
+    """What the marks mean, what all trained rows have in common and is not the usual, what some have of their own."""
     kept = "† kept the probe's head it began with: no later step was better on the validation tracks"
     usual = dict(flat(Config().resolved()))
     tables = [{k: v for k, v in row.config.items() if k not in ("task", "method")} for row in rows if row.config]
@@ -75,7 +75,12 @@ def notes(rows: Sequence[Row]) -> list[str]:
         and (key in ("data", "backbone.name") or value != usual.get(key, settings))
     ]
     lines = [kept] if any(row.kept_start for row in rows) else []
-    return lines + ([f"All trained rows: {', '.join(common)}"] if common else [])
+    lines += [f"All trained rows: {', '.join(common)}"] if common else []
+    trained = [row for row in rows if row.config]
+    for row, own in zip(trained, own_settings([row.config for row in trained]), strict=True):
+        words = [f"{key}={short(value)}" for key, value in own.items() if f" {key}=" not in row.name]
+        lines += [f"{row.name}: {', '.join(words)}"] if words else []
+    return lines
 
 
 def by_task(rows: Sequence[Row]) -> dict[str, list[Row]]:
