@@ -8,7 +8,7 @@
 
 The rule for 2: inside a layer, a part maps each row for itself, whatever it is, so models go together that go through
 the same layers. Alone goes a model that has backbone weights of its own, or parts at a site where the number of tokens
-may change (`RESHAPING`), since the rows of a batch are of one length. A model with a frontend of its own shares nothing.
+may change (`RESHAPING`), since the rows of a batch are of one length. With a frontend of its own it shares nothing.
 
 Together pays where segments alone do not fill a batch (one short recording, many adapters). Where they do, it would
 only be more memory: then each model takes the whole batch in its turn.

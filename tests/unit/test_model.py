@@ -200,7 +200,7 @@ def test_the_backbone_given_stays_as_it_was():
 
 @pytest.mark.parametrize("name", ["mert", "musicfm", "mini"])
 def test_a_trained_frontend_begins_with_the_sound(name, tmp_path):
-    """Everything learns; the answers are those of the whole network, padded or not, also after a file, also together."""
+    """Everything learns; the answers are those of the whole network, padded, after a file, and together."""
     bare = registry.find("backbone", name).tiny()
     model = model_of(bare, make_method("finetune", frontend=True))
     assert model.start == WAVEFORM and model.constant_states == [WAVEFORM]
@@ -210,7 +210,9 @@ def test_a_trained_frontend_begins_with_the_sound(name, tmp_path):
     model.train()
     model.predict(wave, torch.tensor(n_samples))["key"].square().sum().backward()
     silent = [n for n, value in model.trained().items() if value.grad is None or not value.grad.abs().sum() > 0]
-    assert not [n for n in silent if "k_proj.bias" not in n and "linear_k.bias" not in n]  # a softmax does not hear these
+    assert not [
+        n for n in silent if "k_proj.bias" not in n and "linear_k.bias" not in n
+    ]  # a softmax does not hear these
     assert not any(p.grad is not None for p in bare.parameters())
     model.eval()
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """Spectrograms on a logarithmic frequency axis, as the networks for key, chords and beats want them.
 
-Triangles of equal sum between neighbouring centres, a number of them in each octave, tuned to 440 Hz. A centre lies on the
-nearest bin of the spectrum; where several would share one, in the bass, they are one.
+Triangles of equal sum between neighbouring centres, a number of them in each octave, tuned to 440 Hz. A centre lies on
+the nearest bin of the spectrum; where several would share one, in the bass, they are one.
 
 Paper: Boeck et al., madmom: a new Python Audio and Music Signal Processing Library, 2016 (the filterbank and its
     defaults) https://arxiv.org/abs/1605.07008

@@ -213,7 +213,12 @@ class MERT(Backbone):
             n_layers = size.num_hidden_layers
             left_out = [f"layers.{layer}.*" for layer in range(depth or n_layers, n_layers)]
             source = str(published if weights is None else path)
-            model = build(lambda: cls(size, depth, said if normalise is None else normalise), tensors, [*UNUSED, *left_out], source)
+            model = build(
+                lambda: cls(size, depth, said if normalise is None else normalise),
+                tensors,
+                [*UNUSED, *left_out],
+                source,
+            )
         return model
 
     @classmethod

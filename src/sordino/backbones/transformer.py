@@ -64,8 +64,7 @@ class Transformer(Backbone):
         self.project = nn.Linear(self.dim, self.dim)
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList(
-            TransformerLayer(self.dim, n_heads, 4 * self.dim, norm_first=True, dropout=dropout)
-            for _ in range(n_layers)
+            TransformerLayer(self.dim, n_heads, 4 * self.dim, norm_first=True, dropout=dropout) for _ in range(n_layers)
         )
         self.layer_norm = nn.LayerNorm(self.dim)
 

@@ -63,8 +63,8 @@ class Backbone(nn.Module, ABC):
     """A network from waveform to hidden states. A subclass sets the attributes, `layers`, and three small functions.
 
     Hidden state 0 is what enters layer 1, hidden state k what leaves layer k; the last one has passed the final norm.
-    The frontend runs clip by clip where lengths differ, so padding in a batch never reaches it. It stays frozen, unless a
-    method trains it with the rest (`finetune` with `frontend`).
+    The frontend runs clip by clip where lengths differ, so padding in a batch never reaches it. It stays frozen unless
+    a method trains it with the rest (`finetune` with `frontend`).
 
     Attributes:
         name: the file's name, the name in every config and table.
@@ -75,7 +75,7 @@ class Backbone(nn.Module, ABC):
         weights: where the weights come from, one line: `random (seed 0)`, a file, a published name.
         licence: the weights' licence, as an SPDX identifier where there is one.
         version: raised when the same weights and the same sound give other states.
-        states_depend_on: what decides the states beside weights, buffers and version, in words; empty for what is usual.
+        states_depend_on: what decides the states beside weights, buffers and version; empty for what is usual.
         published: by variant, the weights that were published.
         embeds: `embed` does something, so that state 0 is not what the frontend gives.
         attached: what is attached, in order; it works whenever the backbone is called.

@@ -11,7 +11,7 @@ from sordino.datasets._download import download, unpack
 from sordino.datasets._prepare import Prepared, prepare
 from sordino.datasets._together import Elsewhere, Together
 
-__all__ = ["Prepared", "download", "load_dataset", "prepare", "tested_on", "unpack"]
+__all__ = ["Prepared", "download", "load_dataset", "prepare", "with_test_of", "unpack"]
 
 
 def load_dataset(name: str | Path, root: str | Path | None = None, **options: Any) -> Dataset:
@@ -47,7 +47,7 @@ def load_dataset(name: str | Path, root: str | Path | None = None, **options: An
     raise ValueError(registry.unknown("dataset", str(name), known) + "; nor is it a path here")
 
 
-def tested_on(dataset: Dataset, test: str | Path | None) -> Dataset:
+def with_test_of(dataset: Dataset, test: str | Path | None) -> Dataset:
     """A dataset with the test split of another in the place of its own; itself where none is named.
 
     Args:

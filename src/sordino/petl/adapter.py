@@ -29,7 +29,6 @@ from sordino.petl._norms import NormDelta, norm_module
 from sordino.petl._roles import RoleMethod, Roles
 from sordino.rules import ByRole, Count, Dropped
 
-
 ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu}
 
 

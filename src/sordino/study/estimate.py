@@ -11,13 +11,15 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from sordino.answering import answer_grid
 from sordino.augment import Augmentation
 from sordino.backbones import load_backbone
 from sordino.compute import Compute
@@ -26,6 +28,7 @@ from sordino.contracts import Backbone, Task
 from sordino.model import WAVEFORM, Model
 from sordino.petl import parse_methods
 from sordino.registry import find
+from sordino.segments import TRAIN_TAIL, Grid
 from sordino.store import DTYPES
 from sordino.store_chunks import budget_bytes, store_folder
 from sordino.study.names import row_names
@@ -67,12 +70,10 @@ class Speed:
     """Seconds for a second of sound.
 
     Attributes:
-        change: to augment it.
         constant: to compute what is frozen.
         step: to train on it, behind what is frozen.
     """
 
-    change: float
     constant: float
     step: float
 
@@ -93,7 +94,9 @@ def estimates(configs: Sequence[Config], plans: Sequence[Plan] | None = None) ->
     found = []
     for name, numbers in zip(names, groups.values(), strict=True):
         config, plain = configs[numbers[0]], configs[numbers[0]].resolved()
-        data, spec = (json.dumps([plain[key] for key in keys]) for keys in (("data", "root", "test", "task"), ("backbone",)))
+        data, spec = (
+            json.dumps([plain[key] for key in keys]) for keys in (("data", "root", "test", "task"), ("backbone",))
+        )
         if data not in sounds:
             sounds[data] = sound_of(plans[numbers[0]]) if plans else sound_named(config)
         if spec not in backbones:
@@ -111,15 +114,17 @@ def told(found: Sequence[Estimate]) -> list[str]:
     width = max(len(one.name) for one in found)
     lines = [f"{'row':<{width}}  runs    steps    hours     GB  time a run"]
     for one in found:
-        gigabytes = sum(one.stored.values()) / 1e9
-        lines.append(f"{one.name:<{width}}  {one.n_runs:>4}  {one.steps:>7,}  {one.sound.hours:>7.1f}  {gigabytes:>5.1f}  "
-                     f"{duration(one.seconds)}")  # fmt: skip
+        gigabytes, hours = sum(one.stored.values()) / 1e9, one.sound.hours
+        counts = f"{one.n_runs:>4}  {one.steps:>7,}  {hours:>7.1f}  {gigabytes:>5.1f}"
+        lines.append(f"{one.name:<{width}}  {counts}  {duration(one.seconds)}")
     stored = {key: n_bytes for one in found for key, n_bytes in one.stored.items()}
     n_bytes, seconds = sum(stored.values()), sum(one.n_runs * one.seconds for one in found)
     place = next(folder for folder in (store_folder(), *store_folder().parents) if folder.is_dir())
     room = min(shutil.disk_usage(place).free, budget_bytes())
-    lines.append(f"in all {sum(one.n_runs for one in found)} runs, {n_bytes / 1e9:.1f} GB to be stored ({room / 1e9:.1f} GB "
-                 f"are free for it), {duration(seconds)} one after the other on this machine, without decoding")  # fmt: skip
+    lines.append(
+        f"in all {sum(one.n_runs for one in found)} runs, {n_bytes / 1e9:.1f} GB to be stored ({room / 1e9:.1f} GB are "
+        f"free for it), {duration(seconds)} one after the other on this machine, without decoding"
+    )
     if n_bytes > room:
         lines.append("that does not fit: set training.cache to waveform or off, or SORDINO_CACHE_GB and SORDINO_CACHE")
     return [*lines, *dict.fromkeys(f"not here: {line}" for one in found for line in one.lacking)]
@@ -149,32 +154,42 @@ def _estimate(config: Config, sound: Sound, backbone: Backbone) -> Estimate:
     tasks = [make_task(**spec) for spec in config.resolved()["task"]]
     model = _model(config, tasks, backbone)
     segment_s = settings.segment_s or max(task.segment_s for task in tasks)
-    versions = list(Augmentation.named(settings.augment).versions())
-    speed = _measured(model.to(compute.device), min(segment_s, TRIAL_S), compute, versions)
-    clip_s = max(1e-3, min(segment_s, sound.usual_s("train")))
-    pieces = 1 if settings.crops == "random" else max(1, round(sound.usual_s("train") / segment_s))
-    n_rows = round(sound.tracks["train"] * len(versions) * pieces)
-    stored = settings.cache in DTYPES and model.start != WAVEFORM
+    n_versions = len(list(Augmentation.named(settings.augment).versions()))
+    at_once = settings.batch_size if compute.device.type == "cuda" else 1  # what a processor does one by one
+    speed = _measured(model.to(compute.device), min(segment_s, TRIAL_S), at_once, compute)
+    answering, rate_hz = answer_grid(model, segment_s), backbone.sample_rate_hz
+    learning = replace(answering, hop_samples=answering.length_samples, least_tail=TRAIN_TAIL)
+    pieces = [piece.n_samples / rate_hz for piece in learning.cut(max(1, round(sound.usual_s("train") * rate_hz)))]
+    whole_s, clip_s = sound.seconds["train"] * n_versions, pieces[0]
+    n_rows = round(sound.tracks["train"] * n_versions * (1 if settings.crops == "random" else len(pieces)))
+    validated_s, tested_s = (_cut_s(sound, split, answering, rate_hz) for split in ("validation", "test"))
     schedule = Schedule(settings, max(1, n_rows), model.start == backbone.top)
     trained_s = schedule.steps * settings.batch_size * clip_s
-    answered_s = schedule.steps // schedule.validate_every * sound.seconds["validation"] + sound.seconds["test"]
-    once_s = n_rows * clip_s + sound.seconds["validation"] + sound.seconds["test"]
-    heard_s = once_s if stored else trained_s + answered_s
-    changed_s = n_rows * clip_s if stored or settings.cache == "waveform" else trained_s
-    seconds = changed_s * speed.change + heard_s * speed.constant + (trained_s + answered_s / 3) * speed.step
+    answered_s = schedule.steps // schedule.validate_every * validated_s + tested_s
+    rows_s = (whole_s if settings.crops == "random" else n_rows * clip_s) + validated_s + tested_s
+    stored = settings.cache in DTYPES and model.start != WAVEFORM
+    heard_s = rows_s if stored else trained_s + answered_s
+    changed_s = trained_s if settings.cache == "off" else rows_s
+    changing = _changing(tuple(settings.augment), rate_hz) if settings.augment else 0.0
+    seconds = changed_s * changing + heard_s * speed.constant + (trained_s + answered_s / 3) * speed.step
     kept: dict[str, float] = {}
     data = f"{config.data} {config.test} {settings.augment} {segment_s} {settings.crops}"
     if settings.cache == "waveform":
-        length_s = once_s if settings.crops == "grid" else sound.seconds["train"] * len(versions) + once_s - n_rows * clip_s
-        kept[f"{data} {backbone.sample_rate_hz}"] = length_s * backbone.sample_rate_hz * 4
+        kept[f"{data} {rate_hz}"] = rows_s * rate_hz * 4
     elif stored:
-        n_bytes = once_s * backbone.frame_rate_hz * backbone.dim * DTYPES[settings.cache].itemsize
+        n_bytes = rows_s * backbone.frame_rate_hz * backbone.dim * DTYPES[settings.cache].itemsize
         kept = {f"{data} {config.resolved()['backbone']} {state}": n_bytes for state in model.constant_states}
     if settings.head_first:
         first = _estimate(probe_config(config, model), sound, backbone)
         seconds, kept = seconds + first.seconds, kept | first.stored
     model.detach()
     return Estimate("", 1, schedule.steps, sound, seconds, kept)
+
+
+def _cut_s(sound: Sound, split: str, grid: Grid, rate_hz: int) -> float:
+    """The segments of a split together; some overlap, and the last one is moved back."""
+    pieces = grid.cut(max(1, round(sound.usual_s(split) * rate_hz)))
+    return sound.tracks[split] * sum(piece.n_samples for piece in pieces) / rate_hz
 
 
 def _model(config: Config, tasks: Iterable[Task], backbone: Backbone) -> Model:
@@ -184,13 +199,17 @@ def _model(config: Config, tasks: Iterable[Task], backbone: Backbone) -> Model:
     return Model(backbone, [make_task(name) for name in levels], methods, config.head)
 
 
-def _measured(model: Model, noise_s: float, compute: Compute, versions: Sequence[Sequence[Any]]) -> Speed:
-    n_samples = max(1, round(noise_s * model.backbone.sample_rate_hz))
-    wave = 0.1 * np.random.default_rng(0).standard_normal(n_samples).astype(np.float32)
-    noise = torch.from_numpy(wave)[None].to(compute.device)
-    length_s = n_samples / model.backbone.sample_rate_hz
+@torch.random.fork_rng(devices=[])
+def _measured(model: Model, noise_s: float, at_once: int, compute: Compute) -> Speed:
+    one = torch.from_numpy(_noise(noise_s, model.backbone.sample_rate_hz))
+    noise = one.repeat(at_once, 1).to(compute.device)
+    length_s = noise.numel() / model.backbone.sample_rate_hz
     optimiser = torch.optim.AdamW(model.parameter_groups(0.0))
     constant = model.constant(noise)
+
+    def hear() -> None:
+        with compute.context():
+            model.constant(noise)
 
     def step() -> None:
         with compute.context():
@@ -199,23 +218,30 @@ def _measured(model: Model, noise_s: float, compute: Compute, versions: Sequence
         optimiser.step()
         optimiser.zero_grad()
 
-    def hear() -> None:
-        with compute.context():
-            model.constant(noise)
-
-    def change() -> None:
-        for changes in versions:
-            for one in changes:
-                one.apply(wave, model.backbone.sample_rate_hz, np.random.default_rng(0), wave if one.wants_other else None)
-
     model.train()
-    times = [_seconds(work, compute) for work in (hear, step)]
-    changing = _seconds(change, compute) / len(versions) if any(versions) else 0.0
-    return Speed(changing / length_s, times[0] / length_s, times[1] / length_s)
+    heard, stepped = _seconds(hear, compute), _seconds(step, compute)
+    return Speed(heard / length_s, stepped / length_s)
+
+
+@cache
+def _changing(names: tuple[str, ...], rate_hz: int) -> float:
+    """Seconds that augmentations take for a second of sound, the mean over their versions."""
+    wave, versions = _noise(1.0, rate_hz), list(Augmentation.named(names).versions())
+    began = time.perf_counter()
+    for changes in versions:
+        for change in changes:
+            change.apply(wave, rate_hz, np.random.default_rng(0), wave if change.wants_other else None)
+    return (time.perf_counter() - began) / len(versions)
+
+
+def _noise(length_s: float, rate_hz: int) -> np.ndarray:
+    n_samples = max(1, round(length_s * rate_hz))
+    return 0.1 * np.random.default_rng(0).standard_normal(n_samples).astype(np.float32)
 
 
 def _seconds(work: Callable[[], None], compute: Compute) -> float:
     """Of the second time: the first one finds memory and kernels."""
+    began = 0.0
     for _ in range(2):
         began = time.perf_counter()
         work()

@@ -1,7 +1,7 @@
-"""Short names for the rows of a table: the method, the backbone and the task where they differ, and what else it takes.
+"""Short names for the rows of a table: the method, and the backbone and the task where they differ.
 
-Other settings are told where two rows would have one name without them; what else a row has of its own is told below the
-table (`own_settings`).
+Other settings are told where two rows would have one name without them; what else a row has of its own is told below
+the table (`own_settings`).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 from sordino import audio
 from sordino.config import Config
 from sordino.contracts import Dataset, Prediction, Task, Track
-from sordino.datasets import load_dataset, tested_on
+from sordino.datasets import load_dataset, with_test_of
 from sordino.study.names import short
 from sordino.study.rows import Row, plain_row
 from sordino.training.recordings import parse_label
@@ -30,7 +30,7 @@ def beside_plain(rows: Sequence[Row], configs: Iterable[Config]) -> list[Row]:
         specs += [spec for spec in config.resolved()["task"] if spec not in specs]
     plain = []
     for (data, root, test), specs in wanted.items():
-        dataset = tested_on(load_dataset(data, root), test)
+        dataset = with_test_of(load_dataset(data, root), test)
         for spec in specs:
             (task,) = make_tasks([spec], dataset.tracks())
             alone = [other["name"] for other in specs].count(task.name) == 1

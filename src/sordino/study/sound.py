@@ -1,4 +1,4 @@
-"""How much sound a run learns from and is tested on, counted where the data are here, as published where they are not."""
+"""How much sound a run learns from and is tested on: counted where the data are here, else as published."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sordino.config import Config
 from sordino.contracts import Dataset, Track
-from sordino.datasets import load_dataset, tested_on
+from sordino.datasets import load_dataset, with_test_of
 from sordino.known_files import Known, look
 from sordino.training.recordings import parse_label
 from sordino.training.run import Plan
@@ -57,7 +57,7 @@ def sound_of(plan: Plan) -> Sound:
 
 def sound_named(config: Config) -> Sound:
     """The recordings that a config names: counted, with their mean length as published, or as published altogether."""
-    dataset, found = tested_on(load_dataset(config.data, config.root), config.test), Sound()
+    dataset, found = with_test_of(load_dataset(config.data, config.root), config.test), Sound()
     learned, tested = ([dataset], []) if config.test is None else ([dataset.parts[0]], [dataset.parts[1]])  # type: ignore[attr-defined]
     for part in _parts(learned):
         _add(found, part, config, SPLITS if config.test is None else SPLITS[:2])

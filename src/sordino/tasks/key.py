@@ -7,8 +7,9 @@ mir_eval (the paper's public code gives the half point to fifths in both directi
 `weighted_score_descending` here and stands beside it in tables).
 
 Conventions:
-- A label is `C major` to `B minor`, or `none` (with `no_key = false` such a recording is not labelled). Tonics are written as the usual key signatures have them: Db
-  not C# major, C# not Db minor, F# major, Eb minor.
+- A label is `C major` to `B minor`, or `none` (with `no_key = false` such a recording is not labelled).
+  Tonics are written as the usual key signatures have them: Db not C# major, C# not Db minor, F# major, Eb
+  minor.
 - Understood beside it: `c#m`, `A:min`, `Ab`, `a` (a small letter alone is minor), `E-flat major`, `e-
   minor`, `♯ ♭`, German `fis-Moll`, `H-Dur`, `B-Dur`, Camelot `8A`, Open Key `1m`, and church modes, which
   count as major or minor by their third.

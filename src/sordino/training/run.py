@@ -24,7 +24,7 @@ from sordino.backbones import load_backbone
 from sordino.compute import Compute
 from sordino.config import Config, Training
 from sordino.contracts import Backbone, Dataset, Task, Track
-from sordino.datasets import load_dataset, tested_on
+from sordino.datasets import load_dataset, with_test_of
 from sordino.files import write_json
 from sordino.known_files import Known
 from sordino.model import Model
@@ -128,7 +128,7 @@ def open_run(
         FileNotFoundError: the data or the weights are not there.
     """
     plain = config.resolved()
-    dataset = tested_on(load_dataset(config.data, config.root) if dataset is None else dataset, config.test)
+    dataset = with_test_of(load_dataset(config.data, config.root) if dataset is None else dataset, config.test)
     tracks = dataset.tracks()
     tasks = make_tasks(plain["task"], tracks)
     backbone = load_backbone(**plain["backbone"]) if backbone is None else backbone
