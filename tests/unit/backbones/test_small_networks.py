@@ -36,8 +36,8 @@ def test_a_tone_stands_in_its_band_a_fifth_seven_semitones_above():
 @pytest.mark.parametrize(
     ("name", "n_parameters"),
     [
-        # 5x5 and 3x3 convolutions of 20, 20, 40, 40, 80, 80, 160, 160 channels, a gain and a bias for each channel
-        ("key_cnn", 25 * 20 + 9 * (20 * 20 + 20 * 40 + 40**2 + 40 * 80 + 80**2 + 80 * 160 + 160**2) + 2 * 600),
+        # 5x5 and 3x3 convolutions of 20, 20, 40, 40, 80, 80, 160, 160 channels, a gain and a bias for each; 16 of 1x1
+        ("key_cnn", 25 * 20 + 9 * (20 * 20 + 20 * 40 + 40**2 + 40 * 80 + 80**2 + 80 * 160 + 160**2) + 2 * 600 + 16 * 161),
         # 3x3, 3x3, 8x1; eleven times a norm, five frames, one frame
         ("beat_tcn", 160 + 2320 + (16 * 8 * 16 + 16) + 11 * (32 + (16 * 16 * 5 + 16) + (16 * 16 + 16))),
     ],
@@ -63,7 +63,7 @@ def test_a_beat_frame_hears_as_far_as_the_dilations_reach():
 
 
 def test_states_are_the_channels_and_zeros():
-    for backbone, n_channels in ((KeyCNN.tiny(), 24), (BeatTCN.tiny(), 12)):
+    for backbone, n_channels in ((KeyCNN.tiny(), 16 * 13), (BeatTCN.tiny(), 12)):
         last = backbone(0.1 * torch.randn(1, 44_100))[-1]
         assert last.shape[2] == backbone.dim and bool((last[..., n_channels:] == 0).all())
         assert bool((last[..., :n_channels] != 0).any(1).all())
