@@ -11,6 +11,8 @@ from sordino.backbones._log_bands import LogBands, log_filters
 from sordino.backbones.beat_tcn import BeatTCN
 from sordino.backbones.key_cnn import KeyCNN
 from sordino.backbones.transformer import positions
+from sordino.config import load_config
+from sordino.training.run import train
 
 BANDS = {"key": (8192, 24, 65, 2100), "beat": (2048, 12, 30, 17_000)}  # window, bands an octave, lowest, highest
 
@@ -36,8 +38,8 @@ def test_a_tone_stands_in_its_band_a_fifth_seven_semitones_above():
 @pytest.mark.parametrize(
     ("name", "n_parameters"),
     [
-        # 5x5 and 3x3 convolutions of 20, 20, 40, 40, 80, 80, 160, 160 channels, a gain and a bias for each; 16 of 1x1
-        ("key_cnn", 25 * 20 + 9 * (20 * 20 + 20 * 40 + 40**2 + 40 * 80 + 80**2 + 80 * 160 + 160**2) + 2 * 600 + 16 * 161),
+        # 5x5 and 3x3 convolutions of 20, 20, 40, 40, 80, 80, 160, 160 channels, each with two of a norm; 16 of 1x1
+        ("key_cnn", 25 * 20 + 9 * (20 * 20 + 20 * 40 + 40**2 + 40 * 80 + 80**2 + 80 * 160 + 160**2) + 1200 + 16 * 161),
         # 3x3, 3x3, 8x1; eleven times a norm, five frames, one frame
         ("beat_tcn", 160 + 2320 + (16 * 8 * 16 + 16) + 11 * (32 + (16 * 16 * 5 + 16) + (16 * 16 + 16))),
     ],
@@ -94,3 +96,13 @@ def test_heads_of_attention_are_part_of_what_a_backbone_is():
     assert few.fingerprint() != many.fingerprint()
     with pytest.raises(ValueError, match="n_heads = 3 does not divide the width 16"):
         load_backbone("transformer", "random", n_mels=8, n_heads=3)
+
+
+def test_the_key_network_learns_pure_triads_from_scratch(triads, tmp_path):
+    method = {"name": "finetune", "backbone_learning_rate": 3e-3}
+    settings = {"steps": 120, "lr": 3e-3, "batch_size": 6, "precision": "float32", "validate_every": 40}
+    backbone = {"name": "key_cnn", "n_filters": 8}
+    config = load_config(
+        None, (), data=str(triads), backbone=backbone, method=method, head={"hidden": 0}, training=settings
+    )
+    assert train(config, tmp_path).result["tasks"]["key"]["metrics"]["accuracy"] == 1.0
