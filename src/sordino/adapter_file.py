@@ -166,7 +166,7 @@ def load_adapter(folder: str | Path, backbone: Backbone | None = None, fingerpri
             f"({card['backbone']['weights_from']}), but this backbone is {backbone.name} with {found} "
             f"({backbone.weights}); load the backbone it names, or train the adapter again"
         )
-    methods = [make_method(**options) for options in card["methods"]]
+    methods = [make_method(**{**find("method", given["name"]).earlier, **given}) for given in card["methods"]]
     model = Model(backbone, list(read_tasks(folder).values()), methods, card["head"])
     try:
         tensors = load_file(whole_folder(folder) / "adapter.safetensors")

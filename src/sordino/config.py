@@ -113,6 +113,7 @@ class Config(Settings):
         training: how.
         seed: of everything that is drawn.
         strict: a row or label that is not understood ends the run, instead of being listed and left out.
+        test: another dataset, whose test split is tested on (`giantsteps_tempo`); none for the test split of `data`.
     """
 
     data: Annotated[Any, DataOf(), Neutral()] = "demo"
@@ -124,6 +125,7 @@ class Config(Settings):
     training: Training = field(default_factory=Training)
     seed: Seed = 0
     strict: Annotated[bool, Neutral()] = False
+    test: Annotated[str | None, Neutral()] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -19,7 +19,8 @@ from sordino.contracts import Backbone, Frames, Method, States, Task, merge
 from sordino.heads import Head, HeadConfig
 from sordino.settings import build
 
-FRONTEND = -1  # the key of the frontend's output among the constant states
+FRONTEND = -1  # the key of the frontend's output among the constant states,
+WAVEFORM = -2  # and of the waveform itself, where nothing else is constant because the frontend is trained
 
 
 class Model(nn.Module):
@@ -79,7 +80,7 @@ class Model(nn.Module):
         parts = {name: child for name, child in self.backbone.named_children() if child is not self.backbone.layers}
         parts |= {f"layers.{number}": layer for number, layer in enumerate(self.backbone.layers)}
         found = [part for name, part in parts.items() if any(own.startswith(f"{name}.") for own in self.unfrozen)]
-        if self.start == FRONTEND and found:  # what comes before layer 1 and has no weights: dropout
+        if self.start <= FRONTEND and found:  # what comes before layer 1 and has no weights: dropout
             found += [part for part in self.backbone.children() if not any(True for _ in part.parameters())]
         return found
 
@@ -99,7 +100,7 @@ class Model(nn.Module):
 
     @property
     def constant_states(self) -> list[int]:
-        """Keys of what `constant` gives: the hidden states (or FRONTEND) that `forward` needs from below."""
+        """Keys of what `constant` gives: the hidden states (or FRONTEND, WAVEFORM) that `forward` needs from below."""
         return sorted({self.start, *(k for k in self.needed_states if k <= self.start)})
 
     @torch.no_grad()
@@ -113,13 +114,17 @@ class Model(nn.Module):
             n_samples: true lengths; None when nothing is padded.
 
         Returns:
-            The states by key, each [batch frame dim], and the mask [batch frame] or None.
+            The states by key, each [batch frame dim], and the mask [batch frame] or None; where the frontend is
+            trained, the waveform and the mask of its samples [batch time].
         """
+        if self.start == WAVEFORM:
+            time = torch.arange(waveform.shape[1], device=waveform.device)
+            return {WAVEFORM: waveform}, None if n_samples is None else time < n_samples[:, None]
         return self.constant_from(self.backbone.frontend(waveform, n_samples))
 
     @torch.no_grad()
     def constant_from(self, frames: Frames) -> tuple[dict[int, Tensor], Tensor | None]:
-        """As `constant`, from what the frontend gave."""
+        """As `constant`, from what a frontend gave that stays frozen."""
         if self.start == FRONTEND:
             return {FRONTEND: frames.x}, frames.mask
         states = self.backbone.encode(frames, stop=self.start)
@@ -127,9 +132,11 @@ class Model(nn.Module):
 
     def forward(self, constant: dict[int, Tensor], mask: Tensor | None = None) -> dict[str, Tensor]:
         """Logits by task, from what `constant` gave: [batch label] (clip) or [batch frame label] (frame)."""
-        known = {k: constant[k] for k in self.constant_states if k != FRONTEND}
+        known = {k: constant[k] for k in self.constant_states if k > FRONTEND}
         frames = Frames(constant[self.start], mask)
-        return self.read(self.backbone.encode(frames, known=known, stop=self.backbone.top), mask)
+        if self.start == WAVEFORM:
+            frames = self.backbone.hear(frames.x, None if mask is None else mask.sum(1))
+        return self.read(self.backbone.encode(frames, known=known, stop=self.backbone.top), frames.mask)
 
     def read(self, states: States, mask: Tensor | None = None) -> dict[str, Tensor]:
         """Logits by task, as `forward` gives them, from the hidden states up to `backbone.top`."""

@@ -8,7 +8,7 @@
 
 The rule for 2: inside a layer, a part maps each row for itself, whatever it is, so models go together that go through
 the same layers. Alone goes a model that has backbone weights of its own, or parts at a site where the number of tokens
-may change (`RESHAPING`), since the rows of a batch are of one length.
+may change (`RESHAPING`), since the rows of a batch are of one length. With a frontend of its own it shares nothing.
 
 Together pays where segments alone do not fill a batch (one short recording, many adapters). Where they do, it would
 only be more memory: then each model takes the whole batch in its turn.
@@ -28,7 +28,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Frames, Part, Site
-from sordino.model import FRONTEND, Model
+from sordino.model import FRONTEND, WAVEFORM, Model
 
 RESHAPING = ("tokens", "layer.tokens", "attn.kv")  # roles whose parts may change the number of tokens
 
@@ -47,9 +47,11 @@ class Together:
     def __init__(self, backbone: Backbone, models: Sequence[Model], n_rows: int):
         self.backbone, self.models, self.n_rows = backbone.share(), list(models), n_rows
         groups: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+        self._apart = [number for number, model in enumerate(models) if model.start == WAVEFORM]
         for number, model in enumerate(models):
             span = (model.start, model.backbone.top)
-            groups[span if _by_rows(model) else (*span, number)].append(number)
+            if number not in self._apart:
+                groups[span if _by_rows(model) else (*span, number)].append(number)
         self._groups = list(groups.values())
         self._joint = cache(lambda numbers: joint([self.models[number] for number in numbers]))
 
@@ -63,9 +65,15 @@ class Together:
             waveform: mono at the backbone's rate, padded at the end.
             n_samples: true lengths; None when nothing is padded.
         """
-        frames = self.backbone.frontend(waveform, n_samples)
+        found = {number: self.models[number].predict(waveform, n_samples) for number in self._apart}
+        if self._groups:
+            found |= self._on_one_frontend(self.backbone.frontend(waveform, n_samples))
+        return [found[number] for number in range(len(self.models))]
+
+    def _on_one_frontend(self, frames: Frames) -> dict[int, dict[str, Tensor]]:
+        """The logits of all models that hear through the frozen frontend, by number."""
         constant = {FRONTEND: frames.x}
-        highest = max(model.start for model in self.models)
+        highest = max(self.models[number].start for group in self._groups for number in group)
         if highest > FRONTEND:
             constant |= dict(enumerate(self.backbone.encode(frames, stop=highest)))
         at_once = max(1, self.n_rows // len(frames.x))
@@ -74,7 +82,7 @@ class Together:
             for first in range(0, len(group), at_once):
                 numbers = tuple(group[first : first + at_once])
                 found.update(zip(numbers, self._logits(numbers, constant, frames.mask), strict=True))
-        return [found[number] for number in range(len(self.models))]
+        return found
 
     def _logits(
         self, numbers: tuple[int, ...], constant: dict[int, Tensor], mask: Tensor | None

@@ -1,6 +1,6 @@
 """Which methods have no place on which backbones, and why; every other pair must work."""
 
-CONVOLUTIONAL = {"musicnn", "short_cnn", "tempo_cnn"}
+CONVOLUTIONAL = {"beat_tcn", "key_cnn", "musicnn", "short_cnn", "tempo_cnn"}
 NO_PLACE = {  # the reason, by method; these backbones have none of its roles
     "prefix": "prefixes are keys and values, and a convolutional network has no attention",
     "ia3": "it scales keys, values and feed-forwards, and a convolutional network has none",

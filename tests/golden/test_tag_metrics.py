@@ -39,6 +39,21 @@ def test_they_equal_torchmetrics():
     np.testing.assert_allclose(roc_auc(targets, scores), multilabel_auroc(*given, average=None), atol=1e-6)
 
 
+def test_undefined_tags_count_as_torchmetrics_counts_them():
+    """A tag that no track has and one that all have; left out of our means, which stand beside."""
+    rng = np.random.default_rng(2)
+    task = make_task("tagging", tags=list("abcd"))
+    targets, scores = rng.random((40, 4)) < 0.4, rng.random((40, 4))
+    targets[:, 1], targets[:, 2] = False, True
+    references = [[tag for tag, given in zip("abcd", row, strict=True) if given] for row in targets]
+    found = task.evaluate(references, [task.decode(row) for row in scores]).metrics
+    given = torch.as_tensor(scores), torch.as_tensor(targets).long(), 4
+    with pytest.warns(UserWarning, match="No (positive|negative) samples"):
+        assert found["map_torchmetrics"] == pytest.approx(float(multilabel_average_precision(*given)), abs=1e-6)
+        assert found["roc_auc_torchmetrics"] == pytest.approx(float(multilabel_auroc(*given)), abs=1e-6)
+    assert found["map"] == pytest.approx(metrics.average_precision_score(targets[:, [0, 3]], scores[:, [0, 3]]))
+
+
 def test_tagging_evaluates_to_the_macro_means():
     rng = np.random.default_rng(4)
     task = make_task("tagging", tags=list("abcd"))

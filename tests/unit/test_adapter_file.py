@@ -56,6 +56,25 @@ def test_a_new_process_gives_bit_identical_answers(tmp_path):
         assert torch.equal(logits.detach(), there[name])
 
 
+def test_a_file_from_before_an_option_answers_as_it_did(tmp_path):
+    """Adapters had ReLU before they had `activation`; a file that does not name it was trained so."""
+    backbone = load_backbone(**TINY)
+    old = Model(backbone, [make_task("key")], [make_method("adapter", activation="relu")], {"hidden": 0})
+    with torch.no_grad():
+        for value in old.trained().values():
+            value += 0.5 * torch.randn(value.shape, generator=torch.Generator().manual_seed(1))
+    folder = save_adapter(old, tmp_path / "a.adapter", TINY, backbone.fingerprint(), 1.0)
+    card = json.loads((folder / "adapter.json").read_text())
+    for later in ("activation", "down_bias"):
+        del card["methods"][0][later]
+    (folder / "adapter.json").write_text(json.dumps(card))
+    answer = load_adapter(folder).predict(WAVE)["key"]
+    assert torch.equal(answer, old.predict(WAVE)["key"])
+    card["methods"][0]["activation"] = "gelu"
+    (folder / "adapter.json").write_text(json.dumps(card))
+    assert not torch.allclose(load_adapter(folder).predict(WAVE)["key"], answer)
+
+
 def test_another_backbone_is_refused(tmp_path):
     folder = save(trained_model("lora"), tmp_path / "a.adapter")
     other = load_backbone(**{**TINY, "weights": "random:7"})

@@ -1,31 +1,123 @@
-"""Every shipped experiment names real things: dataset, tasks, methods, options, augmentations."""
+"""Every shipped study: names real things, has the paper's protocol where it says so, is told, and runs in miniature."""
 
 import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from sordino import registry
+from sordino.cli.study import command
 from sordino.config import specs
-from sordino.datasets import load_dataset
-from sordino.petl import make_method
+from sordino.datasets import load_dataset, with_test_of
+from sordino.petl import make_method, parse_methods
 from sordino.registry import find
+from sordino.study import estimate, side_by_side
 from sordino.study.grid import read_study
+from sordino.study.rows import rows_of
 from sordino.tasks import make_task
 
 FILES = sorted(Path("experiments").glob("*/*.toml"))
+CORPORA = [path for path in FILES if path.parent.name != "demo"]
+PAPER = [path for path in FILES if path.parent.name == "paper"]
+EVERY, LARGE = (pytest.mark.parametrize("path", paths, ids=lambda path: path.stem) for paths in (FILES, CORPORA))
+SMALL = ("short_cnn", "tempo_cnn", "key_cnn", "beat_tcn", "transformer")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_an_experiment_is_sound(path):
+def tiny(name, **options):
+    return find("backbone", name).tiny()
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory):
+    """All named corpora in miniature, where they are looked for."""
+    root = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SORDINO_DATA", str(root))
+        for name in registry.names("dataset"):
+            dataset = find("dataset", name)
+            if not dataset.builtin and name not in ("folder", "rendered"):
+                dataset.miniature(dataset.default_root())
+        yield root
+
+
+@EVERY
+def test_a_study_is_sound(path):
     configs = read_study(path)
     assert len({json.dumps(config.deciding()) for config in configs}) == len(configs)
     for config in configs:
-        dataset = load_dataset(config.data)
+        dataset = with_test_of(load_dataset(config.data), config.test)
         backbone = find("backbone", specs(config.backbone, "backbone")[0]["name"]).tiny()
         labels = {label for part in getattr(dataset, "parts", [dataset]) for label in part.labels}
         assert {make_task(**spec).label for spec in specs(config.task, "task")} <= labels
         for spec in specs(config.method, "method"):
             make_method(**spec).n_parameters(backbone)
+
+
+@pytest.mark.parametrize("path", PAPER, ids=lambda path: path.stem)
+def test_a_study_of_the_paper_has_the_papers_protocol(path):
+    mert = path.stem.endswith("mert")
+    named = {}
+    for config in read_study(path):
+        (method,), backbone = parse_methods(config.method), config.resolved()["backbone"]
+        named.setdefault((method.name, backbone["name"]), []).append(config)
+        training = config.training
+        assert training.precision == "bf16" and training.crops == "random" and training.cache == "off"
+        assert (training.batch_size, training.clip, training.weight_decay, training.lr_min) == (16, 1.0, 0.0, 1e-7)
+        assert config.head == {"layers": "last", "pool": "mean", "dropout": 0.5}
+        assert training.schedule == ("constant" if method.name == "probe" else "cosine")
+        if backbone["name"] in SMALL:
+            assert method.name == "finetune" and method.backbone_learning_rate == training.lr
+            continue
+        assert backbone["depth"] == 6 and backbone.get("normalise") is (False if mert else None)
+        assert training.segment_s == (5.0 if mert else 29.99)
+        assert training.lr == (1e-5 if method.name == "finetune" else 1e-4)
+        if method.name == "finetune":
+            assert method.frontend and method.backbone_learning_rate == training.lr and method.layer_decay == 1.0
+        if method.name == "adapter":
+            assert (method.bottleneck, method.activation, method.down_bias) == (16, "gelu", "zero")
+            assert method.layer_norms
+    assert [len(configs) for configs in named.values()] == [3] * 9
+    large = {name for name, backbone in named if backbone not in SMALL}
+    assert large == {"finetune", "probe", "adapter", "prompt", "prefix", "bitfit", "ssf", "lora"}
+
+
+@EVERY
+def test_a_study_tells_what_it_will_take_without_data_and_weights(path, monkeypatch, tmp_path):
+    monkeypatch.setattr(estimate, "load_backbone", tiny)
+    monkeypatch.setenv("SORDINO_DATA", str(tmp_path))
+    told = CliRunner().invoke(
+        command, [str(path), "--dry-run", "--out", str(tmp_path / "runs")], catch_exceptions=False
+    )
+    lines = told.stdout.splitlines()
+    configs = read_study(path)
+    assert told.exit_code == 0 and not (tmp_path / "runs").exists()
+    total = next(number for number, line in enumerate(lines) if line.startswith("in all"))
+    assert lines[total].startswith(f"in all {len(configs)} runs, ")
+    assert total - 1 == len({json.dumps({**c.deciding(), "seed": 0}) for c in configs})
+    if path in CORPORA:
+        assert " 0.0 GB to be stored" in lines[total]  # a normal disk will do
+        assert any(line.startswith(f"not here: {configs[0].data.partition(':')[0]}: ") for line in lines)
+        hours = {float(line.split()[-4]) for line in lines[1:total]}
+        assert len(hours) == 1 and hours.pop() > 1
+
+
+@LARGE
+def test_a_study_runs_in_miniature(path, corpora, monkeypatch, tmp_path):
+    """All rows, one step each, on tiny backbones and a handful of tones."""
+    monkeypatch.setattr(side_by_side, "load_backbone", tiny)
+    named = ["training.steps=1", "training.batch_size=2", "training.workers=0"]
+    named += ["grid.seed=[0]"] if "seed" in path.read_text() else []
+    configs = read_study(path, named)
+    for config in configs:
+        config.training.steps = 1  # of those that have their own too
+    told = []
+    runs = side_by_side.run_all(configs, tmp_path, before=lambda plans: told.extend(plans))
+    assert len(told) == len(runs) == len(configs)
+    assert all(run.result["steps"] == 1 and run.result["protocol"]["crops"] == "random" for run in runs)
+    rows = rows_of(runs)
+    assert len({row.name for row in rows}) == len(rows) == len(configs)
+    assert all(row.n_tracks > 0 for row in rows)
 
 
 def test_several_corpora_are_one(tmp_path):

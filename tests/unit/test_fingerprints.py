@@ -32,7 +32,7 @@ def hashed(monkeypatch, tmp_path):
 
 
 def by_copies(backbone):
-    digest = hashlib.sha256(f"{backbone.name} {backbone.version}".encode())
+    digest = hashlib.sha256(f"{backbone.name} {backbone.version} {backbone.states_depend_on}".rstrip().encode())
     for name, value in sorted(backbone.state_dict().items()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
         digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())

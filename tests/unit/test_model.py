@@ -8,9 +8,10 @@ from sordino import registry
 from sordino.adapter_file import load_adapter, save_adapter
 from sordino.backbones.mert import MERT, Size
 from sordino.backbones.mini import Mini
-from sordino.model import FRONTEND, Model
+from sordino.model import FRONTEND, WAVEFORM, Model
 from sordino.petl import make_method
 from sordino.tasks import make_task
+from sordino.together import Together
 
 SMALL = {"prefix": {"mlp": 4}, "prompt": {"deep": True}, "side": {"layers": "1-2"}}
 
@@ -195,3 +196,51 @@ def test_the_backbone_given_stays_as_it_was():
     assert torch.equal(backbone.encode(frames_of(backbone))[-1], bare)
     assert not any(p.requires_grad for p in backbone.parameters())
     assert not any(module.training for module in backbone.modules())
+
+
+@pytest.mark.parametrize("name", ["mert", "musicfm", "mini"])
+def test_a_trained_frontend_begins_with_the_sound(name, tmp_path):
+    """Everything learns; the answers are those of the whole network, padded, after a file, and together."""
+    bare = registry.find("backbone", name).tiny()
+    model = model_of(bare, make_method("finetune", frontend=True))
+    assert model.start == WAVEFORM and model.constant_states == [WAVEFORM]
+    assert set(model.unfrozen) == {name for name, _ in bare.named_parameters()}
+    wave, n_samples = 0.1 * torch.randn(2, 24_000, generator=torch.Generator().manual_seed(3)), [24_000, 15_000]
+    wave[1, n_samples[1] :] = 0
+    model.train()
+    model.predict(wave, torch.tensor(n_samples))["key"].square().sum().backward()
+    silent = [n for n, value in model.trained().items() if value.grad is None or not value.grad.abs().sum() > 0]
+    assert not [
+        n for n in silent if "k_proj.bias" not in n and "linear_k.bias" not in n
+    ]  # a softmax does not hear these
+    assert not any(p.grad is not None for p in bare.parameters())
+    model.eval()
+    with torch.no_grad():
+        for value in model.trained().values():
+            value += 0.02 * torch.randn(value.shape, generator=torch.Generator().manual_seed(4))
+        answer = model.predict(wave, torch.tensor(n_samples))["key"]
+        expected = model.heads["key"](*_heard(model, wave, torch.tensor(n_samples)))
+        torch.testing.assert_close(answer, expected)
+        alone = model.predict(wave[1:, : n_samples[1]])["key"]
+        torch.testing.assert_close(answer[1:], alone, rtol=1e-4, atol=1e-4)
+        folder = save_adapter(model, tmp_path / "a.adapter", {"name": name}, bare.fingerprint(), 1.0)
+        assert torch.equal(load_adapter(folder, bare).predict(wave)["key"], model.predict(wave)["key"])
+        other = model_of(bare, make_method("lora"))
+        found = Together(bare, [other, model], 8)(wave, torch.tensor(n_samples))
+        assert torch.equal(found[1]["key"], answer)
+        torch.testing.assert_close(found[0]["key"], other.predict(wave, torch.tensor(n_samples))["key"])
+
+
+def _heard(model, wave, n_samples):
+    frames = model.backbone.frontend(wave, n_samples)
+    return model.backbone.encode(frames), frames.mask
+
+
+def test_one_rate_for_everything_or_one_for_each_part():
+    paper = model_of(mert(), make_method("finetune", frontend=True))
+    assert {group["lr"] for group in paper.parameter_groups(1e-5)} == {1e-5}
+    ours = model_of(mert(), make_method("finetune"))
+    assert {group["lr"] for group in ours.parameter_groups(1e-4)} == {1e-4, 1e-5}
+    falling = model_of(mert(), make_method("finetune", frontend=True, layer_decay=0.5, backbone_learning_rate=None))
+    assert [group["lr"] for group in falling.parameter_groups(8.0)] == [8.0, 1.0, 2.0, 4.0, 8.0]
+    assert model_of(mert(), make_method("finetune", frontend=True, layers="2")).start == 1

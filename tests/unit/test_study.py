@@ -12,9 +12,9 @@ from sordino.config import Config, build
 from sordino.datasets import load_dataset
 from sordino.study.demo import configs
 from sordino.study.grid import read_study
-from sordino.study.names import row_names, short
+from sordino.study.names import own_settings, row_names, short
 from sordino.study.plain import beside_plain, majority, plain_baseline
-from sordino.study.report.table import caption, cells, markdown, notes, picture
+from sordino.study.report.table import caption, cells, header, markdown, notes, picture
 from sordino.study.rows import Row, plain_row, rows_of
 from sordino.study.side_by_side import run_all
 from sordino.tasks import make_task
@@ -215,6 +215,19 @@ def test_names_of_rows_are_short_and_tell_what_varies():
     ]  # fmt: skip
 
 
+def test_what_does_not_tell_rows_apart_stands_below_the_table():
+    own = [
+        config("probe", training={"schedule": "constant"}), config("lora"), config("adapter"),
+        config("finetune", training={"lr": 1e-5}), config("finetune", training={"lr": 1e-4}),
+    ]  # fmt: skip
+    assert row_names(own) == ["probe", "lora", "adapter", "finetune training.lr=1e-5", "finetune training.lr=1e-4"]
+    assert own_settings(own) == [
+        {"training.schedule": "constant"}, {}, {}, {"training.lr": 1e-5}, {"training.lr": 1e-4},
+    ]  # fmt: skip
+    rows = [replace(ROWS[1], name=name, config=one) for name, one in zip(row_names(own), own, strict=True)]
+    assert notes(rows)[1:] == ["probe: training.schedule=constant"]
+
+
 def test_rows_and_tasks_keep_the_order_of_the_file(tmp_path):
     grid = 'task = ["tempo", "key"]\nmethod = ["ssf", "adapter", "probe"]\nseed = [1, 0]'
     found = [result(task=c.task, method=c.method, seed=c.seed) for c in read_study(study(tmp_path, grid))]
@@ -274,6 +287,18 @@ def test_costs_are_compared_with_finetuning_of_the_same_work_only(other):
     assert lora[6:] == ("–", "–") and itself[6:] == ("1.00 x", "1.00 x")
     near = result(method="finetune", step_s=4.0, training={"lr": 1e-5})
     assert cells(rows_of([result(step_s=1.0), full, near]))[0][6] == "0.25 x"
+
+
+def test_other_metrics_stand_beside_the_score():
+    run = result(0.5)
+    scored = run.result["tasks"]["key"]
+    scored["metrics"] = {"weighted_score": 0.5, "weighted_score_descending": 0.625}
+    scored["beside"] = ["weighted_score_descending"]
+    rows = [*rows_of([run]), replace(ROWS[0], metrics={})]
+    assert header(rows)[3] == "weighted_score_descending"
+    assert [row[3] for row in cells(rows)] == ["0.625", "–"]
+    assert "| method | score | 95 % interval | weighted_score_descending |" in markdown(rows)
+    assert header(ROWS)[3] == "trained parameters"
 
 
 def test_the_caption_says_what_differs_between_rows():

@@ -4,13 +4,14 @@ import json
 import math
 
 import pytest
+import soundfile
 import torch
 
 import sordino
 from sordino.config import Training, load_config
 from sordino.training import loop as loop_module
 from sordino.training.cost import peak_memory_bytes
-from sordino.training.run import open_run, train
+from sordino.training.run import carry_out, open_run, train
 from sordino.training.schedule import Schedule, learning_rate
 from tests.conftest import TINY
 
@@ -212,3 +213,44 @@ def test_bad_settings_are_told_before_training(triads, tmp_path):
         train(config(triads, method="lorra"), tmp_path)
     with pytest.raises(ValueError, match=r'unknown setting "method\.rank"'):
         train(config(triads, method={"name": "lora", "rank": 4}), tmp_path)
+
+
+def test_learned_on_one_corpus_and_tested_on_another(triads, tmp_path):
+    """The other's test tracks and no others are scored, whatever is in its other splits."""
+    rows = triads.read_text().splitlines()
+    folder = tmp_path / "other"
+    folder.mkdir()
+    lines = [row.replace("clip ", f"{triads.parent}/clip ") for row in rows]
+    (folder / "labels.csv").write_text("\n".join([lines[0], *lines[1:7], *lines[-4:]]) + "\n")
+    found = open_run(config(triads, method="probe", test=str(folder / "labels.csv")), tmp_path)
+    splits = {split: [track for track in found.tracks if track.split == split] for split in ("train", "test")}
+    assert len(splits["train"]) == 12 and len(splits["test"]) == 4
+    assert {track.path for track in splits["train"]} == {triads.parent / f"clip {n}.wav" for n in range(12)}
+    same = open_run(config(triads, method="probe"), tmp_path)
+    assert same.folder != found.folder and len([t for t in same.tracks if t.split == "test"]) == 6
+    result = carry_out(found).result
+    assert result["protocol"]["tracks"]["test"] == 4 and result["config"]["test"] == str(folder / "labels.csv")
+    assert result["protocol"]["dataset"] == "folder, tested on folder"
+    (folder / "labels.csv").write_text("\n".join([lines[0], *lines[1:7]]) + "\n")
+    with pytest.raises(ValueError, match="no track of it is in a test split"):
+        open_run(config(triads, method="probe", test=str(folder / "labels.csv")), tmp_path)
+
+
+def test_learned_from_random_crops_and_tested_by_the_mean_of_segments(triads, tmp_path):
+    """As the paper does; a test track of 2.3 s has two segments of 1.12 s, its last 60 ms are left out."""
+    settings = {"crops": "random", "cache": "off", "segment_s": 1.12, "lr": 1e-2, "steps": 30}
+    run = train(config(triads, method="probe", training=settings), tmp_path)
+    assert run.result["protocol"]["crops"] == "random" and run.result["protocol"]["segment_s"] == pytest.approx(1.12)
+    model, length = run.model(), 28 * 960
+    scored = run.result["tasks"]["key"]["per_track"]
+    assert len(scored) == 6 and len({row["estimated"] for row in scored}) > 1
+    answered = sordino.predict(
+        [triads.parent / f"clip {n}.wav" for n in range(18, 24)], run.adapter, precision="float32"
+    )
+    for number, row, found in zip(range(18, 24), scored, answered, strict=True):
+        wave = torch.from_numpy(soundfile.read(triads.parent / f"clip {number}.wav", dtype="float32")[0])
+        both = torch.stack([wave[:length], wave[length : 2 * length]])
+        with torch.no_grad():
+            mean = model.predict(both)["key"].softmax(-1).mean(0)
+        assert row["estimated"] == model.tasks["key"].decode(mean.numpy()).value == found.answers["key"].value
+        assert found.answers["key"].confidence == pytest.approx(float(mean.max()), abs=1e-4)

@@ -1,6 +1,6 @@
 """What small networks trained from scratch share: a norm that padding cannot reach, and how they are built.
 
-They are backbones without weights: a mel spectrogram as the frozen frontend and the whole network as layer 1,
+They are backbones without weights: a spectrogram in bands as the frozen frontend and the whole network as layer 1,
 which the method `finetune` trains. Its convolutions, norms and output are sites as in any other backbone.
 """
 
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sordino.backbones._log_bands import LogBands
 from sordino.backbones._mel import LogMel
 from sordino.backbones._weights import build_random
 from sordino.contracts import Backbone, Site
@@ -48,22 +49,27 @@ def masked(x: Tensor, mask: Bool[Tensor, "batch frame"] | None) -> Tensor:
     return x if mask is None else x * mask[:, None, None, :]
 
 
+def widened(x: Float[Tensor, "batch frame dim"], dim: int) -> Float[Tensor, "batch frame dim2"]:
+    """Zeros behind what a layer gives, up to the one width of all hidden states."""
+    return F.pad(x, (0, dim - x.shape[2]))
+
+
 class SmallNetwork(Backbone):
-    """A mel frontend and one layer.
+    """A frontend of frequency bands and one layer.
 
     Args:
-        mel: the spectrogram.
-        n_stacked: mel frames in one frame.
-        n_mels: bands.
+        spectrogram: the bands.
+        n_stacked: frames of the spectrogram in one frame.
+        n_bands: bands.
         network: the layer.
     """
 
     licence = "Apache-2.0"
 
-    def __init__(self, mel: LogMel, n_stacked: int, n_mels: int, network: nn.Module):
+    def __init__(self, spectrogram: LogMel | LogBands, n_stacked: int, n_bands: int, network: nn.Module):
         super().__init__()
-        self.mel = mel
-        self.hop_samples, self.dim = mel.hop_samples * n_stacked, n_mels * n_stacked
+        self.spectrogram = spectrogram
+        self.hop_samples, self.dim = spectrogram.hop_samples * n_stacked, n_bands * n_stacked
         self.layers = nn.ModuleList([network])
 
     @classmethod
@@ -89,10 +95,10 @@ class SmallNetwork(Backbone):
         """One frame for every hop begun."""
         return max(1, -(-n_samples // self.hop_samples))
 
-    def log_mel(self, waveform: Float[Tensor, "batch time"]) -> Float[Tensor, "batch frame mel"]:
-        """Decibels of as many mel frames as the network's frames hold; silence behind the end."""
+    def bands(self, waveform: Float[Tensor, "batch time"]) -> Float[Tensor, "batch frame band"]:
+        """As many frames of the spectrogram as the network's frames hold; silence behind the end."""
         n_samples = self.n_frames(waveform.shape[1]) * self.hop_samples
-        return self.mel(F.pad(waveform, (0, n_samples - waveform.shape[1])))[:, :-1]
+        return self.spectrogram(F.pad(waveform, (0, n_samples - waveform.shape[1])))[:, :-1]
 
     def layer_sites(self, layer: int) -> list[Site]:
         """The network's sites, all in its one layer."""

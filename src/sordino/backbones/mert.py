@@ -142,7 +142,7 @@ class MERT(Backbone):
     Args:
         size: how large it is.
         depth: how many layers to build; None for all.
-        normalize: bring each clip to mean 0 and variance 1 first, as `preprocessor_config.json` says
+        normalise: bring each clip to mean 0 and variance 1 first, as `preprocessor_config.json` says
             (`do_normalize`).
     """
 
@@ -153,9 +153,10 @@ class MERT(Backbone):
     published = VARIANTS
     embeds = True
 
-    def __init__(self, size: Size = SIZES["95m"], depth: int | None = None, normalize: bool = True):
+    def __init__(self, size: Size = SIZES["95m"], depth: int | None = None, normalise: bool = True):
         super().__init__()
-        self.dim, self.normalize, self.norm_first = size.hidden_size, normalize, size.do_stable_layer_norm
+        self.dim, self.normalise, self.norm_first = size.hidden_size, normalise, size.do_stable_layer_norm
+        self.states_depend_on = "" if normalise else "normalise=false"
         self.hop_samples = 1
         for stride in size.conv_stride:
             self.hop_samples *= stride
@@ -184,6 +185,7 @@ class MERT(Backbone):
         depth: Count | None = None,
         variant: Literal["95m", "330m"] = "95m",
         size: Size | None = None,
+        normalise: bool | None = None,
     ) -> MERT:
         """Build it with its weights.
 
@@ -193,22 +195,30 @@ class MERT(Backbone):
             depth: how many layers to build; none for all.
             variant: which of the published ones.
             size: of a random network, where it is none of these; none for the variant's.
+            normalise: bring each clip to mean 0 and variance 1; none for what the published files say (yes), false
+                to feed it the sound as it is (as Ding and Lerch, 2024, do).
 
         Raises:
             FileNotFoundError: the weights are not here; says which file to fetch and where to put it.
             ValueError: the weights do not fit.
         """
         published = VARIANTS[variant]
-        model = build_random(lambda: cls(size or SIZES[variant], depth), weights)
+        usual = True if normalise is None else normalise
+        model = build_random(lambda: cls(size or SIZES[variant], depth, usual), weights)
         if model is None:
             path, config, preprocessor = locate(published, weights).values()
             size = Size.read(json.loads(config.read_text()))
-            normalize = json.loads(preprocessor.read_text()).get("do_normalize", True)
+            said = json.loads(preprocessor.read_text()).get("do_normalize", True)
             tensors = fold_weight_norm(read_tensors(path, ("encoder.",)), "pos_conv_embed.conv")
             n_layers = size.num_hidden_layers
             left_out = [f"layers.{layer}.*" for layer in range(depth or n_layers, n_layers)]
             source = str(published if weights is None else path)
-            model = build(lambda: cls(size, depth, normalize), tensors, [*UNUSED, *left_out], source)
+            model = build(
+                lambda: cls(size, depth, said if normalise is None else normalise),
+                tensors,
+                [*UNUSED, *left_out],
+                source,
+            )
         return model
 
     @classmethod
@@ -222,7 +232,7 @@ class MERT(Backbone):
 
     def extract(self, waveform: Float[Tensor, "batch time"]) -> Float[Tensor, "batch frame dim"]:
         """The normed waveform through the convolutions and the projection."""
-        if self.normalize:
+        if self.normalise:
             variance, mean = waveform.var(1, correction=0, keepdim=True), waveform.mean(1, keepdim=True)
             waveform = (waveform - mean) / (variance + 1e-7).sqrt()
         waveform = F.pad(waveform, (0, max(0, self.feature_extractor.field_samples - waveform.shape[1])))

@@ -71,6 +71,7 @@ class Mini(Backbone):
         super().__init__()
         self.config = {"n_layers": n_layers, "dim": dim, "n_heads": n_heads, "n_onsets": n_onsets}
         self.sample_rate_hz, self.hop_samples, self.dim = SAMPLE_RATE_HZ, FRAME_SAMPLES, dim
+        self.states_depend_on = "" if n_heads == 3 else f"n_heads={n_heads}"  # no tensor tells it
         self.views = MiniFrontend()
         self.register_buffer("feature_mean", torch.zeros(N_FEATURES))
         self.register_buffer("feature_std", torch.ones(N_FEATURES))

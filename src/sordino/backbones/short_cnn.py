@@ -97,5 +97,5 @@ class ShortCNN(SmallNetwork):
 
     def extract(self, waveform: Float[Tensor, "batch time"]) -> Float[Tensor, "batch frame dim"]:
         """Four mel frames side by side."""
-        level = (self.log_mel(waveform) - USUAL_LEVEL_DB) / USUAL_SPREAD_DB
+        level = (self.bands(waveform) - USUAL_LEVEL_DB) / USUAL_SPREAD_DB
         return rearrange(level, "batch (frame stack) mel -> batch frame (stack mel)", stack=N_STACKED)

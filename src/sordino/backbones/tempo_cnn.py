@@ -142,6 +142,6 @@ class TempoCNN(SmallNetwork):
 
     def extract(self, waveform: Float[Tensor, "batch time"]) -> Float[Tensor, "batch frame mel"]:
         """Mel frames, each clip brought to mean 0 and variance 1."""
-        mel = self.log_mel(waveform)
+        mel = self.bands(waveform)
         variance, mean = torch.var_mean(mel, dim=(1, 2), correction=0, keepdim=True)
         return (mel - mean) * torch.rsqrt(variance + 1e-5)

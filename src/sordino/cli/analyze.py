@@ -36,8 +36,7 @@ def command(data, settings, backbone, adapter, before, root, split, segment_s, o
 
     if before and not adapter:
         raise click.UsageError("--before compares an adapted model with itself before: it wants --adapter")
-    plain = load_backbone(**override({"name": backbone}, settings)) if not adapter else None
-    heard_by = load_adapter(adapter).backbone if adapter else plain
+    heard_by = load_adapter(adapter).backbone if adapter else load_backbone(**override({"name": backbone}, settings))
     title = Path(adapter).name if adapter else f"{backbone}: {heard_by.weights}"
     tracks = [track for track in load_dataset(data, root).tracks() if split in ("all", track.split)]
     with bars() as advance:

@@ -12,15 +12,19 @@ import click
 @click.option("--report", type=click.Path(file_okay=False), help="Write tables, plots and a page into this folder.")
 @click.option("--against", default="probe", show_default=True, help="Row that the report compares with.")
 @click.option("--plain", is_flag=True, help="Put the tasks' plain baselines beside the runs.")
+@click.option("--dry-run", is_flag=True, help="Print rows, hours, disk and time, and start nothing.")
 @click.option("--jobs", type=click.IntRange(1), help="Runs at a time; one on each core unless said otherwise.")
-def command(path, settings, out, report, against, plain, jobs):
+def command(path, settings, out, report, against, plain, dry_run, jobs):
     """Train every point of the [grid] in a TOML file and print one table for each task.
+
+    What it will take is told first; --dry-run tells no more than that, and needs neither the data nor the weights.
 
     Example: sordino study experiments/demo/methods.toml --report runs/methods
     """
     from pathlib import Path
 
     from sordino.cli._progress import bars
+    from sordino.study.estimate import estimates, told
     from sordino.study.grid import read_study
     from sordino.study.plain import beside_plain
     from sordino.study.report.folder import write_report
@@ -29,8 +33,15 @@ def command(path, settings, out, report, against, plain, jobs):
     from sordino.study.side_by_side import run_all, usual_jobs
 
     configs = read_study(path, settings)
+    if dry_run:
+        click.echo("\n".join(told(estimates(configs))))
+        return
+
+    def before(plans):
+        click.echo("\n".join(told(estimates([plan.config for plan in plans], plans))), err=True)
+
     with bars() as advance:
-        rows = rows_of(run_all(configs, out, advance, jobs or usual_jobs(configs)))
+        rows = rows_of(run_all(configs, out, advance, jobs or usual_jobs(configs), before))
     rows = beside_plain(rows, configs) if plain else rows
     print_table(rows)
     if report:

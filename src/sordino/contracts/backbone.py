@@ -63,7 +63,8 @@ class Backbone(nn.Module, ABC):
     """A network from waveform to hidden states. A subclass sets the attributes, `layers`, and three small functions.
 
     Hidden state 0 is what enters layer 1, hidden state k what leaves layer k; the last one has passed the final norm.
-    The frontend stays frozen and runs clip by clip where lengths differ, so padding in a batch never reaches it.
+    The frontend runs clip by clip where lengths differ, so padding in a batch never reaches it. It stays frozen unless
+    a method trains it with the rest (`finetune` with `frontend`).
 
     Attributes:
         name: the file's name, the name in every config and table.
@@ -74,6 +75,7 @@ class Backbone(nn.Module, ABC):
         weights: where the weights come from, one line: `random (seed 0)`, a file, a published name.
         licence: the weights' licence, as an SPDX identifier where there is one.
         version: raised when the same weights and the same sound give other states.
+        states_depend_on: what decides the states beside weights, buffers and version; empty for what is usual.
         published: by variant, the weights that were published.
         embeds: `embed` does something, so that state 0 is not what the frontend gives.
         attached: what is attached, in order; it works whenever the backbone is called.
@@ -91,6 +93,7 @@ class Backbone(nn.Module, ABC):
     hop_samples: int
     dim: int
     weights: str = "random"
+    states_depend_on: str = ""
     layers: nn.ModuleList
 
     def __init__(self) -> None:
@@ -152,7 +155,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def extract(self, waveform: Float[Tensor, "batch time"]) -> Float[Tensor, "batch frame dim"]:
-        """The frozen frontend for clips of one length: what enters the encoder."""
+        """The frontend for clips of one length: what enters the encoder."""
 
     def embed(self, x: Float[Tensor, "batch frame dim"], mask: Tensor | None) -> Tensor:
         """Positions and whatever else comes before layer 1 and behind the prompts."""
@@ -197,6 +200,10 @@ class Backbone(nn.Module, ABC):
             waveform: mono at `sample_rate_hz`, padded at the end.
             n_samples: the true length of each clip; None when none is padded.
         """
+        return self.hear(waveform, n_samples)
+
+    def hear(self, waveform: Float[Tensor, "batch time"], n_samples: Int[Tensor, " batch"] | None = None) -> Frames:
+        """As `frontend`, and with gradients, for a frontend that is trained."""
         if n_samples is None or bool((n_samples == waveform.shape[1]).all()):
             return Frames(self.extract(waveform))
         lengths = [int(n) for n in n_samples]
@@ -265,11 +272,11 @@ class Backbone(nn.Module, ABC):
         return self.eval().requires_grad_(False)
 
     def fingerprint(self) -> str:
-        """A hash of code version, weights and buffers: two backbones with the same one give the same answers."""
+        """A hash of all that decides the states: two backbones with the same one give the same answers."""
         tensors = sorted(self.state_dict().items())
 
         def parts() -> Iterator[tuple[str, np.ndarray]]:
-            yield f"{self.name} {self.version}", np.zeros(0, np.uint8)
+            yield f"{self.name} {self.version} {self.states_depend_on}".rstrip(), np.zeros(0, np.uint8)
             for name, value in tensors:
                 data = value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy()  # no copy in the usual case
                 yield f"{name} {tuple(value.shape)} {value.dtype}", data

@@ -33,6 +33,7 @@ class Method(Settings, ABC):
     trains_backbone: ClassVar[bool] = False  # trains the backbone's own weights; the model then works on a copy
     head: ClassVar[Mapping[str, Any]] = {}  # defaults for the head, where the method wants other than the usual ones
     learning_rate: ClassVar[float] = 1e-4  # the usual one, when a config names none
+    earlier: ClassVar[Mapping[str, Any]] = {}  # what adapter files mean that were written before an option was there
 
     layers: Annotated[str | int, Layers()] = "all"
 
@@ -89,7 +90,8 @@ class Method(Settings, ABC):
         """The backbone's own parameters that are trained (only with `trains_backbone`).
 
         Returns:
-            By name, the first hidden state that the parameter touches; 0 for all that comes before layer 1.
+            By name, the first hidden state that the parameter touches; 0 for all that comes between the frontend and
+            layer 1, -1 for the frontend.
         """
         return {}
 

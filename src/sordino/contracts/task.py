@@ -84,6 +84,7 @@ class Task(Settings, ABC):
         level: `clip` (one output per clip) or `frame` (one per frame).
         label: the name of the label it reads from a track (`labels` of tracks and datasets).
         metric: the metric that decides (higher is better), a key of `Evaluation.metrics`.
+        beside: other metrics that stand beside it in tables.
         segment_s: the usual length of a training crop and of an evaluation segment.
         tunes: `tune` decides something after training.
         examples: a few raw labels, all different, in forms that `parse` understands; shown to users and in tests.
@@ -95,6 +96,7 @@ class Task(Settings, ABC):
     level: ClassVar[Literal["clip", "frame"]]
     label: str
     metric: str
+    beside: ClassVar[tuple[str, ...]] = ()
     segment_s: float = 10.0
     tunes: ClassVar[bool] = False
     examples: ClassVar[tuple[Any, ...]]
@@ -130,6 +132,10 @@ class Task(Settings, ABC):
     def words(self, label: Label) -> list[str]:
         """A label as it is counted in reports."""
         return words(label)
+
+    def admits(self, label: Label) -> bool:
+        """Whether a parsed label counts; if not, its recording is left out as if it were not labelled."""
+        return True
 
     @property
     @abstractmethod

@@ -12,9 +12,9 @@ from sordino.data_names import parse_data
 from sordino.datasets import _file_tags as file_tags
 from sordino.datasets._download import download, unpack
 from sordino.datasets._prepare import Prepared, prepare
-from sordino.datasets._together import Together
+from sordino.datasets._together import Elsewhere, Together
 
-__all__ = ["Prepared", "download", "file_tags", "load_dataset", "prepare", "unpack"]
+__all__ = ["Prepared", "download", "file_tags", "load_dataset", "prepare", "unpack", "with_test_of"]
 
 
 def load_dataset(name: str | Path | Mapping[str, Any] | Sequence[Any], root: str | Path | None = None,
@@ -42,3 +42,16 @@ def load_dataset(name: str | Path | Mapping[str, Any] | Sequence[Any], root: str
         for part in parts
     ]
     return opened[0] if len(opened) == 1 else Together(opened)
+
+
+def with_test_of(dataset: Dataset, test: str | Path | None) -> Dataset:
+    """A dataset with the test split of another in the place of its own; itself where none is named.
+
+    Args:
+        dataset: whose train and validation splits stay.
+        test: the other, as for `load_dataset`.
+
+    Raises:
+        ValueError: see `load_dataset`.
+    """
+    return dataset if test is None else Elsewhere(dataset, load_dataset(test))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sordino import registry
@@ -45,3 +46,8 @@ def parse_methods(spec: Spec) -> list[Any]:
         ['lora', 'prefix', 'adapter']
     """
     return [make_method(**options) for options in specs(spec, "method")]
+
+
+def whole_methods(specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Specs of methods with every option, as plain data: `lora` and `lora` with its usual `r` are one thing."""
+    return json.loads(json.dumps([{"name": spec["name"], **make_method(**spec).options()} for spec in specs]))

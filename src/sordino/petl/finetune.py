@@ -2,15 +2,16 @@
 
     rate of layer k of n = backbone_learning_rate * layer_decay ** (n - k)
 
-What comes before layer 1 counts as layer 0, the final norm as layer n. The model works on a copy of the
-backbone.
+What comes before layer 1 counts as layer 0, the frontend (with `frontend`) as layer -1, the final norm as layer n. The
+model works on a copy of the backbone. One rate for everything, as in Ding and Lerch, 2024, is `frontend = true` and
+`training.lr` at the backbone's rate.
 
 Paper: Howard and Ruder, Universal Language Model Fine-tuning for Text Classification, 2018, section 3.2
 (rates by layer) https://arxiv.org/abs/1801.06146
-Differs: the frontend stays frozen, and so do the statistics of every BatchNorm; only its weight and bias
-learn.
-Parameters: all that a gradient reaches from the frontend's output to the highest hidden state that is read, in
-the chosen layers.
+Differs: the frontend stays frozen unless it is asked for; the statistics of every BatchNorm always do, and only its
+weight and bias learn.
+Parameters: all that a gradient reaches from the frontend's output (with `frontend` from the waveform) to the
+highest hidden state that is read, in the chosen layers.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from sordino.rules import NotNegative, Share
 N_TRIAL_FRAMES = 8
 
 
-def encoder_layers(backbone: Backbone) -> dict[str, int]:
-    """The parameters between the frontend and the highest state that is read, and the layer of each.
+def layers_of(backbone: Backbone, frontend: bool = False) -> dict[str, int]:
+    """The parameters up to the highest state that is read, and the layer of each.
 
-    The layer is 0 before layer 1, n_layers + 1 behind the last. The parameters are found by trying which ones a
-    gradient reaches, so that no backbone needs to list them.
+    The layer is -1 in the frontend (if that is wanted), 0 between it and layer 1, n_layers + 1 behind the last. The
+    parameters are found by trying which ones a gradient reaches, so that no backbone needs to list them.
     """
     trial = backbone.share()
     for module in trial.modules():  # leaves of their own, so that nobody else's requires_grad is touched
@@ -52,10 +53,14 @@ def encoder_layers(backbone: Backbone) -> dict[str, int]:
         x = torch.zeros(1, N_TRIAL_FRAMES, backbone.dim, device=sample.device, dtype=sample.dtype)
         states = trial.encode(Frames(x), stop=backbone.top)
         before, anywhere = reached(states[0]), reached(states[-1])
+        waveform = torch.zeros(1, N_TRIAL_FRAMES * backbone.hop_samples, device=sample.device)
+        heard = reached(trial.extract(waveform)) if frontend else set()
     layers = {}
     for name in named:
         inside = re.match(r"layers\.(\d+)\.", name)
-        if name in before:
+        if name in heard:
+            layers[name] = -1
+        elif name in before:
             layers[name] = 0
         elif name in anywhere:
             layers[name] = int(inside[1]) + 1 if inside else backbone.n_layers + 1
@@ -68,6 +73,7 @@ class Finetune(Method):
 
     Attributes:
         layers: the layers that are trained; what comes before layer 1 goes with it, the final norm with all.
+        frontend: train the frontend too, where layer 1 is; every step then begins with the sound.
         backbone_learning_rate: rate of the last layer; none: the rate of the run, as for the head.
         layer_decay: factor on the rate from each layer to the one below.
     """
@@ -78,6 +84,7 @@ class Finetune(Method):
     year: ClassVar[int] = 2018
     trains_backbone: ClassVar[bool] = True
 
+    frontend: bool = False
     backbone_learning_rate: NotNegative | None = 1e-5
     layer_decay: Share = 1.0
 
@@ -88,8 +95,8 @@ class Finetune(Method):
     def trained_layers(self, backbone: Backbone) -> dict[str, int]:
         """The trained parameters and the layer of each."""
         chosen = {*self.chosen_layers(backbone), backbone.n_layers + 1}
-        chosen |= {0} if 1 in chosen else set()
-        return {name: layer for name, layer in encoder_layers(backbone).items() if layer in chosen}
+        chosen |= {0, *([-1] if self.frontend else [])} if 1 in chosen else set()
+        return {name: layer for name, layer in layers_of(backbone, self.frontend).items() if layer in chosen}
 
     def unfrozen(self, backbone: Backbone) -> dict[str, int]:
         """What is trained, in the backbone's order; the final norm touches the last state and none before it."""

@@ -96,6 +96,14 @@ def is_linear(module: LinearMap) -> bool:
     return isinstance(module, nn.Linear) or (isinstance(module, nn.Conv1d) and module.kernel_size == (1,))
 
 
+def beyond_peft(module: LinearMap) -> str:
+    """What peft leaves out when it wraps this module, so that the shapes would not fit; empty where it can do all."""
+    if n_groups(module) > 1:
+        return f"{n_groups(module)} groups"
+    dilation = max(getattr(module, "dilation", (1,)))
+    return f"a dilation of {dilation}" if dilation > 1 else ""
+
+
 def borrow(module: LinearMap) -> Borrowed:
     """The stand-in for a module."""
     convolution = BorrowedConv2d if isinstance(module, nn.Conv2d) else BorrowedConv1d
@@ -181,7 +189,8 @@ class Peft(Method):
 
     Attributes:
         config: its configuration as peft takes it, with `peft_type`; `target_modules` (and the other entries
-            that name modules) hold our roles or the ends of module names; left out: every linear map.
+            that name modules) hold our roles or the ends of module names; left out: every linear map that peft
+            can change (it knows neither groups nor dilation of a convolution).
     """
 
     name: ClassVar[str] = "peft"
@@ -222,7 +231,8 @@ class Peft(Method):
         names = self.config.get("target_modules")
         if names is None:
             present = {site.role for site in backbone.sites()}
-            names = [role for role in self.roles if role in present] or self.roles[:1]
+            usual = self.sites(backbone, [role for role in self.roles if role in present] or list(self.roles[:1]))
+            return [site for site in usual if not beyond_peft(linear_module(backbone, site))]
         return self.sites(backbone, [names] if isinstance(names, str) else list(names))
 
     def layers_of_peft(self, backbone: Backbone) -> dict[str, nn.Module]:
@@ -230,7 +240,7 @@ class Peft(Method):
 
         Raises:
             ImportError: peft is not installed.
-            TypeError: a convolution has groups.
+            TypeError: a convolution has groups or a dilation.
             ValueError: a name matches nothing, peft has no such method or no layers for it, or it begins by changing
                 the backbone's own weights.
         """
@@ -262,8 +272,8 @@ class Peft(Method):
         borrowed: dict[str, Borrowed] = {}
         for site in sites:
             module = linear_module(backbone, site)
-            if n_groups(module) > 1:
-                raise TypeError(f"peft: {site.path} is a convolution with {n_groups(module)} groups; lora can do that")
+            if beyond := beyond_peft(module):
+                raise TypeError(f"peft: {site.path} is a convolution with {beyond}; lora can do that")
             borrowed[site.path] = borrow(module)
             holder.add_module(site.key, borrowed[site.path])
         wrap: Any = peft.get_peft_model

@@ -1,12 +1,17 @@
-"""Short names for the rows of a table: the method, and whatever else is not the same in all rows."""
+"""Short names for the rows of a table: the method, and the backbone and the task where they differ.
+
+Other settings are told where two rows would have one name without them; what else a row has of its own is told below
+the table (`own_settings`).
+"""
 
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sordino.petl import make_method
+from sordino.petl import whole_methods
 
 Spec = Mapping[str, Any]
 
@@ -28,17 +33,36 @@ def row_names(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     tasks = _told([config["task"] for config in configs], {})
     if len(set(tasks)) > 1:
         names = [f"{name} task={task}" for name, task in zip(names, tasks, strict=True)]
-    others = [dict(flat({k: v for k, v in c.items() if k not in ("method", "backbone", "task")})) for c in configs]
-    for key in dict.fromkeys(key for row in others for key in row):
-        if len({json.dumps(row.get(key)) for row in others}) > 1:
-            told = [f" {key}={short(row[key])}" if key in row else "" for row in others]
-            names = [name + words for name, words in zip(names, told, strict=True)]
+    others = [_others(config) for config in configs]
+    alike: dict[str, list[int]] = defaultdict(list)
+    for number, name in enumerate(names):
+        alike[name].append(number)
+    for numbers in alike.values():
+        for key in dict.fromkeys(key for number in numbers for key in others[number]):
+            if len({json.dumps(others[number].get(key)) for number in numbers}) > 1:
+                for number in numbers:
+                    names[number] += f" {key}={short(others[number][key])}" if key in others[number] else ""
     return names
 
 
-def whole_methods(specs: Iterable[Spec]) -> list[dict[str, Any]]:
-    """Specs of methods with every option, as plain data: `lora` and `lora` with its usual `r` are one thing."""
-    return json.loads(json.dumps([{**make_method(spec["name"]).options(), **spec} for spec in specs]))
+def own_settings(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each row, the settings (but method, backbone and task) in which it is not like most others.
+
+    Of equally many the first are most.
+    """
+    others = [_others(config) for config in configs]
+    found: list[dict[str, Any]] = [{} for _ in others]
+    for key in dict.fromkeys(key for row in others for key in row):
+        values = [json.dumps(row.get(key)) for row in others]
+        usual = Counter(values).most_common(1)[0][0]
+        for own, row, value in zip(found, others, values, strict=True):
+            if value != usual:
+                own[key] = row.get(key)
+    return found
+
+
+def _others(config: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(flat({key: value for key, value in config.items() if key not in ("method", "backbone", "task")}))
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

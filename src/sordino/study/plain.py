@@ -11,7 +11,7 @@ import numpy as np
 from sordino import audio
 from sordino.config import Config
 from sordino.contracts import Dataset, Prediction, Task, Track
-from sordino.datasets import load_dataset
+from sordino.datasets import load_dataset, with_test_of
 from sordino.study.names import short
 from sordino.study.rows import Row, plain_row
 from sordino.training.recordings import parse_label
@@ -24,18 +24,18 @@ MAJORITY = "majority"
 
 def beside_plain(rows: Sequence[Row], configs: Iterable[Config]) -> list[Row]:
     """The rows of a study, and before those of each task the baselines of its data; named by the data if several."""
-    wanted: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+    wanted: dict[tuple[str, str | None, str | None], list[dict[str, Any]]] = {}
     for config in configs:
-        specs = wanted.setdefault((config.data, config.root), [])
+        specs = wanted.setdefault((config.data, config.root, config.test), [])
         specs += [spec for spec in config.resolved()["task"] if spec not in specs]
     plain = []
-    for (data, root), specs in wanted.items():
-        dataset = load_dataset(data, root)
+    for (data, root, test), specs in wanted.items():
+        dataset = with_test_of(load_dataset(data, root), test)
         for spec in specs:
             (task,) = make_tasks([spec], dataset.tracks())
             alone = [other["name"] for other in specs].count(task.name) == 1
             options = {} if alone else {key: value for key, value in spec.items() if key != "name"}
-            told = {**({"data": data} if len(wanted) > 1 else {}), **options}
+            told = {**({"data": data, **({"test": test} if test else {})} if len(wanted) > 1 else {}), **options}
             words = [f"{key}={short(value)}" for key, value in told.items()]
             for title, scored in plain_scores(task, dataset).items():
                 plain.append(plain_row(" ".join([title, *words]), task.name, scored))

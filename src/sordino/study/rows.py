@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from sordino.study.names import row_names, whole_methods
+from sordino.petl import whole_methods
+from sordino.study.names import row_names
 from sordino.training.run import Run
 
 SAME_COST = ("data", "task", "backbone")  # and, of `training`:
@@ -36,6 +37,7 @@ class Row:
         step_s: median seconds per training step.
         peak_memory_bytes: of a training step.
         metrics: all metrics, means over seeds.
+        beside: those that stand beside the score in tables.
         kept_start: no step of any seed was better on the validation tracks than what it began with.
         config: the resolved config without the seed; empty where nothing is trained.
         tracks: a hash of the names of the test tracks that have a label; empty where they are not told.
@@ -59,7 +61,8 @@ class Row:
     share: float | None = None
     step_s: float | None = None
     peak_memory_bytes: float | None = None
-    metrics: Mapping[str, float] | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
     kept_start: bool = False
     config: Mapping[str, Any] = field(default_factory=dict)
     tracks: str = ""
@@ -122,7 +125,7 @@ def plain_row(name: str, task: str, scored: Mapping[str, Any]) -> Row:
     """A row for a baseline that trains nothing."""
     metric = scored["metric"]
     return Row(name, task, metric, [_number(scored["metrics"][metric])], _interval([scored]), scored["n_tracks"],
-               metrics=scored["metrics"], **_tracks([scored]))  # fmt: skip
+               metrics=_numbers([scored]), beside=tuple(scored.get("beside", ())), **_tracks([scored]))  # fmt: skip
 
 
 def _tasks(result: Mapping[str, Any]) -> list[str]:
@@ -139,7 +142,7 @@ def _row(name: str, task: str, results: list[dict[str, Any]]) -> Row:
         scored[0]["n_tracks"], first["weights"], first["parameters"]["method"], first["parameters"]["share"],
         float(np.median([_number(r["step_s"]) for r in results])),
         float(np.mean([_number(r["peak_memory_bytes"]) for r in results])),
-        {each: float(np.mean([_number(row["metrics"][each]) for row in scored])) for each in scored[0]["metrics"]},
+        _numbers(scored), tuple(scored[0].get("beside", ())),
         all(result["best_step"] == 0 for result in results),
         {key: value for key, value in first["config"].items() if key != "seed"},
         machine=json.dumps(versions, sort_keys=True), n_train=first["protocol"].get("tracks", {}).get("train"),
@@ -169,6 +172,11 @@ def _tracks(scored: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "tables": scored[0].get("tables", {}),
         "answers": [(track["reference"], track["estimated"]) for own in per_track for track in own],
     }
+
+
+def _numbers(scored: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """All metrics, means over seeds."""
+    return {each: float(np.mean([_number(row["metrics"][each]) for row in scored])) for each in scored[0]["metrics"]}
 
 
 def _interval(scored: Sequence[Mapping[str, Any]]) -> tuple[float, float]:

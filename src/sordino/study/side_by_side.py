@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -38,7 +38,13 @@ def usual_jobs(configs: Sequence[Config]) -> int:
     return 1 if alone or "WORLD_SIZE" in os.environ else torch.get_num_threads()
 
 
-def run_all(configs: Sequence[Config], out: str | Path, advance: Advance = silent, jobs: int = 1) -> list[Run]:
+def run_all(
+    configs: Sequence[Config],
+    out: str | Path,
+    advance: Advance = silent,
+    jobs: int = 1,
+    before: Callable[[list[Plan]], None] | None = None,
+) -> list[Run]:
     """Train every config (those that are finished are only read).
 
     Args:
@@ -47,12 +53,13 @@ def run_all(configs: Sequence[Config], out: str | Path, advance: Advance = silen
         advance: progress.
         jobs: runs at a time, fewer where the memory does not hold so many; they share PyTorch's threads. A program that
             asks for more than one must not start anything when it is imported (`if __name__ == "__main__"`).
+        before: called with the runs that are not finished, before anything is computed.
 
     Returns:
         The runs, in the order of the configs.
     """
-    plans, before = open_all(configs, out, advance)
-    for stage in (before, plans):
+    plans, probes = open_all(configs, out, advance, before)
+    for stage in (probes, plans):
         todo = list({plan.folder: plan for plan in stage if plan.finished() is None}.values())
         at_once = min(jobs, len(todo), *(_room(plan.backbone) for plan in todo)) if todo else 1
         if at_once > 1:
@@ -65,18 +72,25 @@ def run_all(configs: Sequence[Config], out: str | Path, advance: Advance = silen
     return runs
 
 
-def open_all(configs: Sequence[Config], out: str | Path, advance: Advance = silent) -> tuple[list[Plan], list[Plan]]:
+def open_all(
+    configs: Sequence[Config],
+    out: str | Path,
+    advance: Advance = silent,
+    before: Callable[[list[Plan]], None] | None = None,
+) -> tuple[list[Plan], list[Plan]]:
     """Open runs, each dataset and backbone once, and store the states that several of them will read.
+
+    Arguments are those of `run_all`.
 
     Returns:
         The runs, and the probes that some of them begin with.
     """
     backbones: dict[str, Backbone] = {}
     groups: dict[str, list[Plan]] = defaultdict(list)
-    plans, before = [], []
+    plans, probes = [], []
     for config in configs:
         plain = config.resolved()
-        group = groups[json.dumps([plain[name] for name in ("data", "root", "task", "backbone")])]
+        group = groups[json.dumps([plain[name] for name in ("data", "root", "test", "task", "backbone")])]
         if group:
             plan = with_config(group[0], config)
         else:
@@ -86,11 +100,13 @@ def open_all(configs: Sequence[Config], out: str | Path, advance: Advance = sile
             plan = open_run(config, out, advance, backbone=backbones[spec])
         plans.append(plan)
         probe = probe_before(plan)
-        before += [probe] if probe else []
+        probes += [probe] if probe else []
         group += [plan, probe] if probe else [plan]
+    if before and (todo := [plan for plan in plans if plan.finished() is None]):
+        before(todo)
     for group in groups.values():
         fill(group, advance)
-    return plans, before
+    return plans, probes
 
 
 def _room(backbone: Backbone) -> int:

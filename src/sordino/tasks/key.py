@@ -2,12 +2,14 @@
 
 Paper: Parameter-Efficient Transfer Learning for Music Foundation Models, 2024, arXiv 2411.19371: 24
 classes, weighted score.
-Differs: a 25th class for "no key"; the weighted score follows mir_eval (the paper's public code gives the
-half point to fifths in both directions, which is `weighted_score_descending` here).
+Differs: a 25th class for "no key", which `no_key = false` leaves out as the paper does; the weighted score follows
+mir_eval (the paper's public code gives the half point to fifths in both directions, which is
+`weighted_score_descending` here and stands beside it in tables).
 
 Conventions:
-- A label is `C major` to `B minor`, or `none`. Tonics are written as the usual key signatures have them: Db
-  not C# major, C# not Db minor, F# major, Eb minor.
+- A label is `C major` to `B minor`, or `none` (with `no_key = false` such a recording is not labelled).
+  Tonics are written as the usual key signatures have them: Db not C# major, C# not Db minor, F# major, Eb
+  minor.
 - Understood beside it: `c#m`, `A:min`, `Ab`, `a` (a small letter alone is minor), `E-flat major`, `e-
   minor`, `♯ ♭`, German `fis-Moll`, `H-Dur`, `B-Dur`, Camelot `8A`, Open Key `1m`, and church modes, which
   count as major or minor by their third.
@@ -61,6 +63,7 @@ class Key(Task):
 
     Attributes:
         label_smoothing: share of the target that is spread over all classes.
+        no_key: whether "no key" is a class of its own; if not, recordings without a key are left out.
     """
 
     name: ClassVar[str] = "key"
@@ -68,11 +71,13 @@ class Key(Task):
     level: ClassVar = "clip"
     label = "key"
     metric = "weighted_score"
+    beside = ("weighted_score_descending",)
     segment_s = 30.0
     namespace = "key_mode"
     examples = ("A minor", "Db", "f#m", "E-flat major", "H-Dur", "8B", "none")
 
     label_smoothing: Share = 0.0
+    no_key: bool = True
 
     def parse(self, label: Any) -> str:
         """Read any usual spelling of a key.
@@ -88,10 +93,14 @@ class Key(Task):
             raise ValueError(f'key "{text}" is not a key; use C..B with # or b, and major or minor, or none')
         return key
 
+    def admits(self, label: str) -> bool:
+        """Whether there is a class for it."""
+        return self.no_key or label != NO_KEY
+
     @property
     def n_outputs(self) -> int:
-        """24 keys and none."""
-        return len(KEYS)
+        """24 keys, and perhaps none."""
+        return len(KEYS) if self.no_key else len(KEYS) - 1
 
     def encode(
         self, label: str, n_frames: int = 1, frame_rate_hz: float = 1.0, start_s: float = 0.0
@@ -108,7 +117,7 @@ class Key(Task):
         return mean_cross_entropy(logits, target, counts, self.label_smoothing)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Softmax over the 25 classes."""
+        """Softmax over the classes."""
         return logits.softmax(-1)
 
     def decode(self, probabilities: np.ndarray, frame_rate_hz: float = 1.0) -> Prediction:
@@ -146,7 +155,7 @@ class Key(Task):
 
     def config(self) -> dict[str, Any]:
         """The options."""
-        return {"label_smoothing": self.label_smoothing}
+        return {"label_smoothing": self.label_smoothing, "no_key": self.no_key}
 
     @property
     def plain_baseline(self) -> PlainBaseline:

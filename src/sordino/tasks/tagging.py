@@ -3,12 +3,15 @@
 Paper: Parameter-Efficient Transfer Learning for Music Foundation Models, 2024, arXiv 2411.19371: binary
 cross-entropy, macro mAP and ROC-AUC.
 Differs: a tag without a positive or without a negative track is undefined, named in the notes and left out
-of the mean.
+of the mean; torchmetrics, which the paper's public code uses, counts such a tag (`map_torchmetrics`,
+`roc_auc_torchmetrics`).
 
 Conventions:
 - A label is a sorted list of tags. The vocabulary is learned from the training labels; other tags are
   ignored.
-- `map` and `roc_auc` are means over tags (as scikit-learn's `macro`); `f1` is the mean over tags of hard
+- `map` and `roc_auc` are means over tags (as scikit-learn's `macro`); the two of torchmetrics are means over all
+  tags, in which an undefined average precision counts 0 without a positive and 1 without a negative track, an
+  undefined area 0. `f1` is the mean over tags of hard
   answers. Per track: precision, recall and F1 of its hard answer. A prediction without probabilities counts
   as 1 for its tags and 0 for others.
 """
@@ -52,6 +55,7 @@ class Tagging(Task):
     level: ClassVar = "clip"
     tunes: ClassVar = True
     metric = "map"
+    beside = ("roc_auc", "map_torchmetrics", "roc_auc_torchmetrics")
     segment_s = 10.0
     namespace = "tag_open"
     examples = (["guitar", "drums"], "piano; voice", {"guitar": True}, [], "drums|piano")
@@ -145,7 +149,7 @@ class Tagging(Task):
         """Macro mAP, ROC-AUC and F1 over tags; scores by tag among the tables."""
         rows = [self.score(r, p.value) for r, p in zip(references, predictions, strict=True)]
         if not rows:
-            return Evaluation(dict.fromkeys(("map", "roc_auc", "f1"), float("nan")), [])
+            return Evaluation(dict.fromkeys(("map", "roc_auc", "f1", *self.beside), float("nan")), [])
         targets, hard, scores = self._tables(references, predictions)
         both = 2.0 * (targets & hard).sum(0)
         present = (targets | hard).any(0)
@@ -155,6 +159,9 @@ class Tagging(Task):
         notes = [f"undefined without a positive or a negative track, left out of the means: {', '.join(undefined)}"]
         by_tag = {name: dict(zip(self.tags, values.tolist(), strict=True)) for name, values in tables.items()}
         means = {name: float(np.nanmean(v)) if np.isfinite(v).any() else float("nan") for name, v in tables.items()}
+        counted = {"map": targets.all(0).astype(float), "roc_auc": 0.0}  # in torchmetrics, where it is undefined
+        for name, value in counted.items():
+            means[f"{name}_torchmetrics"] = float(np.where(np.isnan(tables[name]), value, tables[name]).mean())
         return Evaluation(means, rows, notes if undefined else [], {"by_tag": by_tag})
 
     def metric_of_draws(

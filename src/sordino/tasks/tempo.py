@@ -12,7 +12,7 @@ Conventions:
 - A label is a float in BPM; where two tempi are annotated as in MIREX it is `{"bpm", "tempi": [slow, fast],
   "salience"}` with `salience` the relative strength of the slower and `bpm` the stronger one. 0 as an
   estimate means that no tempo was found.
-- Class k stands for k + 1 BPM. A tempo above 300 BPM is trained as its half.
+- Class k stands for k + 1 BPM. A tempo above 300 BPM is trained as its half, or is no label with `fastest_bpm = 300`.
 - Accuracy 1 is within 4 % of the reference, accuracy 2 also of its double, triple, half and third. Error
   classes name the answer: `double`, `triple`, `half`, `third`, `other`.
 """
@@ -31,7 +31,7 @@ from torch import Tensor
 
 from sordino.contracts import Observation, PlainBaseline, Prediction, Task
 from sordino.contracts.cells import number
-from sordino.rules import NotNegative
+from sordino.rules import NotNegative, Positive
 from sordino.tasks import _mir_eval as mir_eval
 from sordino.tasks._cross_entropy import mean_cross_entropy
 
@@ -49,6 +49,7 @@ class Tempo(Task):
 
     Attributes:
         tolerance: the relative deviation that still counts as correct.
+        fastest_bpm: recordings with a faster tempo count as not labelled; none for all tempi.
     """
 
     name: ClassVar[str] = "tempo"
@@ -56,11 +57,13 @@ class Tempo(Task):
     level: ClassVar = "clip"
     label = "tempo"
     metric = "accuracy1"
+    beside = ("accuracy2",)
     segment_s = 30.0
     namespace = "tempo"
     examples = (120, "97.5 bpm", {"bpm": 203.31}, 61.8)
 
     tolerance: NotNegative = 0.04
+    fastest_bpm: Positive | None = None
 
     def parse(self, label: Any) -> float | dict[str, Any]:
         """Read a number, `"97,5 bpm"`, `{"bpm": 120}`, or MIREX's (tempo, tempo, salience of the first).
@@ -103,6 +106,10 @@ class Tempo(Task):
     def words(self, label: float | dict[str, Any]) -> list[str]:
         """The tempo, or both."""
         return ["/".join(f"{bpm:g}" for bpm in (label["tempi"] if isinstance(label, Mapping) else [label]))]
+
+    def admits(self, label: float | dict[str, Any]) -> bool:
+        """Whether the tempo is not too fast."""
+        return self.fastest_bpm is None or _bpm(label) <= self.fastest_bpm
 
     @property
     def n_outputs(self) -> int:
@@ -194,7 +201,7 @@ class Tempo(Task):
 
     def config(self) -> dict[str, Any]:
         """The options."""
-        return {"tolerance": self.tolerance}
+        return {"tolerance": self.tolerance, "fastest_bpm": self.fastest_bpm}
 
     @property
     def plain_baseline(self) -> PlainBaseline:

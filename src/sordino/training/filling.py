@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from sordino.compute import Compute
-from sordino.model import Model
+from sordino.model import WAVEFORM, Model
 from sordino.training.run import Plan, probe_config, untrained, with_config
 from sordino.training.splits import Advance, cut_splits, make_source, silent
 
@@ -45,10 +45,15 @@ def probe_before(plan: Plan) -> Plan | None:
 
 def _fill(plans: Sequence[Plan], advance: Advance) -> None:
     states: set[int] = set()
+    readers = []
     for plan in plans:
         with _model(plan) as model:
-            states |= set(model.constant_states)
-    first, settings = plans[0], plans[0].config.training
+            if model.start != WAVEFORM:
+                states |= set(model.constant_states)
+                readers.append(plan)
+    if not readers:
+        return
+    first, settings = readers[0], readers[0].config.training
     compute = Compute.choose(settings.accelerator, settings.precision)
     with _model(first) as model:
         model.to(compute.device)

@@ -1,7 +1,8 @@
 """What a run is: all that can change its result, as it was read, and the folder that is named by it.
 
-A finished run is found again only if nothing of this has changed: settings, labels, splits, the bytes of the sound
-files, the backbone's weights, and the code that decides content (package version and the constants `VERSION`).
+A finished run is found again only if nothing of this has changed: settings (methods with every option, so that another
+default is another run), labels, splits, the bytes of the sound files, the backbone's weights, and the code that decides
+content (package version and the constants `VERSION`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sordino.audio import AudioError
 from sordino.config import Config
 from sordino.contracts import Dataset, Task, Track
 from sordino.known_files import Known
+from sordino.petl import whole_methods
 from sordino.training.examples import VERSIONS
 from sordino.training.recordings import parse_label
 
@@ -45,8 +47,9 @@ def identity(
             found = known[str(track.path)]
             labels.append([track.id, track.split, *own])
             sounds.append([found.content if isinstance(found, Known) else None, track.start_s, track.duration_s])
+    settings = config.deciding()
     return {
-        "settings": config.deciding(),
+        "settings": {**settings, "method": whole_methods(settings["method"])},
         "dataset": dataset.name,
         "labels": _hash(labels),
         "sound": _hash(sounds),

@@ -89,11 +89,12 @@ def report(left_out: Sequence[str]) -> None:
 
 
 def parse_label(task: Task, track: Track) -> Label | None:
-    """A track's label for a task, parsed; None where it has none, or none that the task understands."""
+    """A track's label for a task, parsed; None without one that is understood and counts (`Task.admits`)."""
     try:
-        return task.read(track)
+        label = task.read(track)
     except ValueError:
         return None
+    return label if label is not None and task.admits(label) else None
 
 
 def bad_labels(tasks: Sequence[Task], tracks: Sequence[Track]) -> list[str]:

@@ -35,6 +35,7 @@ def report(task: Task, ids: Sequence[str], references: Sequence[Any], prediction
     return {
         "metric": task.metric,
         "metrics": scored.metrics,
+        "beside": list(task.beside),
         "interval": (low, high),
         "undefined_resamples": n_undefined,
         "resamples": [float(score) for score in scores.round(5)],

@@ -24,7 +24,7 @@ from sordino.backbones import load_backbone
 from sordino.compute import Compute
 from sordino.config import Config, Training
 from sordino.contracts import Backbone, Dataset, Task, Track
-from sordino.datasets import load_dataset
+from sordino.datasets import load_dataset, with_test_of
 from sordino.files import write_json
 from sordino.known_files import Known
 from sordino.model import Model
@@ -124,7 +124,7 @@ def open_run(
         config: the settings.
         out: where run folders lie.
         advance: called with what is done, how far, of how much.
-        dataset: opened already; None to open what the config names.
+        dataset: what `data` names, opened already; None to open it.
         backbone: loaded already, as the config names it; it is shared, not changed.
         left_out: what was left out of the dataset already, one line each.
 
@@ -133,7 +133,7 @@ def open_run(
         FileNotFoundError: the data or the weights are not there.
     """
     plain = config.resolved()
-    dataset = load_dataset(config.data, config.root) if dataset is None else dataset
+    dataset = with_test_of(load_dataset(config.data, config.root) if dataset is None else dataset, config.test)
     tracks = dataset.tracks()
     tasks = make_tasks(plain["task"], tracks)
     backbone = load_backbone(**plain["backbone"]) if backbone is None else backbone

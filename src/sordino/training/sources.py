@@ -19,7 +19,7 @@ import sordino
 from sordino.answering import Constant, pad
 from sordino.compute import Compute
 from sordino.contracts import Frames
-from sordino.model import FRONTEND, Model
+from sordino.model import FRONTEND, WAVEFORM, Model
 from sordino.store import Stored
 from sordino.training.examples import Visit
 from sordino.training.rows import Segment
@@ -66,6 +66,9 @@ class Computed:
         waveform, n_samples = (x.to(self.compute.device) for x in pad(self.waves(list(new.values()))))
         with torch.no_grad(), self.compute.context():
             states, mask = self.model.constant(waveform, n_samples)
+        if WAVEFORM in states:  # nothing was computed, so nothing is kept
+            order = [list(new).index(segment) for segment in segments]
+            return {WAVEFORM: waveform[order]}, None if mask is None else mask[order]
         n_frames = [self.model.backbone.n_frames(segment.n_samples) for segment in new]
         found = {
             segment: {number: state[place, :length] for number, state in states.items()}

@@ -12,7 +12,7 @@ from sordino.compute import Compute
 from sordino.config import Training
 from sordino.contracts import Task, Track
 from sordino.known_files import Known, look
-from sordino.model import Model
+from sordino.model import WAVEFORM, Model
 from sordino.segments import TRAIN_TAIL, Grid
 from sordino.tasks import choose_tasks, label_names
 from sordino.training.examples import Examples
@@ -117,6 +117,6 @@ def make_source(
         advance(f"features of {name}", done, total)
 
     waves = Waves(examples, settings.workers, settings.cache == "waveform", told)
-    if settings.cache in ("off", "waveform") or not len(examples):
+    if settings.cache in ("off", "waveform") or not len(examples) or model.start == WAVEFORM:
         return Computed(model, waves, compute)
     return Kept(model, waves, compute, fingerprint, settings.cache, told, states)

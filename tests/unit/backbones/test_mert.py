@@ -74,6 +74,21 @@ def test_input_is_normed_only_where_the_preprocessor_says_so(tmp_path, music):
     assert largest_difference(ours(music(24_000)), raw) < 1e-4
 
 
+def test_the_sound_as_it_is_on_request(tmp_path, music):
+    """Whatever the file says; and states of the one are never taken for those of the other."""
+    theirs = published("95m")
+    folder = write_mert(theirs, tmp_path)
+    raw, normed, usual = (load_backbone("mert", weights=folder, normalise=how) for how in (False, True, None))
+    quiet = 0.01 * music(24_000)
+    with torch.no_grad():
+        expected = theirs(quiet, output_hidden_states=True).hidden_states
+    assert largest_difference(raw(quiet), expected) < 1e-4
+    assert largest_difference(normed(quiet), their_states(theirs, quiet)) < 1e-4
+    assert largest_difference(raw(quiet), normed(quiet)) > 1e-2
+    assert raw.fingerprint() != normed.fingerprint() == usual.fingerprint()
+    assert not load_backbone("mert", "random", size=mert.TINY, normalise=False).normalise
+
+
 @pytest.mark.parametrize("n_samples", [1, 399, 400])
 def test_the_shortest_clips_give_one_frame(music, n_samples):
     model = mert.MERT.tiny()

@@ -179,7 +179,7 @@ def test_fetching_leaves_weights_and_a_tagger(wheel, tmp_path, capsys):
 
     waveform = 0.3 * np.random.default_rng(5).standard_normal(2 * PATCH_FRAMES * 256).clip(-3, 3)
     soundfile.write(tmp_path / "noise.wav", waveform, 16_000, subtype="FLOAT")
-    answer = predict([tmp_path / "noise.wav"], adapter)[0].answers["tagging"]
+    answer = predict([tmp_path / "noise.wav"], adapter, precision="float32")[0].answers["tagging"]
     reference = Reference(random_checkpoint(PUBLISHED_SIZE, 3, 200), PUBLISHED_SIZE)
     joined, n_patch = np.zeros(50), PATCH_FRAMES * 256
     for begin in (0, n_patch):

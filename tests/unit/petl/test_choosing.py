@@ -8,7 +8,7 @@ from sordino.contracts import Frames
 from sordino.model import Model
 from sordino.petl import make_method, parse_methods
 from sordino.petl._table import page, rows, table
-from sordino.petl.finetune import encoder_layers
+from sordino.petl.finetune import layers_of
 from sordino.petl.prefix import Prefix
 from sordino.registry import find, names
 from sordino.tasks import make_task
@@ -119,7 +119,7 @@ def test_methods_at_the_same_site_add_up(mini, frames):
 
 
 def test_fine_tuning_knows_what_the_encoder_is(mini):
-    layers = encoder_layers(mini)
+    layers = layers_of(mini)
     inside = {name for name, _ in mini.named_parameters() if name.startswith("layers.")}
     assert {name for name, layer in layers.items() if layer in (1, 2)} == inside
     assert {name for name, layer in layers.items() if layer == 3} == {"layer_norm.weight", "layer_norm.bias"}

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sordino.backbones._attention import SelfAttention
+from sordino.petl import make_method
 from sordino.petl._norms import NormDelta
 from sordino.petl.adapter import AfterSum, BeforeSum, Parallel
 from sordino.petl.bitfit import BiasDelta
@@ -134,25 +135,41 @@ def test_ia3():
     close(module(*part.before(module, (x,))), linear(module, array(x) * array(part.scale)))
 
 
-def bottleneck(part, x):
-    inner = np.maximum(linear(part.down, x), 0)
-    return part.scale * linear(part.up, inner)
+def gelu(x):
+    return x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
 
 
+def bottleneck(part, x, activation):
+    return part.scale * linear(part.up, activation(linear(part.down, x)))
+
+
+@pytest.mark.parametrize(
+    ("name", "activation"), [("gelu", gelu), ("relu", lambda x: np.maximum(x, 0))], ids=["gelu", "relu"]
+)
 @pytest.mark.parametrize("position", [AfterSum, BeforeSum, Parallel])
-def test_adapter(position):
-    part = disturbed(position(6, 3, 2.0, 0.0, CPU))
+def test_adapter(position, name, activation):
+    part = disturbed(position(6, 3, 2.0, 0.0, CPU, name))
     join, (residual, update, source) = Join(0.5), torch.randn(3, 2, 4, 6)
     inputs = part.before(join, (residual, update, source)) if part.before else (residual, update, source)
     found = join(*inputs)
     found = part.after(join, inputs, found) if part.after else found
     h, u, s = array(residual), array(update), array(source)
     expected = {
-        AfterSum: (h + 0.5 * u) + bottleneck(part, h + 0.5 * u),
-        BeforeSum: h + 0.5 * (u + bottleneck(part, u)),
-        Parallel: h + 0.5 * (u + bottleneck(part, s)),
+        AfterSum: (h + 0.5 * u) + bottleneck(part, h + 0.5 * u, activation),
+        BeforeSum: h + 0.5 * (u + bottleneck(part, u, activation)),
+        Parallel: h + 0.5 * (u + bottleneck(part, s, activation)),
     }[position]
     close(found, expected)
+
+
+def test_an_adapter_starts_as_the_papers_public_code_does():
+    """GELU, both biases and the way up zero; a Linear's usual bias on request."""
+    usual, random = AfterSum(6, 3, 1.0, 0.0, CPU), AfterSum(6, 3, 1.0, 0.0, CPU, "relu", zero_bias=False)
+    for part in (usual, random):
+        assert not part.up.weight.any() and not part.up.bias.any() and part.down.weight.all()
+    assert not usual.down.bias.any() and random.down.bias.all()
+    method = make_method("adapter")
+    assert (method.activation, method.down_bias) == ("gelu", "zero")
 
 
 def test_conv_adapter():

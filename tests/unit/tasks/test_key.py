@@ -78,3 +78,11 @@ def test_answers_name_the_alternatives():
     answer = make_task("key").decode(probabilities)
     assert isinstance(answer, Prediction) and answer.value == KEYS[3] and answer.confidence == 0.5
     assert list(answer.details["alternatives"])[:2] == [KEYS[3], KEYS[9]]
+
+
+def test_24_classes_leave_recordings_without_a_key_out():
+    task = make_task("key", no_key=False)
+    assert task.n_outputs == 24 and make_task("key").n_outputs == 25
+    assert not task.admits("none") and task.admits("A minor") and make_task("key").admits("none")
+    assert type(task).restore(task.config()) == task
+    assert task.decode(np.eye(24)[23]).value == "B minor"

@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from sordino.contracts import Prediction
+from sordino.contracts import Prediction, Track
 from sordino.tasks import make_task
+from sordino.training.recordings import parse_label
 
 
 def test_targets_are_those_of_the_paper_for_whole_bpm():
@@ -96,3 +99,14 @@ def test_stretching_scales_every_tempo():
     task = make_task("tempo")
     assert task.stretch(100.0, 1.05) == pytest.approx(105)
     assert task.stretch(task.parse((60, 120, 0.3)), 2.0)["tempi"] == [120, 240]
+
+
+def test_tempi_beyond_the_classes_can_be_left_out():
+    task = make_task("tempo", fastest_bpm=300)
+    assert [task.admits(task.parse(bpm)) for bpm in (300, 321.64, (150, 310, 0.7), (150, 310, 0.3))] == [
+        True, False, True, False,
+    ]  # fmt: skip
+    assert make_task("tempo").admits(321.64)
+    track = Track("jazz.00031", Path("absent"), {"tempo": 321.64})
+    assert parse_label(task, track) is None and parse_label(make_task("tempo"), track) == 321.64
+    assert type(task).restore(task.config()) == task

@@ -47,6 +47,14 @@ def test_the_same_data_elsewhere_and_touched_are_the_same_run(folder):
     assert first.identity == opened(folder / "labels.csv").identity
 
 
+def test_every_option_of_a_method_counts_whether_it_is_written_or_not(folder):
+    """So that another default in a later version is another run."""
+    usual = opened(folder, method="adapter")
+    assert usual.identity["settings"]["method"][0]["activation"] == "gelu"
+    assert opened(folder, method={"name": "adapter", "activation": "gelu"}).folder == usual.folder
+    assert opened(folder, method={"name": "adapter", "activation": "relu"}).folder != usual.folder
+
+
 def test_labels_edited_to_the_same_size_and_time_are_another_run(folder):
     def swap(path):
         path.write_bytes(path.read_bytes().replace(b"G major", b"C major", 1))

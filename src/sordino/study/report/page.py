@@ -13,7 +13,7 @@ from sordino.study.names import flat
 from sordino.study.report import plots
 from sordino.study.report.comparison import Comparison, compare
 from sordino.study.report.paper_table import PaperTable
-from sordino.study.report.table import HEADER, by_task, caption, cells, notes
+from sordino.study.report.table import by_task, caption, cells, header, notes
 from sordino.study.rows import Row
 
 STYLE = """
@@ -45,7 +45,7 @@ def page(title: str, rows: Sequence[Row], table: PaperTable, against: str = "pro
     parts = [f"<h1>{html.escape(title)}</h1>", _paper(table), f'<p class="note">{MARKS}</p>']
     for task, own in by_task(rows).items():
         parts.append(f"<h2>{html.escape(task)}</h2><p>{html.escape(caption(own))}</p>")
-        parts.append(_table(HEADER, cells(own)))
+        parts.append(_table(header(own), cells(own)))
         parts += [f'<p class="note">{html.escape(note)}</p>' for note in notes(own)]
         parts += _figures(task, own, against)
         parts += [_comparisons(found) for found in comparisons(own, against)]

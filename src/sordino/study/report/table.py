@@ -13,20 +13,30 @@ from textwrap import fill
 
 from sordino.config import Config
 from sordino.files import write_with
-from sordino.study.names import flat, short
+from sordino.study.names import flat, own_settings, short
 from sordino.study.rows import Row
 
-HEADER = ("method", "score", "95 % interval", "trained parameters", "share", "s / step", "step time", "peak memory")
+COSTS = ("trained parameters", "share", "s / step", "step time", "peak memory")
+
+
+def header(rows: Sequence[Row]) -> tuple[str, ...]:
+    """What stands over the columns of one task's table, other metrics by their names behind the interval."""
+    return ("method", "score", "95 % interval", *_beside(rows), *COSTS)
+
+
+def _beside(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row.beside))
 
 
 def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """The table's body as text, one tuple for each row, under `HEADER`."""
+    """The body of one task's table as text, one tuple for each row, under `header`."""
     full = [next((other for other in rows if other.is_full and other.costs_like(row)), None) for row in rows]
     return [
         (
             row.name + (" †" if row.kept_start else ""),
             f"{row.score:.3f}" + (f" ± {_deviation(row.scores):.3f}" if len(row.scores) > 1 else ""),
             f"{row.interval[0]:.3f} – {row.interval[1]:.3f}",
+            *(f"{row.metrics[name]:.3f}" if name in row.metrics else "–" for name in _beside(rows)),
             "–" if row.parameters is None else f"{row.parameters:,}",
             "–" if row.share is None else f"{row.share:.2%}",
             "–" if row.step_s is None else f"{row.step_s:.3f}",
@@ -53,7 +63,7 @@ def caption(rows: Sequence[Row]) -> str:
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
-    """What the marks in the table mean, and what all trained rows have in common and is not the usual, a line each."""
+    """What the marks mean, what all trained rows have in common and is not the usual, what some have of their own."""
     kept = "† kept the probe's head it began with: no later step was better on the validation tracks"
     usual = dict(flat(Config().resolved()))
     tables = [{k: v for k, v in row.config.items() if k not in ("task", "method")} for row in rows if row.config]
@@ -65,7 +75,12 @@ def notes(rows: Sequence[Row]) -> list[str]:
         and (key in ("data", "backbone.name") or value != usual.get(key, settings))
     ]
     lines = [kept] if any(row.kept_start for row in rows) else []
-    return lines + ([f"All trained rows: {', '.join(common)}"] if common else [])
+    lines += [f"All trained rows: {', '.join(common)}"] if common else []
+    trained = [row for row in rows if row.config]
+    for row, own in zip(trained, own_settings([row.config for row in trained]), strict=True):
+        words = [f"{key}={short(value)}" for key, value in own.items() if f" {key}=" not in row.name]
+        lines += [f"{row.name}: {', '.join(words)}"] if words else []
+    return lines
 
 
 def by_task(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -80,8 +95,8 @@ def markdown(rows: Sequence[Row]) -> str:
         lines = [
             f"**{caption(own)}**",
             "",
-            "| " + " | ".join(HEADER) + " |",
-            "|---" + "|---:" * (len(HEADER) - 1) + "|",
+            "| " + " | ".join(header(own)) + " |",
+            "|---" + "|---:" * (len(header(own)) - 1) + "|",
         ]
         lines += ["| " + " | ".join(row) + " |" for row in cells(own)]
         lines += [line for note in notes(own) for line in ("", note)]
@@ -98,7 +113,7 @@ def print_table(rows: Sequence[Row]) -> None:
     for own in by_task(rows).values():
         below = "\n".join(notes(own)) or None
         table = Table(title=caption(own), title_justify="left", caption=below, caption_justify="left")
-        for number, title in enumerate(HEADER):
+        for number, title in enumerate(header(own)):
             table.add_column(title, justify="left" if number == 0 else "right")
         for row in cells(own):
             table.add_row(*row)

@@ -1,0 +1,250 @@
+"""What a study will take before it starts: hours of sound, room on the disk, and time for each row.
+
+Times follow from one training step on a few seconds of noise, measured on this machine with random weights, which cost
+what others cost. Left out are decoding, which threads do ahead, and whatever else the machine has to do; runs that end
+early (`training.patience`) take less.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sordino.answering import answer_grid
+from sordino.augment import Augmentation
+from sordino.backbones import load_backbone
+from sordino.compute import Compute
+from sordino.config import Config
+from sordino.contracts import Backbone, Task
+from sordino.model import WAVEFORM, Model
+from sordino.petl import parse_methods
+from sordino.registry import find
+from sordino.segments import TRAIN_TAIL, Grid
+from sordino.store import DTYPES
+from sordino.store_chunks import budget_bytes, store_folder
+from sordino.study.names import row_names
+from sordino.study.rows import same_but_for_seed
+from sordino.study.sound import Sound, sound_named, sound_of
+from sordino.tasks import make_task
+from sordino.training.run import Plan, probe_config
+from sordino.training.schedule import Schedule
+
+TRIAL_S = 5.0  # of noise in the measured step, at most
+STAND_INS = {"clip": "key", "frame": "beat"}  # whose heads are ready without labels and cost what others do
+
+
+@dataclass
+class Estimate:
+    """What a row will take.
+
+    Attributes:
+        name: of the row.
+        n_runs: seeds.
+        steps: of a run.
+        sound: what it learns from and is tested on.
+        seconds: of a run.
+        stored: bytes on the disk by what is stored; rows share what they have in common.
+        lacking: what is not on this machine, and how to come by it.
+    """
+
+    name: str
+    n_runs: int
+    steps: int
+    sound: Sound
+    seconds: float
+    stored: dict[str, float] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Speed:
+    """Seconds for a second of sound.
+
+    Attributes:
+        constant: to compute what is frozen.
+        step: to train on it, behind what is frozen.
+    """
+
+    constant: float
+    step: float
+
+
+def estimates(configs: Sequence[Config], plans: Sequence[Plan] | None = None) -> list[Estimate]:
+    """What the rows of a study will take, in their order.
+
+    Args:
+        configs: of all runs.
+        plans: the same runs, opened; None where neither data nor weights need to be here.
+    """
+    groups: dict[str, list[int]] = {}
+    for number, config in enumerate(configs):
+        groups.setdefault(same_but_for_seed(config.resolved()), []).append(number)
+    names = row_names([json.loads(key) for key in groups])
+    backbones: dict[str, tuple[Backbone, list[str]]] = {}
+    sounds: dict[str, Sound] = {}
+    found = []
+    for name, numbers in zip(names, groups.values(), strict=True):
+        config, plain = configs[numbers[0]], configs[numbers[0]].resolved()
+        data, spec = (
+            json.dumps([plain[key] for key in keys]) for keys in (("data", "root", "test", "task"), ("backbone",))
+        )
+        if data not in sounds:
+            sounds[data] = sound_of(plans[numbers[0]]) if plans else sound_named(config)
+        if spec not in backbones:
+            backbones[spec] = (plans[numbers[0]].backbone, []) if plans else _stand_in(plain["backbone"])
+        backbone, lacking = backbones[spec]
+        estimate = _estimate(config, sounds[data], backbone)
+        estimate.name, estimate.n_runs = name, len(numbers)
+        estimate.lacking = [*sounds[data].lacking, *lacking]
+        found.append(estimate)
+    return found
+
+
+def told(found: Sequence[Estimate]) -> list[str]:
+    """Estimates as lines of text: a table, the sum, what does not fit, what is not here."""
+    width = max(len(one.name) for one in found)
+    lines = [f"{'row':<{width}}  runs    steps    hours     GB  time a run"]
+    for one in found:
+        gigabytes, hours = sum(one.stored.values()) / 1e9, one.sound.hours
+        counts = f"{one.n_runs:>4}  {one.steps:>7,}  {hours:>7.1f}  {gigabytes:>5.1f}"
+        lines.append(f"{one.name:<{width}}  {counts}  {duration(one.seconds)}")
+    stored = {key: n_bytes for one in found for key, n_bytes in one.stored.items()}
+    n_bytes, seconds = sum(stored.values()), sum(one.n_runs * one.seconds for one in found)
+    place = next(folder for folder in (store_folder(), *store_folder().parents) if folder.is_dir())
+    room = min(shutil.disk_usage(place).free, budget_bytes())
+    lines.append(
+        f"in all {sum(one.n_runs for one in found)} runs, {n_bytes / 1e9:.1f} GB to be stored ({room / 1e9:.1f} GB are "
+        f"free for it), {duration(seconds)} one after the other on this machine, without decoding"
+    )
+    if n_bytes > room:
+        lines.append("that does not fit: set training.cache to waveform or off, or SORDINO_CACHE_GB and SORDINO_CACHE")
+    return [*lines, *dict.fromkeys(f"not here: {line}" for one in found for line in one.lacking)]
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit in which it is read."""
+    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _stand_in(spec: Mapping[str, Any]) -> tuple[Backbone, list[str]]:
+    """A backbone of the same shape, and its weights if they are not here."""
+    published = find("backbone", spec["name"]).published
+    if not published or spec.get("weights") is not None:
+        return load_backbone(**spec), []
+    variant = spec.get("variant", next(iter(published)))
+    where = published[variant].where()
+    lacking = [] if Path(where).exists() else [f"weights of {spec['name']}: {where}"]
+    return load_backbone(**{**spec, "weights": "random"}), lacking
+
+
+def _estimate(config: Config, sound: Sound, backbone: Backbone) -> Estimate:
+    settings, compute = config.training, Compute.choose(config.training.accelerator, config.training.precision)
+    tasks = [make_task(**spec) for spec in config.resolved()["task"]]
+    model = _model(config, tasks, backbone)
+    segment_s = settings.segment_s or max(task.segment_s for task in tasks)
+    n_versions = len(list(Augmentation.named(settings.augment).versions()))
+    at_once = settings.batch_size if compute.device.type == "cuda" else 1  # what a processor does one by one
+    speed = _measured(model.to(compute.device), min(segment_s, TRIAL_S), at_once, compute)
+    answering, rate_hz = answer_grid(model, segment_s), backbone.sample_rate_hz
+    learning = replace(answering, hop_samples=answering.length_samples, least_tail=TRAIN_TAIL)
+    pieces = [piece.n_samples / rate_hz for piece in learning.cut(max(1, round(sound.usual_s("train") * rate_hz)))]
+    whole_s, clip_s = sound.seconds["train"] * n_versions, pieces[0]
+    n_rows = round(sound.tracks["train"] * n_versions * (1 if settings.crops == "random" else len(pieces)))
+    validated_s, tested_s = (_cut_s(sound, split, answering, rate_hz) for split in ("validation", "test"))
+    schedule = Schedule(settings, max(1, n_rows), model.start == backbone.top)
+    trained_s = schedule.steps * settings.batch_size * clip_s
+    answered_s = schedule.steps // schedule.validate_every * validated_s + tested_s
+    rows_s = (whole_s if settings.crops == "random" else n_rows * clip_s) + validated_s + tested_s
+    stored = settings.cache in DTYPES and model.start != WAVEFORM
+    heard_s = rows_s if stored else trained_s + answered_s
+    changed_s = trained_s if settings.cache == "off" else rows_s
+    changing = _changing(tuple(settings.augment), rate_hz) if settings.augment else 0.0
+    seconds = changed_s * changing + heard_s * speed.constant + (trained_s + answered_s / 3) * speed.step
+    kept: dict[str, float] = {}
+    data = f"{config.data} {config.test} {settings.augment} {segment_s} {settings.crops}"
+    if settings.cache == "waveform":
+        kept[f"{data} {rate_hz}"] = rows_s * rate_hz * 4
+    elif stored:
+        n_bytes = rows_s * backbone.frame_rate_hz * backbone.dim * DTYPES[settings.cache].itemsize
+        kept = {f"{data} {config.resolved()['backbone']} {state}": n_bytes for state in model.constant_states}
+    if settings.head_first:
+        first = _estimate(probe_config(config, model), sound, backbone)
+        seconds, kept = seconds + first.seconds, kept | first.stored
+    model.detach()
+    return Estimate("", 1, schedule.steps, sound, seconds, kept)
+
+
+def _cut_s(sound: Sound, split: str, grid: Grid, rate_hz: int) -> float:
+    """The segments of a split together; some overlap, and the last one is moved back."""
+    pieces = grid.cut(max(1, round(sound.usual_s(split) * rate_hz)))
+    return sound.tracks[split] * sum(piece.n_samples for piece in pieces) / rate_hz
+
+
+def _model(config: Config, tasks: Iterable[Task], backbone: Backbone) -> Model:
+    """The model of a run with heads that need no labels."""
+    levels = dict.fromkeys(STAND_INS[task.level] for task in tasks)
+    methods = parse_methods(config.resolved()["method"])
+    return Model(backbone, [make_task(name) for name in levels], methods, config.head)
+
+
+@torch.random.fork_rng(devices=[])
+def _measured(model: Model, noise_s: float, at_once: int, compute: Compute) -> Speed:
+    one = torch.from_numpy(_noise(noise_s, model.backbone.sample_rate_hz))
+    noise = one.repeat(at_once, 1).to(compute.device)
+    length_s = noise.numel() / model.backbone.sample_rate_hz
+    optimiser = torch.optim.AdamW(model.parameter_groups(0.0))
+    constant = model.constant(noise)
+
+    def hear() -> None:
+        with compute.context():
+            model.constant(noise)
+
+    def step() -> None:
+        with compute.context():
+            loss = torch.stack([value.float().square().mean() for value in model(*constant).values()]).sum()
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
+    model.train()
+    heard, stepped = _seconds(hear, compute), _seconds(step, compute)
+    return Speed(heard / length_s, stepped / length_s)
+
+
+@cache
+def _changing(names: tuple[str, ...], rate_hz: int) -> float:
+    """Seconds that augmentations take for a second of sound, the mean over their versions."""
+    wave, versions = _noise(1.0, rate_hz), list(Augmentation.named(names).versions())
+    began = time.perf_counter()
+    for changes in versions:
+        for change in changes:
+            change.apply(wave, rate_hz, np.random.default_rng(0), wave if change.wants_other else None)
+    return (time.perf_counter() - began) / len(versions)
+
+
+def _noise(length_s: float, rate_hz: int) -> np.ndarray:
+    n_samples = max(1, round(length_s * rate_hz))
+    return 0.1 * np.random.default_rng(0).standard_normal(n_samples).astype(np.float32)
+
+
+def _seconds(work: Callable[[], None], compute: Compute) -> float:
+    """Of the second time: the first one finds memory and kernels."""
+    began = 0.0
+    for _ in range(2):
+        began = time.perf_counter()
+        work()
+        if compute.device.type == "cuda":
+            torch.cuda.synchronize(compute.device)
+    return time.perf_counter() - began
