@@ -112,12 +112,25 @@ def test_a_missing_file_is_named(tmp_path):
         Mini.load(tmp_path / "nothing.safetensors")
 
 
-def test_the_builtin_weights_are_the_default_and_small():
-    model = Mini.load()
-    assert model.weights.startswith("mini.safetensors")
-    assert BUILTIN.stat().st_size < 20e6
-    assert model.fingerprint() != Mini.load("random:0").fingerprint()
+def test_the_builtin_weights_are_two_and_small():
+    taught, label_free = Mini.load(), Mini.load(variant="label_free")
+    assert taught.weights.startswith("mini.safetensors")
+    assert label_free.weights.startswith("mini_label_free.safetensors")
+    assert sum(path.stat().st_size for path in BUILTIN.values()) < 20e6
+    assert len({model.fingerprint() for model in (taught, label_free, Mini.load("random:0"))}) == 3
     assert len(Mini.load(depth=2).layers) == 2
+    with pytest.raises(ValueError, match='variant = "label_free" is of the built-in weights'):
+        Mini.load("random", variant="label_free")
+
+
+def test_the_label_free_network_finds_its_periods_itself():
+    """No tempogram at its door: the view is not read, and what it reads moves with the music."""
+    model = Mini.load(variant="label_free")
+    features = torch.randn(1, 250, N_FEATURES, generator=torch.Generator().manual_seed(0))
+    silenced = features.clone()
+    silenced[..., VIEWS["tempogram"]] = 0
+    assert model.pulse is not None
+    torch.testing.assert_close(model.embed_features(features), model.embed_features(silenced))
 
 
 def test_sizes_come_with_the_weights_and_no_layer_is_made_up():

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from einops import rearrange
@@ -41,7 +41,11 @@ from sordino.contracts import Backbone, Site
 from sordino.files import write_with
 from sordino.rules import Count, Range
 
-BUILTIN = Path(__file__).parent / "weights" / "mini.safetensors"
+Variant = Literal["taught", "label_free"]
+BUILTIN: dict[Variant, Path] = {
+    "taught": Path(__file__).parent / "weights" / "mini.safetensors",
+    "label_free": Path(__file__).parent / "weights" / "mini_label_free.safetensors",
+}
 # Mean and deviation of each view on game music, where no better ones have been measured per feature.
 USUAL_LEVELS = {"mel": (0.5, 3.5), "pitch": (0.15, 0.35), "tempogram": (0.05, 0.2)}
 
@@ -84,23 +88,32 @@ class Mini(Backbone):
         self.layer_norm = nn.LayerNorm(dim)
 
     @classmethod
-    def load(cls, weights: str | Path | None = None, depth: Count | None = None, **options: Any) -> Mini:
+    def load(
+        cls,
+        weights: str | Path | None = None,
+        depth: Count | None = None,
+        variant: Variant = "taught",
+        **options: Any,
+    ) -> Mini:
         """Build it.
 
         Args:
             weights: none for the built-in ones, `random` or `random:SEED`, or a file that `save` wrote.
             depth: how many layers to keep; none for all.
+            variant: which of the built-in weights: `taught` with labels too, or `label_free`, by music alone.
             **options: those of the class, for random weights.
 
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: the file is damaged, its tensors are not this network's, or it has not so many layers.
         """
+        if weights is not None and variant != "taught":
+            raise ValueError(f'mini: variant = "{variant}" is of the built-in weights; leave weights or variant out')
         model = build_random(lambda: cls(**options), weights)
         if model is None:
             if options:
                 raise ValueError(f"mini: {next(iter(options))} comes with the weights; leave it out or use random ones")
-            model = cls._read(Path(weights) if weights is not None else BUILTIN)
+            model = cls._read(Path(weights) if weights is not None else BUILTIN[variant])
         model.layers = model.layers[: n_to_build(cls.name, depth, model.n_layers)]
         model.freeze()
         return model
