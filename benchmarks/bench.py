@@ -3,9 +3,9 @@
     python benchmarks/bench.py --out docs/performance       # writes docs/performance.json and .png, prints tables
     python benchmarks/bench.py --groups mini --rounds 3
 
-Each row is a process of its own with one thread. The rows of a group take turns, so whatever else the machine does
-falls on all of them; what is told is the median CPU time of the rounds, after one to warm up, as a ratio to the group's
-first row. The floor is the operations of the row's matrix products and convolutions, counted, at the rate of a large
+Each row of each round is a process of its own with one thread, which does it once to warm up and once to be timed. The
+rows of a group take turns, so whatever else the machine does falls on all of them; what is told is the median CPU time
+of the rounds, as a ratio to the group's first row. The floor is the operations of the row's matrix products and convolutions, counted, at the rate of a large
 matrix product measured in the same process; what is above it goes to memory, small products and Python. Memory is the
 highest of the whole process, libraries and weights included. Groups in bfloat16 run under PyTorch's autocast, where
 the processor multiplies it. What is not installed is left out.
@@ -50,7 +50,7 @@ def peak_rate(dtype):
 
 
 def serve(group, name):
-    """In a process of its own: once for each line that comes in."""
+    """In a process of its own: once to warm up and to count, once to be timed."""
     import torch
     from bench_rows import BF16, ROWS
     from torch.utils.flop_counter import FlopCounterMode
@@ -64,10 +64,8 @@ def serve(group, name):
         with FlopCounterMode(display=False) as counter:
             call()
         rate = peak_rate(torch.bfloat16 if group in BF16 or (BF16 and "answers" in group) else torch.float32)
-        print("ready", flush=True)
-        for _ in sys.stdin:
-            told = {"cpu_s": timed(call), "floor_s": counter.get_total_flops() / rate, "peak_mb": peak_mb()}
-            print(json.dumps(told), flush=True)
+        told = {"cpu_s": timed(call), "floor_s": counter.get_total_flops() / rate, "peak_mb": peak_mb()}
+    print(json.dumps(told))
 
 
 def peak_mb():
@@ -78,25 +76,19 @@ def peak_mb():
 
 def measure(group, names, rounds):
     """One row for each name that could be measured."""
-    processes, found = {}, {name: [] for name in names}
-    for name in names:
-        process = subprocess.Popen([sys.executable, __file__, "--serve", group, name], env=ENVIRONMENT, text=True,
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
-        if process.stdout.readline().strip() == "ready":
-            processes[name] = process
-        else:
-            print(f"left out: {name}", file=sys.stderr)
-    for number in range(rounds + 1):
-        for name, process in processes.items():
-            print("go", file=process.stdin, flush=True)
-            told = json.loads(process.stdout.readline())
-            found[name] += [told] if number else []
+    found = {name: [] for name in names}
+    for number in range(1, rounds + 1):
+        for name in list(found):
+            done = subprocess.run([sys.executable, __file__, "--serve", group, name], env=ENVIRONMENT, text=True,
+                                  stdout=subprocess.PIPE, check=False)  # fmt: skip
+            if done.returncode:
+                print(f"left out: {name}", file=sys.stderr)
+                del found[name]
+            else:
+                found[name].append(json.loads(done.stdout.splitlines()[-1]))
         print(f"{group}: round {number} of {rounds}", file=sys.stderr)
-    for process in processes.values():
-        process.stdin.close()
-        process.wait()
-    rows = [{"group": group, "row": name, **{key: statistics.median(told[key] for told in found[name])
-             for key in ("cpu_s", "floor_s", "peak_mb")}} for name in processes]  # fmt: skip
+    rows = [{"group": group, "row": name, **{key: statistics.median(told[key] for told in own)
+             for key in ("cpu_s", "floor_s", "peak_mb")}} for name, own in found.items()]  # fmt: skip
     return [{**row, "ratio": row["cpu_s"] / rows[0]["cpu_s"]} for row in rows]
 
 

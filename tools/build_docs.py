@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "sordino"
 FOLDERS = (
     "contracts",
+    "decoding",
     "backbones",
     "petl",
     "tasks",

@@ -3,7 +3,7 @@
 Conventions: a waveform is float32, mono, [time], full scale +-1. Channels are averaged. Output sample `i` of
 a file at `sample_rate_hz` lies at `i / sample_rate_hz` seconds; a stretch read by itself equals that stretch
 of the whole file (to 1e-5). Decoding is libsndfile, and where it is installed PyAV for what that does not
-know (`decoders.py`), resampling soxr `HQ`.
+know (`decoding/`), resampling soxr `HQ`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import soundfile
 import soxr
 from jaxtyping import Float32
 
-from sordino.decoders import FORMATS, AudioError, Sound, opened
+from sordino.decoding.decoders import FORMATS, AudioError, Sound, opened
 
 __all__ = ["FORMATS", "AudioError", "AudioInfo", "blocks", "blocks_at", "fingerprint", "info", "read", "write"]
 

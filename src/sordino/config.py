@@ -52,6 +52,8 @@ class Training(Settings):
         segment_s: length of a training and evaluation segment; none for the longest that a task wants.
         crops: `grid` cuts every track alike in each pass; `random` cuts one segment out of each track, another one in
             every pass (as the paper's public code does); states cannot be stored then.
+        shots: training tracks of each class (of tags: with each tag), drawn by the seed; none for all.
+        tracks: training tracks at most, drawn by the seed; none for all.
         augment: augmentations by name.
         balanced: draw classes equally often instead of tracks.
         cache: keep what the frozen part gives on disk, as `float32` or `float16`; `waveform` keeps decoded
@@ -78,6 +80,8 @@ class Training(Settings):
     clip: NotNegative = 1.0
     segment_s: Positive | None = None
     crops: Literal["grid", "random"] = "grid"
+    shots: Count | None = None
+    tracks: Count | None = None
     augment: list[Annotated[str, OneOf(tuple(Augmentation.usual()))]] = field(default_factory=list)
     balanced: bool = False
     cache: Literal["float32", "float16", "bfloat16", "waveform", "off"] = "float32"

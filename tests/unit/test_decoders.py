@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from sordino import audio, av_decoder, mpeg
+from sordino import audio
+from sordino.decoding import av_decoder, mpeg
 
 RATE_HZ = 44_100
 NEEDS_AV = pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="PyAV is not installed")

@@ -16,6 +16,7 @@ from sordino.model import WAVEFORM, Model
 from sordino.segments import TRAIN_TAIL, Grid
 from sordino.tasks import choose_tasks, label_names
 from sordino.training.examples import Examples
+from sordino.training.fewer import fewer
 from sordino.training.recordings import Recordings, bad_labels, check_splits, parse_label, report
 from sordino.training.sources import Computed, Kept, Source
 from sordino.training.waves import Waves
@@ -70,8 +71,8 @@ def cut_splits(
         tracks: of all splits.
         known: what `look_at` found.
         model: decides tasks, rate and frames.
-        settings: `segment_s`, `augment`, `crops`.
-        seed: of random crops.
+        settings: `segment_s`, `augment`, `crops`, `shots`, `tracks`.
+        seed: of random crops and of what is drawn.
         splits: which to cut.
     """
     backbone, tasks = model.backbone, list(model.tasks.values())
@@ -79,6 +80,8 @@ def cut_splits(
     found = {}
     for split in splits:
         mine = [track for track in tracks if track.split == split]
+        if split == "train":
+            mine = fewer(mine, tasks, settings.shots, settings.tracks, seed)
         recordings = Recordings(mine, tasks, known, backbone.sample_rate_hz)
         report(recordings.broken)
         if split == "train":

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from sordino import audio, av_decoder, known_files
+from sordino import audio, known_files
 from sordino.cli.prepare import command
 from sordino.contracts import Archive
 from sordino.datasets import load_dataset
 from sordino.datasets._prepare import prepare
 from sordino.datasets._scan import scan_file
 from sordino.datasets.folder import Folder
+from sordino.decoding import av_decoder
 from sordino.tasks import make_task
 
 RATE_HZ = 16_000

@@ -56,7 +56,7 @@ def test_the_pitch_class_of_notes_is_heard():
 
 def test_triads_have_their_steps():
     heard = []
-    for clip in of("triad", 3):
+    for clip in of("triad", 13):
         found = sorted(strongest_classes(clip.make(), 3))
         turns = [{(place - root) % 12 for place in found} for root in found]
         heard.append(set(QUALITIES[clip.answer]) in turns)
@@ -64,7 +64,7 @@ def test_triads_have_their_steps():
 
 
 def test_scales_have_seven_notes_of_their_mode():
-    for clip in of("scale", 9):
+    for clip in of("scale", 17):
         weights = chroma(clip.make(), RATE_HZ).mean(0)
         steps = SCALES[clip.answer]
         inside = max(sum(weights[(tonic + step) % 12] for step in steps) for tonic in range(12))
@@ -74,13 +74,13 @@ def test_scales_have_seven_notes_of_their_mode():
 def test_progressions_are_in_a_key_of_their_mode():
     found = [
         (clip.answer[0].isupper(), estimate_key(clip.make(), RATE_HZ).endswith("major"))
-        for clip in of("progression", 11)
+        for clip in of("progression", 23)
     ]
     assert np.mean([major == heard for major, heard in found]) > 0.75
 
 
 def test_tempi_are_heard_up_to_octaves():
-    clips_ = of("tempo", 4)
+    clips_ = of("tempo", 9)
     right = [
         mir_eval.tempo.detection(np.array([clip.answer] * 2), 1.0, np.array([estimate * ratio] * 2), 0.04)[1]
         for clip in clips_
@@ -100,7 +100,7 @@ def test_the_first_beat_of_a_metre_is_the_loudest():
 
 
 def test_each_clip_is_the_same_every_time_and_never_clips():
-    for clip, again in zip(EVERYTHING[::37], list(clips())[::37], strict=True):
+    for clip, again in zip(EVERYTHING[::97], list(clips())[::97], strict=True):
         wave = clip.make()
         assert clip.id == again.id and np.array_equal(wave, again.make())
         assert np.abs(wave).max() == pytest.approx(0.5, abs=1e-4)

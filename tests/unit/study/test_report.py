@@ -204,6 +204,21 @@ def test_drawings_are_whole_and_the_same_every_time():
     assert plots.against_cost(key[:2], "train_cpu_s") is None and plots.against_labels(key) is None
 
 
+def test_curves_over_labels_say_how_many_are_enough():
+    def few(n_train, n_right, method="lora"):
+        found = run(keys(n_right), method, training={"tracks": n_train})
+        found.result["protocol"]["tracks"]["train"] = n_train
+        return found
+
+    rows = rows_of([few(10, 12), few(200, 39), few(50, 38), few(10, 20, "probe"), few(200, 20, "probe")])
+    assert plots.labels_needed(rows) == [
+        "lora: 50 training tracks give 0.950, at least 95% of the 0.975 that 200 give",
+        "probe: 10 training tracks give 0.500, at least 95% of the 0.500 that 200 give",
+    ]
+    ET.fromstring(plots.against_labels(rows))
+    assert "50 training tracks give" in page("few", rows, paper_table(rows))
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -48,6 +48,7 @@ def page(title: str, rows: Sequence[Row], table: PaperTable, against: str = "pro
         parts.append(_table(header(own), cells(own)))
         parts += [f'<p class="note">{html.escape(note)}</p>' for note in notes(own)]
         parts += _figures(task, own, against)
+        parts += [f"<p>{html.escape(sentence)}</p>" for sentence in plots.labels_needed(own)]
         parts += [_comparisons(found) for found in comparisons(own, against)]
     parts.append(_commands(rows))
     body = "\n".join(parts)

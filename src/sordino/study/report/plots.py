@@ -17,6 +17,7 @@ BLUE, GREY, RED = "#1f5a92", "#9a9a9a", "#b3432b"
 KINDS_OF_TEMPO = {"right": 1.0, "double": 2.0, "half": 0.5, "3/2": 1.5, "2/3": 2 / 3, "triple": 3.0, "third": 1 / 3,
                   "4/3": 4 / 3, "3/4": 3 / 4}  # fmt: skip
 TEMPO_TOLERANCE = 0.04  # as accuracy 1
+ENOUGH = 0.95  # of the score with all labels
 
 
 def against_cost(rows: Sequence[Row], cost: str) -> str | None:
@@ -53,20 +54,37 @@ def against_cost(rows: Sequence[Row], cost: str) -> str | None:
     return _svg(draw)
 
 
-def against_labels(rows: Sequence[Row]) -> str | None:
-    """Score over the number of training tracks, a line for each method; None where all rows have as many."""
-    curves: dict[str, list[Row]] = {}
+def curves(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows by method, from few training tracks to many; only methods that have several numbers of them."""
+    found: dict[str, list[Row]] = {}
     for row in rows:
         if row.n_train:
-            curves.setdefault(" + ".join(spec["name"] for spec in row.config["method"]), []).append(row)
-    curves = {
-        name: sorted(own, key=_n_train) for name, own in curves.items() if len({_n_train(row) for row in own}) > 1
-    }
-    if not curves:
+            found.setdefault(" + ".join(spec["name"] for spec in row.config["method"]), []).append(row)
+    found = {name: sorted(own, key=_n_train) for name, own in found.items()}
+    return {name: own for name, own in found.items() if len(set(map(_n_train, own))) > 1}
+
+
+def labels_needed(rows: Sequence[Row]) -> list[str]:
+    """For each method, in a sentence, with how few training tracks it gets nearly as far as with the most."""
+    told = []
+    for name, own in curves(rows).items():
+        most = own[-1]
+        few = next(row for row in own if row.score >= ENOUGH * most.score)
+        told.append(
+            f"{name}: {few.n_train} training tracks give {few.score:.3f}, "
+            f"at least {ENOUGH:.0%} of the {most.score:.3f} that {most.n_train} give"
+        )
+    return told
+
+
+def against_labels(rows: Sequence[Row]) -> str | None:
+    """Score over the number of training tracks, a line for each method; None where all rows have as many."""
+    found = curves(rows)
+    if not found:
         return None
 
     def draw(axis: Any) -> None:
-        for name, own in curves.items():
+        for name, own in found.items():
             x, y = [_n_train(row) for row in own], [row.score for row in own]
             (line,) = axis.plot(x, y, "o-", label=name, markersize=4)
             low, high = zip(*(row.interval for row in own), strict=True)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from sordino import av_decoder, mpeg, streams
-from sordino.spliced import Spliced
+from sordino.decoding import av_decoder, mpeg, streams
+from sordino.decoding.spliced import Spliced
 
 LIBSNDFILE = (".aif", ".aifc", ".aiff", ".au", ".flac", ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav")
 MPEG = (".mp2", ".mp3")

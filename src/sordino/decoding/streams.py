@@ -11,7 +11,7 @@ import struct
 from functools import lru_cache
 from pathlib import Path
 
-from sordino.spliced import Spliced
+from sordino.decoding.spliced import Spliced
 
 BEGIN, CONTINUED = 2, 1  # flags of a page
 MP3_IN_WAV = (0x50, 0x55)  # format tags of MPEG

@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from sordino.spliced import Spliced
+from sordino.decoding.spliced import Spliced
 
 KBPS = {  # by MPEG version 1 or not, and layer
     (True, 3): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
