@@ -5,10 +5,10 @@
 
 Each row of each round is a process of its own with one thread, which does it once to warm up and once to be timed. The
 rows of a group take turns, so whatever else the machine does falls on all of them; what is told is the median CPU time
-of the rounds, as a ratio to the group's first row. The floor is the operations of the row's matrix products and convolutions, counted, at the rate of a large
-matrix product measured in the same process; what is above it goes to memory, small products and Python. Memory is the
-highest of the whole process, libraries and weights included. Groups in bfloat16 run under PyTorch's autocast, where
-the processor multiplies it. What is not installed is left out.
+of the rounds, as a ratio to the group's first row. The floor is the operations of the row's matrix products and
+convolutions, counted, at the rate of a large matrix product measured in the same process; what is above it goes to
+memory, small products and Python. Memory is the highest of the whole process, libraries and weights included. Groups in
+bfloat16 run under PyTorch's autocast, where the processor multiplies it. What is not installed is left out.
 """
 
 import argparse

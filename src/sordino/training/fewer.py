@@ -1,7 +1,7 @@
 """Fewer labels than there are: so many training tracks, or so many of each class, drawn by the seed.
 
-Conventions: the draw depends on the seed and on the tracks' ids, not on their order, and a larger draw holds the smaller
-one: the points of a curve over labels are nested. Of tags, a track is taken while one of its tags has too few.
+Conventions: the draw depends on the seed and on the tracks' ids, not on their order, and a larger draw holds the
+smaller one: the points of a curve over labels are nested. Of tags, a track is taken while one of its tags has too few.
 
 Paper: few-shot tagging as in Guo et al., Exploring Few-Shot Transfer for Music Tagging, 2024
 https://arxiv.org/abs/2409.07730
