@@ -21,7 +21,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from sordino.backbones._conv_sites import after_site, conv_site, norm_site
+from sordino.backbones._conv_sites import after_site, conv_norm_sites, conv_site
 from sordino.backbones._log_bands import LogBands
 from sordino.backbones._small_cnn import FrameNorm, SmallNetwork, masked, widened
 from sordino.rules import Count, Dropped
@@ -73,11 +73,7 @@ class KeyCNNLayer(nn.Module):
 
     def sites(self, path: str, layer: int) -> list[Site]:
         """The sites of this layer (number `layer`, at `path`), in the order of the signal."""
-        found = []
-        for number, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            role = "conv.out" if number else "conv.in"
-            found.append(conv_site(f"{path}.convs.{number}", layer, conv, role))
-            found.append(norm_site(f"{path}.norms.{number}", layer, norm))
+        found = conv_norm_sites(path, layer, self.convs, self.norms)
         last = conv_site(f"{path}.last", layer, self.last, "conv.out")
         return [*found, last, after_site(f"{path}.after_conv", layer, self.dim)]
 

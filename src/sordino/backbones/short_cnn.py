@@ -21,7 +21,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from sordino.backbones._conv_sites import after_site, conv_site, norm_site
+from sordino.backbones._conv_sites import after_site, conv_norm_sites
 from sordino.backbones._mel import LogMel
 from sordino.backbones._small_cnn import FrameNorm, SmallNetwork, masked
 from sordino.sites import Join, Site, Tap
@@ -66,11 +66,7 @@ class ShortCNNLayer(nn.Module):
 
     def sites(self, path: str, layer: int) -> list[Site]:
         """The sites of this layer (number `layer`, at `path`), in the order of the signal."""
-        found = []
-        for number, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            role = "conv.out" if number else "conv.in"
-            found.append(conv_site(f"{path}.convs.{number}", layer, conv, role))
-            found.append(norm_site(f"{path}.norms.{number}", layer, norm))
+        found = conv_norm_sites(path, layer, self.convs, self.norms)
         return [*found, after_site(f"{path}.after_conv", layer, found[-1].dim_out)]
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from sordino.decoding.cursor import Cursor
+
 PREROLL_S = 0.25  # decoded and thrown away before a stretch: codecs overlap their frames
 
 
@@ -27,7 +29,7 @@ def available() -> bool:
     return True
 
 
-class AvSound:
+class AvSound(Cursor):
     """A sound file, as far as `audio` uses `soundfile.SoundFile`.
 
     Args:
@@ -39,7 +41,7 @@ class AvSound:
 
     def __init__(self, path: Path):
         status = path.stat()
-        self._path, self._at = path, 0
+        self._path = path
         self.samplerate, self.channels, self.format, self.subtype, self.frames = _about(
             path, status.st_size, status.st_mtime_ns
         )
@@ -49,15 +51,6 @@ class AvSound:
 
     def __exit__(self, *error: object) -> None:
         pass
-
-    def tell(self) -> int:
-        """The number of the next frame."""
-        return self._at
-
-    def seek(self, frame: int) -> int:
-        """Go to a frame."""
-        self._at = frame
-        return frame
 
     def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> np.ndarray:
         """What follows, [frame channel]; less where the file ends."""

@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 
 from sordino.decoding import av_decoder, mpeg, streams
+from sordino.decoding.cursor import Cursor
 from sordino.decoding.spliced import Spliced
 
 LIBSNDFILE = (".aif", ".aifc", ".aiff", ".au", ".flac", ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav")
@@ -48,7 +49,7 @@ class Counted(soundfile.SoundFile):
         return super().frames if self.counted is None else self.counted
 
 
-class Chain:
+class Chain(Cursor):
     """Files that follow one another, as one."""
 
     def __init__(self, files: list[Any]):
@@ -56,17 +57,8 @@ class Chain:
         self.samplerate, self.channels, self.format, self.subtype = (
             first.samplerate, first.channels, first.format, first.subtype
         )  # fmt: skip
-        self._files, self._at = files, 0
+        self._files = files
         self.frames = sum(file.frames for file in files)
-
-    def tell(self) -> int:
-        """The number of the next frame."""
-        return self._at
-
-    def seek(self, frame: int) -> int:
-        """Go to a frame."""
-        self._at = frame
-        return frame
 
     def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> np.ndarray:
         """What follows, [frame channel]."""

@@ -80,7 +80,7 @@ def cut_splits(
     found = {}
     for split in splits:
         mine = [track for track in tracks if track.split == split]
-        if split == "train":
+        if split == "train" and (settings.shots or settings.tracks):
             mine = fewer(mine, tasks, settings.shots, settings.tracks, seed)
         recordings = Recordings(mine, tasks, known, backbone.sample_rate_hz)
         report(recordings.broken)
