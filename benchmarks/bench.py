@@ -125,6 +125,7 @@ def picture(rows, path):
 
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     groups = list(dict.fromkeys(row["group"] for row in rows))
     heights = [sum(row["group"] == group for row in rows) for group in groups]
@@ -140,6 +141,7 @@ def picture(rows, path):
                 axis.plot([row["floor_s"]] * 2, [height - 0.4, height + 0.4], color="black", linewidth=1.5)
         axis.set(xscale="log", title=group)
         axis.set_xlim(right=axis.get_xlim()[1] * 4)
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.title.set_fontsize(10)
         axis.tick_params(labelsize=8)
         axis.spines[["top", "right"]].set_visible(False)

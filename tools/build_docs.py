@@ -4,6 +4,7 @@ A generated part of the README stands between `<!-- name -->` and `<!-- /name --
 """
 
 import ast
+import json
 import re
 import sys
 from pathlib import Path
@@ -19,6 +20,9 @@ from sordino.study import catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "sordino"
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import bench  # noqa: E402  (a program, not part of the package)
+
 FOLDERS = (
     "contracts",
     "decoding",
@@ -127,10 +131,13 @@ def pages() -> dict[Path, str]:
     for name, content in (("methods", _table.table().strip()), ("tree", tree())):
         readme = replaced(readme, name, content)
     datasets = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
+    performance = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    measured = json.loads((ROOT / "docs" / "performance.json").read_text(encoding="utf-8"))
     return {
         ROOT / "README.md": readme,
         ROOT / "docs" / "methods.md": _table.page(),
         ROOT / "docs" / "datasets.md": replaced(datasets, "datasets", datasets_table()),
+        ROOT / "docs" / "performance.md": replaced(performance, "performance", bench.tables(measured)),
         ROOT / "docs" / "cli.md": cli_page(),
         ROOT / "docs" / "settings.md": settings_page(),
         catalogue.PATH: catalogue.written(),
