@@ -64,6 +64,7 @@ def save_adapter(
         "backbone": {**backbone, "fingerprint": fingerprint, "weights_from": model.backbone.weights},
         "licence_of_weights": model.backbone.licence,
         "methods": [{"name": method.name, **method.options()} for method in model.methods],
+        "frozen_methods": model.n_frozen,
         "tasks": [{"name": name, "config": task.config()} for name, task in model.tasks.items()],
         "head": vars(model.head_config),
         "segment_s": segment_s,
@@ -167,7 +168,8 @@ def load_adapter(folder: str | Path, backbone: Backbone | None = None, fingerpri
             f"({backbone.weights}); load the backbone it names, or train the adapter again"
         )
     methods = [make_method(**{**find("method", given["name"]).earlier, **given}) for given in card["methods"]]
-    model = Model(backbone, list(read_tasks(folder).values()), methods, card["head"])
+    model = Model(backbone, list(read_tasks(folder).values()), methods, card["head"],
+                  n_frozen=card.get("frozen_methods", 0))  # fmt: skip
     try:
         tensors = load_file(whole_folder(folder) / "adapter.safetensors")
     except (SafetensorError, OSError) as error:

@@ -118,6 +118,10 @@ class Config(Settings):
         seed: of everything that is drawn.
         strict: a row or label that is not understood ends the run, instead of being listed and left out.
         test: another dataset, whose test split is tested on (`giantsteps_tempo`); none for the test split of `data`.
+        after: runs that go first and whose trained parts this one begins with; each is a table with the settings in
+            which it is not like this one (`task`, `data`, `method`, `training`, ...).
+        after_as: what becomes of those parts. `start`: training starts from the mean of theirs, and of their heads for
+            the same task with the same labels; `frozen`: they stay attached beneath this run's, as they are.
     """
 
     data: Annotated[Any, DataOf(), Neutral()] = "demo"
@@ -130,6 +134,10 @@ class Config(Settings):
     seed: Seed = 0
     strict: Annotated[bool, Neutral()] = False
     test: Annotated[str | None, Neutral()] = None
+    after: list[Annotated[dict[str, Any], KeysOf(Config, but=("after", "after_as", "backbone"))]] = field(
+        default_factory=list
+    )
+    after_as: Literal["start", "frozen"] = "start"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -33,6 +33,7 @@ class Model(nn.Module):
         methods: what is attached, in this order.
         head: options of the heads; what a method wants otherwise than usual comes first.
         seed: of the new parameters.
+        n_frozen: so many of the methods, from the first, are taken as they are and not trained.
 
     Raises:
         ValueError: two tasks of one name, an unknown option of the head, or a method at layers that nobody reads.
@@ -45,12 +46,13 @@ class Model(nn.Module):
         methods: Sequence[Method],
         head: Mapping[str, Any] | None = None,
         seed: int = 0,
+        n_frozen: int = 0,
     ):
         super().__init__()
         self.tasks = {task.name: task for task in tasks}
         if len(self.tasks) != len(tasks):
             raise ValueError("two tasks of one name; a model holds each task once")
-        self.methods = list(methods)
+        self.methods, self.n_frozen = list(methods), n_frozen
         self.head_config = _head_config(self.methods, head or {})
         needed = set(self.head_config.needed_states(backbone.n_layers))
         for method in reversed(self.methods):
@@ -66,11 +68,16 @@ class Model(nn.Module):
                 {name: Head(backbone.dim, task.n_outputs, backbone.n_layers, task.level, self.head_config)
                  for name, task in self.tasks.items()}
             )  # fmt: skip
-        layers = {name: layer for method in methods for name, layer in method.unfrozen(self.backbone).items()}
-        self.unfrozen = sorted(layers)
-        for name in self.unfrozen:
+        layers = {name: layer for method in self.own_methods for name, layer in method.unfrozen(self.backbone).items()}
+        given = {name for method in self.methods[:n_frozen] for name in method.unfrozen(self.backbone)}
+        self.unfrozen = sorted({*layers, *given})
+        for name in layers:
             self.backbone.get_parameter(name).requires_grad_(True)
-        touched = [*layers.values(), *(attachment.first_layer for attachment in self.backbone.attached)]
+        for attachment in self.attachments[:n_frozen]:
+            attachment.requires_grad_(False)
+        touched = [*layers.values(), *(attachment.first_layer for attachment in self.backbone.attached[n_frozen:])]
+        if any(attachment.gives_tokens for attachment in self.backbone.attached):  # they go on through every layer
+            touched.append(0)
         self.start = min([self.backbone.top, *(layer - 1 for layer in touched)])
         self._trained = self._trained_modules()
         self.eval()
@@ -79,7 +86,8 @@ class Model(nn.Module):
         """The parts of the backbone, layer by layer, that training changes; the others always stay in evaluation."""
         parts = {name: child for name, child in self.backbone.named_children() if child is not self.backbone.layers}
         parts |= {f"layers.{number}": layer for number, layer in enumerate(self.backbone.layers)}
-        found = [part for name, part in parts.items() if any(own.startswith(f"{name}.") for own in self.unfrozen)]
+        trained = [name for name in self.unfrozen if self.backbone.get_parameter(name).requires_grad]
+        found = [part for name, part in parts.items() if any(own.startswith(f"{name}.") for own in trained)]
         if self.start <= FRONTEND and found:  # what comes before layer 1 and has no weights: dropout
             found += [part for part in self.backbone.children() if not any(True for _ in part.parameters())]
         return found
@@ -89,14 +97,19 @@ class Model(nn.Module):
         if mode == self.training:
             return self
         self.training = mode
-        self.attachments.train(mode)
-        self.heads.train(mode)
+        for part in (*self.attachments[self.n_frozen :], self.heads):
+            part.train(mode)
         for part in self._trained:
             part.train(mode)
             for module in part.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
         return self
+
+    @property
+    def own_methods(self) -> list[Method]:
+        """The methods that are trained."""
+        return self.methods[self.n_frozen :]
 
     @property
     def constant_states(self) -> list[int]:
@@ -160,13 +173,13 @@ class Model(nn.Module):
         """All that training changes, by name: the sidecars, the heads, the unfrozen backbone parameters."""
         own = dict(self.backbone.named_parameters())
         return {
-            **{f"attachments.{name}": p for name, p in self.attachments.named_parameters()},
+            **{f"attachments.{name}": p for name, p in self.attachments.named_parameters() if p.requires_grad},
             **{f"heads.{name}": p for name, p in self.heads.named_parameters()},
-            **{f"backbone.{name}": own[name] for name in self.unfrozen},
+            **{f"backbone.{name}": own[name] for name in self.unfrozen if own[name].requires_grad},
         }
 
     def trained_state(self) -> dict[str, Tensor]:
-        """What a checkpoint needs: `trained` and the buffers of sidecars and heads, detached copies on the host."""
+        """What a checkpoint needs, on the host: `trained`, what was trained before and is frozen, and all buffers."""
         return {name: value.detach().to("cpu", copy=True) for name, value in self._state().items()}
 
     @torch.no_grad()
@@ -199,7 +212,7 @@ class Model(nn.Module):
     def count(self) -> dict[str, Any]:
         """Parameters: of the backbone, of what the methods train, of the heads, and the trained share of all."""
         n_backbone = sum(p.numel() for p in self.backbone.parameters())
-        n_method = sum(p.numel() for method in self.methods for p in self.attachment_parameters(method))
+        n_method = sum(p.numel() for method in self.own_methods for p in self.attachment_parameters(method))
         n_head = sum(p.numel() for p in self.heads.parameters())
         return {"backbone": n_backbone, "method": n_method, "head": n_head, "share": n_method / max(n_backbone, 1)}
 
@@ -210,7 +223,7 @@ class Model(nn.Module):
             lr: the rate; None for each method's usual one (and 1e-4 for the heads).
         """
         groups = [{"params": list(self.heads.parameters()), "lr": 1e-4 if lr is None else lr}]
-        for method in self.methods:
+        for method in self.own_methods:
             groups += method.parameter_groups(self, method.learning_rate if lr is None else lr)
         return groups
 

@@ -42,8 +42,11 @@ class KeysOf(Rule):
     but: tuple[str, ...] = ()
 
     def check(self, value: Any, where: str, wanted: str) -> Any:
-        """The table, checked."""
-        return fit_keys(self.owner, value, where, self.but)
+        """The table, checked; a table within it holds some settings too."""
+        known = settings(self.owner)
+        inner = {key: known[key].hint for key in value if key in known and is_dataclass(known[key].hint)}
+        outer = fit_keys(self.owner, {key: item for key, item in value.items() if key not in inner}, where, self.but)
+        return outer | {key: fit_keys(hint, value[key], join(where, key)) for key, hint in inner.items()}
 
     def wants(self, base: str) -> str:
         """Whose settings."""

@@ -7,7 +7,7 @@ from sordino.backbones.mini import Mini
 from sordino.config import load_config
 from sordino.study import side_by_side
 from sordino.study.side_by_side import open_all, run_all, usual_jobs
-from sordino.training.run import Run
+from sordino.training.plan import Run
 from tests.conftest import TINY
 
 HEAD_FIRST = {"head_first": {"steps": 4, "lr": 1e-2}}

@@ -18,7 +18,7 @@ from sordino.study.report.table import caption, cells, header, markdown, notes, 
 from sordino.study.rows import Row, plain_row, rows_of
 from sordino.study.side_by_side import run_all
 from sordino.tasks import make_task
-from sordino.training.run import Run
+from sordino.training.plan import Run
 from sordino.training.splits import make_tasks
 from tests.conftest import TINY
 

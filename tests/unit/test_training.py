@@ -11,7 +11,8 @@ import sordino
 from sordino.config import Training, load_config
 from sordino.training import loop as loop_module
 from sordino.training.cost import peak_memory_bytes
-from sordino.training.run import carry_out, open_run, train
+from sordino.training.plan import open_run
+from sordino.training.run import carry_out, train
 from sordino.training.schedule import Schedule, learning_rate
 from tests.conftest import TINY
 

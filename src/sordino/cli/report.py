@@ -21,7 +21,7 @@ def command(runs, out, against, title):
     from sordino.study.report.folder import write_report
     from sordino.study.report.table import print_table
     from sordino.study.rows import rows_of
-    from sordino.training.run import finished_runs
+    from sordino.training.plan import finished_runs
 
     rows = rows_of(finished_runs(runs))
     if not rows:

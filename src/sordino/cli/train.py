@@ -33,7 +33,8 @@ def command(data, settings, task, method, backbone, root, config_path, out, stri
 
     from sordino.cli._progress import bars
     from sordino.config import load_config
-    from sordino.training.run import carry_out, open_run
+    from sordino.training.plan import open_run
+    from sordino.training.run import carry_out
 
     config = load_config(
         config_path, settings, data=data, task=task, method=method, backbone=backbone, root=root, strict=strict

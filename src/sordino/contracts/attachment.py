@@ -56,6 +56,11 @@ class Attachment(nn.Module):
         """The lowest layer that a part touches; every hidden state below it is constant for a given clip."""
         return min((site.layer for site in self.sites.values()), default=self.backbone.n_layers + 1)
 
+    @property
+    def gives_tokens(self) -> bool:
+        """Whether a part puts tokens in front of the encoder, which then go through every layer."""
+        return any(site.role == "tokens" for site in self.sites.values())
+
     def placed(self) -> Iterator[tuple[Site, Part]]:
         """Each part with its site."""
         return ((self.sites[key], cast(Part, part)) for key, part in self.parts.items())

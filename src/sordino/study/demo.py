@@ -16,7 +16,7 @@ from sordino.study.plain import plain_baseline
 from sordino.study.report.table import markdown, picture
 from sordino.study.rows import Row, plain_row, rows_of
 from sordino.study.side_by_side import run_all
-from sordino.training.run import Run
+from sordino.training.plan import Run
 from sordino.training.splits import make_tasks
 
 TASKS = ["key", "tempo"]

@@ -75,9 +75,11 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]
 
 
 def short(value: Any) -> str:
-    """A value in as few characters as say it: `1e-3`, `none`, `pitch_shift+gain`."""
+    """A value in as few characters as say it: `1e-3`, `none`, `pitch_shift+gain`, `task=chord,seed=1`."""
     if value is None or value == []:
         return "none"
+    if isinstance(value, Mapping):
+        return ",".join(short(item) if key == "name" else f"{key}={short(item)}" for key, item in value.items())
     if isinstance(value, list):
         return "+".join(map(short, value))
     if isinstance(value, float):

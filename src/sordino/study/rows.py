@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from sordino.petl import whole_methods
 from sordino.study.names import row_names
-from sordino.training.run import Run
+from sordino.training.plan import Run
 
 SAME_COST = ("data", "task", "backbone")  # and, of `training`:
 SAME_STEP = ("batch_size", "segment_s", "precision", "accelerator", "devices")

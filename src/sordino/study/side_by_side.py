@@ -21,8 +21,9 @@ from sordino.compute import Compute
 from sordino.config import Config
 from sordino.contracts import Backbone
 from sordino.memory import keep_freed_memory
-from sordino.training.filling import fill, probe_before
-from sordino.training.run import Plan, Run, carry_out, open_run, train, with_config
+from sordino.training.filling import fill
+from sordino.training.plan import Plan, Run, open_run, probe_before, with_config
+from sordino.training.run import carry_out, train
 from sordino.training.splits import Advance, silent
 
 RUN_BYTES = 2 << 30  # that a run may need beside weights, gradients and moments
@@ -58,8 +59,8 @@ def run_all(
     Returns:
         The runs, in the order of the configs.
     """
-    plans, probes = open_all(configs, out, advance, before)
-    for stage in (probes, plans):
+    plans, first = open_all(configs, out, advance, before)
+    for stage in (*first, plans):
         todo = list({plan.folder: plan for plan in stage if plan.finished() is None}.values())
         at_once = min(jobs, len(todo), *(_room(plan.backbone) for plan in todo)) if todo else 1
         if at_once > 1:
@@ -77,13 +78,13 @@ def open_all(
     out: str | Path,
     advance: Advance = silent,
     before: Callable[[list[Plan]], None] | None = None,
-) -> tuple[list[Plan], list[Plan]]:
+) -> tuple[list[Plan], list[list[Plan]]]:
     """Open runs, each dataset and backbone once, and store the states that several of them will read.
 
     Arguments are those of `run_all`.
 
     Returns:
-        The runs, and the probes that some of them begin with.
+        The runs, and those that have to go first, in stages: each needs only those in stages before it.
     """
     backbones: dict[str, Backbone] = {}
     groups: dict[str, list[Plan]] = defaultdict(list)
@@ -106,7 +107,7 @@ def open_all(
         before(todo)
     for group in groups.values():
         fill(group, advance)
-    return plans, probes
+    return plans, [[first for plan in plans for first in plan.before], probes]
 
 
 def _room(backbone: Backbone) -> int:

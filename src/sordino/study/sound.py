@@ -9,8 +9,8 @@ from sordino.config import Config
 from sordino.contracts import Dataset, Track
 from sordino.datasets import load_dataset, with_test_of
 from sordino.known_files import Known, look
+from sordino.training.plan import Plan
 from sordino.training.recordings import parse_label
-from sordino.training.run import Plan
 from sordino.training.splits import SPLITS, choose_tasks
 
 GUESSED = {"train": 0.8, "validation": 0.1, "test": 0.1}  # where a published size is all that is known
@@ -38,6 +38,12 @@ class Sound:
     def usual_s(self, split: str) -> float:
         """The mean length of a split's recordings."""
         return self.seconds[split] / max(1.0, self.tracks[split])
+
+    def fewer(self, tracks: int | None) -> Sound:
+        """The same with so many training recordings at most."""
+        n = self.tracks["train"] if tracks is None else min(tracks, self.tracks["train"])
+        seconds = {**self.seconds, "train": n * self.usual_s("train")}
+        return Sound({**self.tracks, "train": n}, seconds, self.lacking)
 
     def add(self, split: str, n: float, seconds: float) -> None:
         """Some recordings of a split."""

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sordino.config import load_config
-from sordino.training.run import Run, train
+from sordino.training.plan import Run
+from sordino.training.run import train
 
 __all__ = ["Run", "adapt", "train"]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from sordino.compute import Compute
-from sordino.model import WAVEFORM, Model
-from sordino.training.run import Plan, probe_config, untrained, with_config
+from sordino.model import WAVEFORM
+from sordino.training.plan import Plan, briefly
 from sordino.training.splits import Advance, cut_splits, make_source, silent
 
 ROWS = ("segment_s", "augment", "crops", "cache", "precision", "accelerator")  # settings that decide rows and states
@@ -27,7 +26,8 @@ def fill(plans: Sequence[Plan], advance: Advance = silent) -> None:
     """
     groups: dict[str, list[Plan]] = defaultdict(list)
     for plan in plans:
-        if plan.config.training.cache not in ("off", "waveform") and plan.finished() is None:
+        own = plan.beneath or plan.config.training.cache in ("off", "waveform")  # states that no other run reads
+        if not own and plan.finished() is None:
             settings = plan.config.resolved()["training"]
             groups[json.dumps([settings[name] for name in ROWS])].append(plan)
     for group in groups.values():
@@ -35,19 +35,11 @@ def fill(plans: Sequence[Plan], advance: Advance = silent) -> None:
             _fill(group, advance)
 
 
-def probe_before(plan: Plan) -> Plan | None:
-    """The probe whose head a run begins with (`head_first`), opened; None for a run without."""
-    if not plan.config.training.head_first:
-        return None
-    with _model(plan) as model:
-        return with_config(plan, probe_config(plan.config, model))
-
-
 def _fill(plans: Sequence[Plan], advance: Advance) -> None:
     states: set[int] = set()
     readers = []
     for plan in plans:
-        with _model(plan) as model:
+        with briefly(plan) as model:
             if model.start != WAVEFORM:
                 states |= set(model.constant_states)
                 readers.append(plan)
@@ -55,17 +47,7 @@ def _fill(plans: Sequence[Plan], advance: Advance) -> None:
         return
     first, settings = readers[0], readers[0].config.training
     compute = Compute.choose(settings.accelerator, settings.precision)
-    with _model(first) as model:
+    with briefly(first) as model:
         model.to(compute.device)
         for name, examples in cut_splits(first.tracks, first.known, model, settings, first.config.seed).items():
             make_source(model, examples, compute, first.fingerprint, settings, advance, name, states)
-
-
-@contextmanager
-def _model(plan: Plan) -> Iterator[Model]:
-    """The model of a run, on a share of its backbone, for a while."""
-    model = untrained(plan)
-    try:
-        yield model
-    finally:
-        model.detach()

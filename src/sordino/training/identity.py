@@ -29,6 +29,7 @@ def identity(
     tasks: Sequence[Task],
     known: Mapping[str, Known | AudioError],
     fingerprint: str,
+    before: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """All that decides a run, long parts as hashes; the same on every machine.
 
@@ -39,6 +40,7 @@ def identity(
         tasks: whose labels count.
         known: what reading the files of labelled tracks found.
         fingerprint: of the backbone.
+        before: identities of the runs that go first (`after`).
     """
     labels, sounds = [], []
     for track in tracks:
@@ -48,6 +50,8 @@ def identity(
             labels.append([track.id, track.split, *own])
             sounds.append([found.content if isinstance(found, Known) else None, track.start_s, track.duration_s])
     settings = config.deciding()
+    if not before:  # as runs are named that begin with nothing
+        del settings["after"], settings["after_as"]
     return {
         "settings": {**settings, "method": whole_methods(settings["method"])},
         "dataset": dataset.name,
@@ -55,6 +59,7 @@ def identity(
         "sound": _hash(sounds),
         "backbone": fingerprint,
         "code": {"sordino": sordino.__version__, **VERSIONS},
+        **({"before": list(before)} if before else {}),
     }
 
 

@@ -71,6 +71,7 @@ class Loop:
         folder: where `log.jsonl` and `checkpoint/` lie.
         fabric: processes.
         compute: device and precision.
+        begins_trained: what it begins with was trained before, and is kept unless a later step is better.
         advance: called after every step with (step, steps, loss).
 
     Raises:
@@ -87,12 +88,13 @@ class Loop:
         folder: Path,
         fabric: Fabric,
         compute: Compute,
+        begins_trained: bool = False,
         advance: Callable[[int, int, float], None] = lambda step, steps, loss: None,
     ):
         self.model, self.settings, self.seed = model, settings, seed
         self.train, self.validation, self.advance = train, validation, advance
         self.checkpoint, self.log = folder / "checkpoint" / "last.pt", folder / "log.jsonl"
-        self.fabric, self.compute = fabric, compute
+        self.fabric, self.compute, self.begins_trained = fabric, compute, begins_trained
         if not len(train[0]):
             raise ValueError("no training example: no track of the train split has a label for this task")
         n_parts = fabric.world_size * settings.accumulate
@@ -111,7 +113,7 @@ class Loop:
         optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
         wrapped, optimiser = self.fabric.setup(model, optimiser)
         progress = self._resume(optimiser)
-        if settings.head_first and progress.best is None:
+        if self.begins_trained and progress.best is None:
             self._validate(progress, math.nan)
         saved_at = time.monotonic()
         while not schedule.ends(progress.step, progress.best_step):

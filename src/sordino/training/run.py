@@ -13,145 +13,27 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sordino.adapter_file import load_adapter, read_card, save_adapter
-from sordino.audio import AudioError
-from sordino.backbones import load_backbone
 from sordino.compute import Compute
 from sordino.config import Config, Training
-from sordino.contracts import Backbone, Dataset, Task, Track
-from sordino.datasets import load_dataset, with_test_of
+from sordino.contracts import Backbone, Dataset
+from sordino.datasets import load_dataset
 from sordino.files import write_json
-from sordino.known_files import Known
 from sordino.model import Model
-from sordino.petl import parse_methods
-from sordino.settings import build
+from sordino.training.beginning import begin
 from sordino.training.devices import Fabric, launched, wait
 from sordino.training.evaluation import evaluate, tune
 from sordino.training.examples import Examples
-from sordino.training.identity import folder_name, identity
 from sordino.training.loop import Fitted, Loop
+from sordino.training.plan import Plan, Run, open_run
 from sordino.training.recordings import bad_labels, report
 from sordino.training.report import protocol, versions
 from sordino.training.sources import Source
-from sordino.training.splits import Advance, cut_splits, look_at, make_source, make_tasks, silent
-
-
-@dataclass
-class Run:
-    """A finished run.
-
-    Attributes:
-        folder: where everything lies.
-        result: the contents of `result.json`.
-    """
-
-    folder: Path
-    result: dict[str, Any]
-
-    @property
-    def adapter(self) -> Path:
-        """The adapter file."""
-        return self.folder / "model.adapter"
-
-    def model(self) -> Model:
-        """The trained model, loaded."""
-        return load_adapter(self.adapter)
-
-
-@dataclass
-class Plan:
-    """A run that has been opened: all that decides it was read, nothing was computed.
-
-    Attributes:
-        config: its settings.
-        dataset: where the tracks come from.
-        tracks: all of them.
-        tasks: fitted to the labels of the train split.
-        backbone: the frozen network.
-        fingerprint: of the backbone.
-        known: what reading the sound files found, by path.
-        identity: see `identity.py`.
-        folder: where the run lies.
-        left_out: one line for each row and label of the data that was not understood.
-    """
-
-    config: Config
-    dataset: Dataset
-    tracks: list[Track]
-    tasks: list[Task]
-    backbone: Backbone
-    fingerprint: str
-    known: Mapping[str, Known | AudioError]
-    identity: dict[str, Any]
-    folder: Path
-    left_out: list[str]
-
-    def finished(self) -> Run | None:
-        """The run, if it is finished.
-
-        Raises:
-            ValueError: what lies in its folder is another run, or cannot be read.
-        """
-        path = self.folder / "result.json"
-        if not path.is_file():
-            return None
-        try:
-            result = json.loads(path.read_text(encoding="utf-8"))
-            same = result["identity"] == json.loads(json.dumps(self.identity))
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} cannot be read ({error}); delete its folder to train again") from error
-        if not same:
-            raise ValueError(f"{path} belongs to another run; delete its folder to train again")
-        return Run(self.folder, result)
-
-
-def open_run(
-    config: Config,
-    out: str | Path = "runs",
-    advance: Advance = silent,
-    dataset: Dataset | None = None,
-    backbone: Backbone | None = None,
-    left_out: Sequence[str] = (),
-) -> Plan:
-    """Read labels, splits, sound files and weights, and so find out which run this is.
-
-    Args:
-        config: the settings.
-        out: where run folders lie.
-        advance: called with what is done, how far, of how much.
-        dataset: what `data` names, opened already; None to open it.
-        backbone: loaded already, as the config names it; it is shared, not changed.
-        left_out: what was left out of the dataset already, one line each.
-
-    Raises:
-        ValueError: something in the config, the labels or the splits is wrong; says what.
-        FileNotFoundError: the data or the weights are not there.
-    """
-    plain = config.resolved()
-    dataset = with_test_of(load_dataset(config.data, config.root) if dataset is None else dataset, config.test)
-    tracks = dataset.tracks()
-    tasks = make_tasks(plain["task"], tracks)
-    backbone = load_backbone(**plain["backbone"]) if backbone is None else backbone
-    fingerprint = backbone.fingerprint()
-    refused = [*left_out, *dataset.refused, *bad_labels(tasks, tracks)]
-    if refused and config.strict:
-        raise ValueError(f"{refused[0]}; {len(refused)} such lines, which are left out unless `strict` is set")
-    known = look_at(tracks, tasks, advance)
-    what = identity(config, dataset, tracks, tasks, known, fingerprint)
-    folder = Path(out) / folder_name(what)
-    return Plan(config, dataset, tracks, tasks, backbone, fingerprint, known, what, folder, refused)
-
-
-def with_config(plan: Plan, config: Config) -> Plan:
-    """Another run beside an opened one, on the same tracks, tasks and backbone; nothing is read again."""
-    tasks = make_tasks(config.resolved()["task"], plan.tracks)
-    what = identity(config, plan.dataset, plan.tracks, tasks, plan.known, plan.fingerprint)
-    return replace(plan, config=config, tasks=tasks, identity=what, folder=plan.folder.parent / folder_name(what))
+from sordino.training.splits import Advance, cut_splits, look_at, make_source, silent
 
 
 def train(
@@ -184,61 +66,29 @@ def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = Non
     began = time.time()
     report(plan.left_out)
     compute = Compute.choose(fabric.device, plan.config.training.precision)
-    model, before_cpu_s = build_model(plan, advance, fabric)
+    begun = begin(plan, lambda first: carry_out(first, advance, fabric))
+    model = begun.model.to(fabric.device)
     if fabric.is_global_zero:
         write_json(plan.folder / "config.json", plan.config.resolved())
     splits = cut_splits(plan.tracks, plan.known, model, plan.config.training, plan.config.seed)
     sources = {
-        name: make_source(model, examples, compute, plan.fingerprint, plan.config.training, advance, name)
+        name: make_source(model, examples, compute, begun.fingerprint, plan.config.training, advance, name)
         for name, examples in splits.items()
     }
     loop = Loop(
         model, plan.config.training, plan.config.seed, (splits["train"], sources["train"]),
         (splits["validation"], sources["validation"]), plan.folder, fabric, compute,
-        lambda step, steps, loss: advance(f"train (loss {loss:.3f})", step, steps),
+        begun.trained, lambda step, steps, loss: advance(f"train (loss {loss:.3f})", step, steps),
     )  # fmt: skip
     fitted = loop.run()
     result = result_of(plan, model, splits, sources, compute, fitted)
     result["seconds"] = round(time.time() - began, 2)
-    result["train_cpu_s"] = round(before_cpu_s + fitted.cpu_s, 3)
+    result["train_cpu_s"] = round(begun.cpu_s + fitted.cpu_s, 3)
     if fabric.is_global_zero:
         save(plan, model, splits, result)
     wait(fabric)
     model.detach()
     return Run(plan.folder, json.loads((plan.folder / "result.json").read_text(encoding="utf-8")))
-
-
-def finished_runs(folders: Iterable[str | Path]) -> list[Run]:
-    """Every finished run in some folders or anywhere below them, each once."""
-    found = {path.parent.resolve(): path for folder in folders for path in sorted(Path(folder).rglob("result.json"))}
-    return [Run(path.parent, json.loads(path.read_text(encoding="utf-8"))) for path in found.values()]
-
-
-def untrained(plan: Plan) -> Model:
-    """The model of a run as it begins, on a share of the plan's backbone."""
-    config = plan.config
-    methods = parse_methods(config.resolved()["method"])
-    return Model(plan.backbone, plan.tasks, methods, config.head, seed=config.seed)
-
-
-def build_model(plan: Plan, advance: Advance, fabric: Fabric) -> tuple[Model, float]:
-    """The model, on its device, with the head of a probe where one is to be trained first, and what that has cost."""
-    config, model, cpu_s = plan.config, untrained(plan), 0.0
-    if config.training.head_first:
-        probe = carry_out(with_config(plan, probe_config(config, model)), advance, fabric)
-        trained = load_adapter(probe.adapter, plan.backbone, plan.fingerprint)
-        model.heads.load_state_dict(trained.heads.state_dict())
-        cpu_s = probe.result["train_cpu_s"]
-    return model.to(fabric.device), cpu_s
-
-
-def probe_config(config: Config, model: Model) -> Config:
-    """The run whose head `head_first` takes over: the same but for the method and the settings it names."""
-    settings = build(
-        Training, {**asdict(config.training), "head_first": {}, **config.training.head_first}, "head_first"
-    )
-    head = {name: value for method in model.methods for name, value in method.head.items()}
-    return replace(config, method="probe", head={**head, **config.head}, training=settings)
 
 
 def result_of(

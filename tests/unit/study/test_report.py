@@ -22,8 +22,8 @@ from sordino.study.report.page import command_of, comparisons, page
 from sordino.study.report.paper_table import latex, markdown, paper_table
 from sordino.study.rows import Row, plain_row, rows_of
 from sordino.tasks import make_task
+from sordino.training.plan import Run
 from sordino.training.report import report
-from sordino.training.run import Run
 
 
 def run(answers, method="lora", seed=0, task="key", **values):

@@ -3,7 +3,8 @@
 import pytest
 
 from sordino.config import load_config
-from sordino.training.run import evaluate_adapter, open_run, train
+from sordino.training.plan import open_run
+from sordino.training.run import evaluate_adapter, train
 from tests.conftest import TINY
 
 

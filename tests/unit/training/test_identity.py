@@ -12,7 +12,8 @@ from sordino.adapter_file import read_card
 from sordino.backbones import load_backbone
 from sordino.config import load_config
 from sordino.training import identity as identity_module
-from sordino.training.run import open_run, train
+from sordino.training.plan import open_run
+from sordino.training.run import train
 from tests.conftest import RATE_HZ, TINY
 
 

@@ -1,0 +1,211 @@
+"""A run that has been opened: everything that decides it was read, nothing was computed.
+
+    config + labels + sound files + weights -> identity -> the folder, where a finished run is found again
+
+What goes first (`after`, `head_first`) is a run of its own, opened along with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sordino.adapter_file import load_adapter
+from sordino.audio import AudioError
+from sordino.backbones import load_backbone
+from sordino.config import Config, Training
+from sordino.contracts import Backbone, Dataset, Task, Track
+from sordino.datasets import load_dataset, with_test_of
+from sordino.known_files import Known
+from sordino.model import Model
+from sordino.petl import parse_methods
+from sordino.settings import build
+from sordino.training.identity import folder_name, identity
+from sordino.training.recordings import bad_labels
+from sordino.training.splits import Advance, look_at, make_tasks, silent
+
+
+@dataclass
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: where everything lies.
+        result: the contents of `result.json`.
+    """
+
+    folder: Path
+    result: dict[str, Any]
+
+    @property
+    def adapter(self) -> Path:
+        """The adapter file."""
+        return self.folder / "model.adapter"
+
+    def model(self) -> Model:
+        """The trained model, loaded."""
+        return load_adapter(self.adapter)
+
+
+@dataclass
+class Plan:
+    """A run that has been opened: all that decides it was read, nothing was computed.
+
+    Attributes:
+        config: its settings.
+        dataset: where the tracks come from.
+        tracks: all of them.
+        tasks: fitted to the labels of the train split.
+        backbone: the frozen network.
+        fingerprint: of the backbone.
+        known: what reading the sound files found, by path.
+        identity: see `identity.py`.
+        folder: where the run lies.
+        left_out: one line for each row and label of the data that was not understood.
+        before: runs that go first and whose trained parts this one begins with, opened (`after`).
+    """
+
+    config: Config
+    dataset: Dataset
+    tracks: list[Track]
+    tasks: list[Task]
+    backbone: Backbone
+    fingerprint: str
+    known: Mapping[str, Known | AudioError]
+    identity: dict[str, Any]
+    folder: Path
+    left_out: list[str]
+    before: list[Plan] = field(default_factory=list)
+
+    @property
+    def beneath(self) -> list[Plan]:
+        """Those of `before` whose parts stay beneath this run's, frozen."""
+        return self.before if self.config.after_as == "frozen" else []
+
+    def finished(self) -> Run | None:
+        """The run, if it is finished.
+
+        Raises:
+            ValueError: what lies in its folder is another run, or cannot be read.
+        """
+        path = self.folder / "result.json"
+        if not path.is_file():
+            return None
+        try:
+            result = json.loads(path.read_text(encoding="utf-8"))
+            same = result["identity"] == json.loads(json.dumps(self.identity))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} cannot be read ({error}); delete its folder to train again") from error
+        if not same:
+            raise ValueError(f"{path} belongs to another run; delete its folder to train again")
+        return Run(self.folder, result)
+
+
+def open_run(
+    config: Config,
+    out: str | Path = "runs",
+    advance: Advance = silent,
+    dataset: Dataset | None = None,
+    backbone: Backbone | None = None,
+    left_out: Sequence[str] = (),
+) -> Plan:
+    """Read labels, splits, sound files and weights, and so find out which run this is.
+
+    Args:
+        config: the settings.
+        out: where run folders lie.
+        advance: called with what is done, how far, of how much.
+        dataset: what `data` names, opened already; None to open it.
+        backbone: loaded already, as the config names it; it is shared, not changed.
+        left_out: what was left out of the dataset already, one line each.
+
+    Raises:
+        ValueError: something in the config, the labels or the splits is wrong; says what.
+        FileNotFoundError: the data or the weights are not there.
+    """
+    plain = config.resolved()
+    dataset = load_dataset(config.data, config.root) if dataset is None else dataset
+    backbone = load_backbone(**plain["backbone"]) if backbone is None else backbone
+    before = [_open_first(config, table, out, advance, dataset, backbone) for table in config.after]
+    dataset = with_test_of(dataset, config.test)
+    tracks = dataset.tracks()
+    tasks = make_tasks(plain["task"], tracks)
+    fingerprint = backbone.fingerprint()
+    refused = [*left_out, *dataset.refused, *bad_labels(tasks, tracks)]
+    if refused and config.strict:
+        raise ValueError(f"{refused[0]}; {len(refused)} such lines, which are left out unless `strict` is set")
+    known = look_at(tracks, tasks, advance)
+    what = identity(config, dataset, tracks, tasks, known, fingerprint, [plan.identity for plan in before])
+    folder = Path(out) / folder_name(what)
+    return Plan(config, dataset, tracks, tasks, backbone, fingerprint, known, what, folder, refused, before)
+
+
+def _open_first(
+    config: Config, table: Mapping[str, Any], out: str | Path, advance: Advance, dataset: Dataset, backbone: Backbone
+) -> Plan:
+    first = first_config(config, table)
+    same_data = (first.data, first.root) == (config.data, config.root)
+    return open_run(first, out, advance, dataset if same_data else None, backbone)
+
+
+def first_config(config: Config, table: Mapping[str, Any]) -> Config:
+    """The run that goes before one with `config`: the same but for the settings in `table`, one of its `after`."""
+    training = build(Training, {**asdict(config.training), **table.get("training", {})}, "after.training")
+    return replace(config, **{"after": [], "after_as": "start", **table, "training": training})
+
+
+def with_config(plan: Plan, config: Config) -> Plan:
+    """Another run beside an opened one, on the same tracks, tasks and backbone; nothing of these is read again."""
+    tasks, out = make_tasks(config.resolved()["task"], plan.tracks), plan.folder.parent
+    before = [_open_first(config, table, out, silent, load_dataset(config.data, config.root), plan.backbone)
+              for table in config.after]  # fmt: skip
+    what = identity(config, plan.dataset, plan.tracks, tasks, plan.known, plan.fingerprint,
+                    [own.identity for own in before])  # fmt: skip
+    return replace(plan, config=config, tasks=tasks, identity=what, folder=out / folder_name(what), before=before)
+
+
+def finished_runs(folders: Iterable[str | Path]) -> list[Run]:
+    """Every finished run in some folders or anywhere below them, each once."""
+    found = {path.parent.resolve(): path for folder in folders for path in sorted(Path(folder).rglob("result.json"))}
+    return [Run(path.parent, json.loads(path.read_text(encoding="utf-8"))) for path in found.values()]
+
+
+def untrained(plan: Plan) -> Model:
+    """The model of a run as it begins, on a share of the plan's backbone; what lies beneath has no values yet."""
+    config = plan.config
+    beneath = [method for first in plan.beneath for method in parse_methods(first.config.resolved()["method"])]
+    methods = [*beneath, *parse_methods(config.resolved()["method"])]
+    return Model(plan.backbone, plan.tasks, methods, config.head, seed=config.seed, n_frozen=len(beneath))
+
+
+@contextmanager
+def briefly(plan: Plan) -> Iterator[Model]:
+    """The model of a run, on a share of its backbone, for a while."""
+    model = untrained(plan)
+    try:
+        yield model
+    finally:
+        model.detach()
+
+
+def probe_before(plan: Plan) -> Plan | None:
+    """The probe whose head a run begins with (`head_first`), opened; None for a run without."""
+    if not plan.config.training.head_first:
+        return None
+    with briefly(plan) as model:
+        return with_config(plan, probe_config(plan.config, model))
+
+
+def probe_config(config: Config, model: Model) -> Config:
+    """The run whose head `head_first` takes over: the same but for the method and the settings it names."""
+    settings = build(
+        Training, {**asdict(config.training), "head_first": {}, **config.training.head_first}, "head_first"
+    )
+    head = {name: value for method in model.methods for name, value in method.head.items()}
+    frozen = config.after_as == "frozen"  # beneath the probe too; else the probe knows nothing of them
+    return replace(config, method="probe", head={**head, **config.head}, training=settings,
+                   after=config.after if frozen else [])  # fmt: skip
