@@ -97,8 +97,10 @@ class Model(nn.Module):
         if mode == self.training:
             return self
         self.training = mode
-        for part in (*self.attachments[self.n_frozen :], self.heads):
-            part.train(mode)
+        self.attachments.train(mode)
+        for attachment in self.attachments[: self.n_frozen] if mode else ():
+            attachment.eval()
+        self.heads.train(mode)
         for part in self._trained:
             part.train(mode)
             for module in part.modules():
