@@ -19,6 +19,8 @@ def command(path, settings, out, report, against, plain, dry_run, jobs):
 
     What it will take is told first; --dry-run tells no more than that, and needs neither the data nor the weights.
 
+    A [search] finds settings for each row first, all with one budget, judged on the validation split.
+
     Example: sordino study experiments/demo/methods.toml --report runs/methods
     """
     from pathlib import Path
@@ -31,17 +33,24 @@ def command(path, settings, out, report, against, plain, dry_run, jobs):
     from sordino.study.report.table import print_table
     from sordino.study.rows import rows_of
     from sordino.study.side_by_side import run_all, usual_jobs
+    from sordino.study.tuning import read_search, searched, told_search
 
-    configs = read_study(path, settings)
+    configs, search = read_study(path, settings), read_search(path, settings)
     if dry_run:
         click.echo("\n".join(told(estimates(configs))))
+        if search:
+            click.echo(f"and before it, for each row: {search.told}")
         return
 
     def before(plans):
         click.echo("\n".join(told(estimates([plan.config for plan in plans], plans))), err=True)
 
+    at_once = jobs or usual_jobs(configs)
     with bars() as advance:
-        rows = rows_of(run_all(configs, out, advance, jobs or usual_jobs(configs), before))
+        if search:
+            configs, tuned = searched(configs, search, lambda trials: run_all(trials, out, advance, at_once))
+            click.echo("\n".join(told_search(tuned)), err=True)
+        rows = rows_of(run_all(configs, out, advance, at_once, before))
     rows = beside_plain(rows, configs) if plain else rows
     print_table(rows)
     if report:

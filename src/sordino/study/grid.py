@@ -44,6 +44,7 @@ def read_study(path: str | Path, assignments: Iterable[str] = ()) -> list[Config
     """
     assignments = list(assignments)
     plain = override(read_toml(path), assignments)
+    plain.pop("search", None)  # see tuning.py
     axes = _axes(plain.pop("grid", None) or {}, str(path))
     if not axes:
         raise ValueError(f'{path} has no [grid]; it names what varies, for example method = ["probe", "lora"]')
@@ -51,7 +52,7 @@ def read_study(path: str | Path, assignments: Iterable[str] = ()) -> list[Config
     for items in itertools.product(*axes.values()):
         values = copy.deepcopy(plain)
         for key, item in zip(axes, items, strict=True):
-            _put(values, key, item)
+            put(values, key, item)
         points.append(values)
     _check_assignments(points, assignments, str(path))
     configs: dict[tuple[str, int], Config] = {}
@@ -75,11 +76,11 @@ def _axes(grid: Mapping[str, Any], where: str, prefix: str = "") -> dict[str, li
     return found
 
 
-def _put(values: dict[str, Any], key: str, item: Any) -> None:
-    """Set one thing of a point, or several that go together."""
+def put(values: dict[str, Any], key: str, item: Any) -> None:
+    """Set one thing of a point by its dotted key, or several that go together."""
     if isinstance(item, Mapping) and key in item:
         for inner, value in item.items():
-            _put(values, inner, value)
+            put(values, inner, value)
         return
     root, *path = key.split(".")
     for step in reversed(path):
