@@ -113,6 +113,13 @@ class Noise(Change):
         return x + (level * rng.standard_normal(len(x))).astype(np.float32)
 
 
+def band_pass(x: Waveform, sample_rate_hz: int, low_hz: float, high_hz: float) -> Waveform:
+    """What lies between two edges (zero phase, slopes of a third of an octave)."""
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(len(x), 1 / sample_rate_hz), 1e-3))
+    keep = np.clip(3 * (octaves - np.log2(low_hz)) + 1, 0, 1) * np.clip(3 * (np.log2(high_hz) - octaves) + 1, 0, 1)
+    return np.fft.irfft(np.fft.rfft(x) * keep, len(x)).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class BandLimit(Change):
     """Only a band is left, as in a telephone or an old record; edges drawn evenly in octaves.
@@ -126,13 +133,10 @@ class BandLimit(Change):
     high_hz: float
 
     def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: Any = None) -> Waveform:
-        """The filtered waveform (zero phase, slopes of a third of an octave)."""
+        """The filtered waveform."""
         low = 20 * (self.low_hz / 20) ** rng.uniform()
         high = self.high_hz * (sample_rate_hz / 2 / self.high_hz) ** rng.uniform()
-        spectrum = np.fft.rfft(x)
-        octaves = np.log2(np.maximum(np.fft.rfftfreq(len(x), 1 / sample_rate_hz), 1e-3))
-        keep = np.clip(3 * (octaves - np.log2(low)) + 1, 0, 1) * np.clip(3 * (np.log2(high) - octaves) + 1, 0, 1)
-        return np.fft.irfft(spectrum * keep, len(x)).astype(np.float32)
+        return band_pass(x, sample_rate_hz, low, high)
 
 
 @dataclass(frozen=True)

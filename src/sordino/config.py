@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal
 
 from sordino.augment import Augmentation
 from sordino.data_names import DataOf
+from sordino.disturbances import DISTURBANCES
 from sordino.heads import HeadConfig
 from sordino.registry import SpecOf, specs
 from sordino.rules import Count, NotNegative, OneOf, Positive, Range, Seed, unknown
@@ -122,6 +123,7 @@ class Config(Settings):
             which it is not like this one (`task`, `data`, `method`, `training`, ...).
         after_as: what becomes of those parts. `start`: training starts from the mean of theirs, and of their heads for
             the same task with the same labels; `frozen`: they stay attached beneath this run's, as they are.
+        under: changes of the sound under which the test split is scored once more, one at a time (`disturbances.py`).
     """
 
     data: Annotated[Any, DataOf(), Neutral()] = "demo"
@@ -138,6 +140,7 @@ class Config(Settings):
         default_factory=list
     )
     after_as: Literal["start", "frozen"] = "start"
+    under: list[Annotated[str, OneOf(tuple(DISTURBANCES))]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -48,6 +48,7 @@ class Row:
         by_track: the metric of each test track, mean over seeds; empty where it is none of tracks.
         tables: what the task tells beside (scores by tag, ...), of the first seed.
         answers: what was asked and answered on each track, of all seeds.
+        under: by change of the sound, the score, and the 95 % interval of what it is less than on the sound as it is.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Row:
     by_track: Mapping[str, float] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
     answers: Sequence[tuple[Any, Any]] = ()
+    under: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
     @property
     def score(self) -> float:
@@ -146,8 +148,21 @@ def _row(name: str, task: str, results: list[dict[str, Any]]) -> Row:
         all(result["best_step"] == 0 for result in results),
         {key: value for key, value in first["config"].items() if key != "seed"},
         machine=json.dumps(versions, sort_keys=True), n_train=first["protocol"].get("tracks", {}).get("train"),
-        train_cpu_s=_mean([result.get("train_cpu_s") for result in results]), **_tracks(scored),
+        train_cpu_s=_mean([result.get("train_cpu_s") for result in results]), under=_under(results, task),
+        **_tracks(scored),
     )  # fmt: skip
+
+
+def _under(results: Sequence[Mapping[str, Any]], task: str) -> dict[str, tuple[float, float, float]]:
+    """What changes of the sound cost, over the resamples of tracks that both have."""
+    found = {}
+    for name in results[0].get("under", {}):
+        changed, plain = [result["under"][name][task] for result in results], [r["tasks"][task] for r in results]
+        draws = [np.array([[_number(each) for each in row["resamples"]] for row in rows]) for rows in (plain, changed)]
+        low, high = np.nanpercentile((draws[0] - draws[1]).mean(0), [2.5, 97.5])
+        score = float(np.mean([_number(row["metrics"][row["metric"]]) for row in changed]))
+        found[name] = (score, float(low), float(high))
+    return found
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch.distributed
 from sordino.answering import Segments, decoded, joined
 from sordino.compute import Compute
 from sordino.contracts import Prediction
+from sordino.disturbances import Disturbance
 from sordino.model import Model
 from sordino.training.examples import Examples
 from sordino.training.report import report
@@ -79,6 +80,26 @@ def evaluate(model: Model, examples: Examples, source: Source, compute: Compute)
         for number, row in zip(own, plain[name]["per_track"], strict=True):
             row["length_s"] = round(recordings.duration_s(number), 3)
     return plain
+
+
+def evaluate_under(
+    names: Sequence[str], model: Model, examples: Examples, make: Callable[[Examples, str], Source], compute: Compute
+) -> dict[str, Any]:
+    """Scores of every task with the recordings changed, by name of the change; what belongs to single tracks left out.
+
+    Args:
+        names: of `DISTURBANCES`, each alone.
+        model: answers.
+        examples: the recordings as they are.
+        make: makes the source of changed examples; is told what they are called.
+        compute: device and precision.
+    """
+    kept, found = ("metric", "metrics", "interval", "resamples", "n_tracks"), {}
+    for name in names:
+        changed = Examples(examples.recordings, model.backbone, examples.grid, [[Disturbance(name)]])
+        scored = evaluate(model, changed, make(changed, f"test, {name}"), compute)
+        found[name] = {task: {key: row[key] for key in kept} for task, row in scored.items()}
+    return found
 
 
 def _world() -> tuple[int, int]:

@@ -7,14 +7,14 @@ on exactly.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sordino import audio, augment, segments, vocoder
-from sordino.augment import Augmentation, Change, TimeStretch
+from sordino.augment import Change, TimeStretch
 from sordino.contracts import Backbone, Label
 from sordino.segments import Grid
 from sordino.store import row_key
@@ -32,7 +32,7 @@ class Examples:
         recordings: the tracks of a split.
         backbone: decides rate and frames.
         grid: how tracks are cut.
-        augmentation: the versions of every track; None for the track as it is.
+        versions: the changes of each version of every track; by default there is one, the track as it is.
         random: see `Rows`.
         seed: of random crops.
 
@@ -45,14 +45,14 @@ class Examples:
         recordings: Recordings,
         backbone: Backbone,
         grid: Grid,
-        augmentation: Augmentation | None = None,
+        versions: Iterable[list[Change]] = ([],),
         random: bool = False,
         seed: int = 0,
     ):
         self.recordings, self.tasks, self.grid = recordings, recordings.tasks, grid
         self.rate_hz = recordings.sample_rate_hz
         self.frame_rate_hz, self.n_frames = backbone.frame_rate_hz, backbone.n_frames
-        self.versions: list[list[Change]] = list(augmentation.versions()) if augmentation else [[]]
+        self.versions = list(versions)
         self.rates = [rate_of(changes) for changes in self.versions]
         self.rows = Rows(recordings.lengths_samples, self.rates, grid, random, seed)
         self.complete = [n for n, row in enumerate(recordings.labels) if all(v is not None for v in row.values())]

@@ -52,6 +52,8 @@ def identity(
     settings = config.deciding()
     if not before:  # as runs are named that begin with nothing
         del settings["after"], settings["after_as"]
+    if not settings["under"]:
+        del settings["under"]
     return {
         "settings": {**settings, "method": whole_methods(settings["method"])},
         "dataset": dataset.name,

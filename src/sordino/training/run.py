@@ -26,7 +26,7 @@ from sordino.files import write_json
 from sordino.model import Model
 from sordino.training.beginning import begin
 from sordino.training.devices import Fabric, launched, wait
-from sordino.training.evaluation import evaluate, tune
+from sordino.training.evaluation import evaluate, evaluate_under, tune
 from sordino.training.examples import Examples
 from sordino.training.loop import Fitted, Loop
 from sordino.training.plan import Plan, Run, open_run
@@ -71,10 +71,11 @@ def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = Non
     if fabric.is_global_zero:
         write_json(plan.folder / "config.json", plan.config.resolved())
     splits = cut_splits(plan.tracks, plan.known, model, plan.config.training, plan.config.seed)
-    sources = {
-        name: make_source(model, examples, compute, begun.fingerprint, plan.config.training, advance, name)
-        for name, examples in splits.items()
-    }
+
+    def source(examples: Examples, name: str) -> Source:
+        return make_source(model, examples, compute, begun.fingerprint, plan.config.training, advance, name)
+
+    sources = {name: source(examples, name) for name, examples in splits.items()}
     loop = Loop(
         model, plan.config.training, plan.config.seed, (splits["train"], sources["train"]),
         (splits["validation"], sources["validation"]), plan.folder, fabric, compute,
@@ -82,6 +83,8 @@ def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = Non
     )  # fmt: skip
     fitted = loop.run()
     result = result_of(plan, model, splits, sources, compute, fitted)
+    if plan.config.under:
+        result["under"] = evaluate_under(plan.config.under, model, splits["test"], source, compute)
     result["seconds"] = round(time.time() - began, 2)
     result["train_cpu_s"] = round(begun.cpu_s + fitted.cpu_s, 3)
     if fabric.is_global_zero:

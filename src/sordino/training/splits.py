@@ -86,8 +86,8 @@ def cut_splits(
         report(recordings.broken)
         if split == "train":
             grid = Grid.of(segment_s, backbone.sample_rate_hz, backbone.hop_samples, 0.0, TRAIN_TAIL)
-            augmentation, random = Augmentation.named(settings.augment), settings.crops == "random"
-            found[split] = Examples(recordings, backbone, grid, augmentation, random, seed)
+            versions, random = Augmentation.named(settings.augment).versions(), settings.crops == "random"
+            found[split] = Examples(recordings, backbone, grid, versions, random, seed)
         else:
             found[split] = Examples(recordings, backbone, answer_grid(model, segment_s))
     return found

@@ -59,7 +59,7 @@ def labels(rows, name):
 
 
 def test_every_version_is_a_row_with_its_own_label(tracks):
-    rows = examples(tracks, ("key", "tempo"), augmentation=Augmentation(semitones=(-2, 0), rates=(1.0, 2.0)))
+    rows = examples(tracks, ("key", "tempo"), versions=Augmentation(semitones=(-2, 0), rates=(1.0, 2.0)).versions())
     assert len(rows) == 3 * 2 * (3 + 2)  # 3 s, and 1.5 s when played twice as fast
     segments = [rows.rows.whole(row) for row in range(len(rows))]
     kinds = {(rows.label(s, "key"), rows.label(s, "tempo")) for s in segments if s.track == 2}
@@ -72,7 +72,9 @@ def test_every_version_is_a_row_with_its_own_label(tracks):
 
 
 def test_drawn_changes_are_the_same_every_time(tracks):
-    first, again = (examples(tracks, augmentation=Augmentation(gain_db=6, noise_snr_db=10, copies=2)) for _ in "ab")
+    first, again = (
+        examples(tracks, versions=Augmentation(gain_db=6, noise_snr_db=10, copies=2).versions()) for _ in "ab"
+    )
     for row in range(len(first)):
         segment = first.rows.whole(row)
         np.testing.assert_array_equal(first.waveform(segment), again.waveform(segment))
@@ -89,8 +91,8 @@ def test_a_mixture_has_the_sound_and_all_labels_of_one_other_track(tracks):
     for task in tasks:
         task.fit([task.parse(track.labels[task.label]) for track in tracks])
     known = look(track.path for track in tracks)
-    grid, augmentation = Grid.of(1.0, RATE_HZ, 320), Augmentation.named(["mix"])
-    rows = Examples(Recordings(tracks, tasks, known, RATE_HZ), Rates(), grid, augmentation)
+    grid, versions = Grid.of(1.0, RATE_HZ, 320), Augmentation.named(["mix"]).versions()
+    rows = Examples(Recordings(tracks, tasks, known, RATE_HZ), Rates(), grid, versions)
     mixed = [rows.rows.whole(row) for row in range(len(rows)) if rows.rows.versions[row] == 1]
     assert len(mixed) == 9
     for segment in mixed:
@@ -105,7 +107,7 @@ def test_a_mixture_has_the_sound_and_all_labels_of_one_other_track(tracks):
 
 def test_a_mixture_wants_two_recordings(tracks):
     with pytest.raises(ValueError, match="wants two"):
-        examples(tracks[:1], ("tagging",), augmentation=Augmentation.named(["mix"]))
+        examples(tracks[:1], ("tagging",), versions=Augmentation.named(["mix"]).versions())
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -147,7 +149,7 @@ def test_the_store_tells_rows_apart_by_all_that_decides_them(tracks, monkeypatch
     assert keys(tracks, ("key", "tempo")) == plain == keys(tracks[::-1])  # tasks and order of tracks decide nothing
     assert keys(tracks[:2]) < plain
     assert not keys(tracks, n_seconds=0.5) & plain
-    assert len(keys(tracks, augmentation=Augmentation(semitones=(0, 1))) & plain) == len(plain)
+    assert len(keys(tracks, versions=Augmentation(semitones=(0, 1)).versions()) & plain) == len(plain)
     monkeypatch.setitem(VERSIONS, "vocoder", 99)
     assert not keys(tracks) & plain
 

@@ -5,12 +5,12 @@ Everything is drawn within the limits of the kind, wide enough that a spectrum a
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
-import soundfile
 from scipy import signal
+
+from sordino.disturbances import through_codec
 
 from .effects import compress, equalise, filtered, limit, room
 from .waves import RATE_HZ
@@ -124,11 +124,7 @@ def crackle(n, rng):
 
 
 def code(x, rng):
-    """Return x after a round trip through a lossy codec (libsndfile keeps length and place)."""
+    """Return x after a round trip through a lossy codec."""
     kind, subtype = (("MP3", "MPEG_LAYER_III"), ("MP3", "MPEG_LAYER_III"), ("OGG", "VORBIS"))[rng.integers(3)]
-    file = io.BytesIO()
     level = float(rng.uniform(0.3, 0.95))
-    soundfile.write(file, x.astype(np.float32), RATE_HZ, format=kind, subtype=subtype, compression_level=level)
-    file.seek(0)
-    decoded = soundfile.read(file, dtype="float32")[0]
-    return np.pad(decoded, (0, max(0, len(x) - len(decoded))))[: len(x)].astype(float)
+    return through_codec(x.astype(np.float32), RATE_HZ, kind, subtype, compression_level=level).astype(float)

@@ -9,7 +9,7 @@ from typing import Any
 from sordino.files import write_json, write_text
 from sordino.results import to_csv
 from sordino.study.names import flat, short
-from sordino.study.report import paper_table, table
+from sordino.study.report import paper_table, table, under
 from sordino.study.report.page import COMPARED, comparison_cells, comparisons, page
 from sordino.study.rows import Row
 
@@ -21,8 +21,8 @@ def write_report(rows: Sequence[Row], folder: str | Path, title: str, against: s
     """Write everything; returns the files.
 
     `report.html` is the page, `table.md` and `table.png` have a table for each task, `paper.md` and `paper.tex` one for
-    all, `scores.csv` a line for each row, `comparisons.csv` one for each comparison, and `rows.json` all of it with
-    machine and versions.
+    all, `under.md` what changes of the sound cost where that was tested, `scores.csv` a line for each row,
+    `comparisons.csv` one for each comparison, and `rows.json` all of it with machine and versions.
 
     Args:
         rows: of any tasks.
@@ -36,6 +36,7 @@ def write_report(rows: Sequence[Row], folder: str | Path, title: str, against: s
     texts = {
         "report.html": page(title, rows, whole, against),
         "table.md": table.markdown(rows),
+        **({"under.md": under.markdown(rows)} if any(row.under for row in rows) else {}),
         "paper.md": paper_table.markdown(whole),
         "paper.tex": paper_table.latex(whole),
         "scores.csv": to_csv([COLUMNS, *(_values(row) for row in rows)]),

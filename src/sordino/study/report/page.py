@@ -14,6 +14,8 @@ from sordino.study.report import plots
 from sordino.study.report.comparison import Comparison, compare
 from sordino.study.report.paper_table import PaperTable
 from sordino.study.report.table import by_task, caption, cells, header, notes
+from sordino.study.report.under import NOTE as UNDER
+from sordino.study.report.under import under_cells
 from sordino.study.rows import Row
 
 STYLE = """
@@ -47,6 +49,8 @@ def page(title: str, rows: Sequence[Row], table: PaperTable, against: str = "pro
         parts.append(f"<h2>{html.escape(task)}</h2><p>{html.escape(caption(own))}</p>")
         parts.append(_table(header(own), cells(own)))
         parts += [f'<p class="note">{html.escape(note)}</p>' for note in notes(own)]
+        if under := under_cells(own):
+            parts.append(_table(under[0], under[1:]) + f'<p class="note">{UNDER}</p>')
         parts += _figures(task, own, against)
         parts += [f"<p>{html.escape(sentence)}</p>" for sentence in plots.labels_needed(own)]
         parts += [_comparisons(found) for found in comparisons(own, against)]
