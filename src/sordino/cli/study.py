@@ -14,7 +14,8 @@ import click
 @click.option("--plain", is_flag=True, help="Put the tasks' plain baselines beside the runs.")
 @click.option("--dry-run", is_flag=True, help="Print rows, hours, disk and time, and start nothing.")
 @click.option("--jobs", type=click.IntRange(1), help="Runs at a time; one on each core unless said otherwise.")
-def command(path, settings, out, report, against, plain, dry_run, jobs):
+@click.option("--ray", metavar="ADDRESS", help="Train on a Ray cluster; `local` starts one on this machine.")
+def command(path, settings, out, report, against, plain, dry_run, jobs, ray):
     """Train every point of the [grid] in a TOML file and print one table for each task.
 
     What it will take is told first; --dry-run tells no more than that, and needs neither the data nor the weights.
@@ -48,9 +49,9 @@ def command(path, settings, out, report, against, plain, dry_run, jobs):
     at_once = jobs or usual_jobs(configs)
     with bars() as advance:
         if search:
-            configs, tuned = searched(configs, search, lambda trials: run_all(trials, out, advance, at_once))
+            configs, tuned = searched(configs, search, lambda trials: run_all(trials, out, advance, at_once, ray=ray))
             click.echo("\n".join(told_search(tuned)), err=True)
-        rows = rows_of(run_all(configs, out, advance, at_once, before))
+        rows = rows_of(run_all(configs, out, advance, at_once, before, ray))
     rows = beside_plain(rows, configs) if plain else rows
     print_table(rows)
     if report:

@@ -21,6 +21,7 @@ from sordino.compute import Compute
 from sordino.config import Config
 from sordino.contracts import Backbone
 from sordino.memory import keep_freed_memory
+from sordino.study.on_ray import train_on_ray
 from sordino.training.filling import fill
 from sordino.training.plan import Plan, Run, open_run, probe_before, with_config
 from sordino.training.run import carry_out, train
@@ -45,6 +46,7 @@ def run_all(
     advance: Advance = silent,
     jobs: int = 1,
     before: Callable[[list[Plan]], None] | None = None,
+    ray: str | None = None,
 ) -> list[Run]:
     """Train every config (those that are finished are only read).
 
@@ -55,13 +57,17 @@ def run_all(
         jobs: runs at a time, fewer where the memory does not hold so many; they share PyTorch's threads. A program that
             asks for more than one must not start anything when it is imported (`if __name__ == "__main__"`).
         before: called with the runs that are not finished, before anything is computed.
+        ray: address of a cluster that trains them, `local` for one on this machine; None to train them here.
 
     Returns:
         The runs, in the order of the configs.
     """
-    plans, first = open_all(configs, out, advance, before)
+    plans, first = open_all(configs, out, advance, before, stored=ray is None)
     for stage in (*first, plans):
         todo = list({plan.folder: plan for plan in stage if plan.finished() is None}.values())
+        if ray is not None and todo:
+            train_on_ray(todo, ray, advance)
+            continue
         at_once = min(jobs, len(todo), *(_room(plan.backbone) for plan in todo)) if todo else 1
         if at_once > 1:
             _in_workers(todo, at_once, advance)
@@ -78,10 +84,11 @@ def open_all(
     out: str | Path,
     advance: Advance = silent,
     before: Callable[[list[Plan]], None] | None = None,
+    stored: bool = True,
 ) -> tuple[list[Plan], list[list[Plan]]]:
     """Open runs, each dataset and backbone once, and store the states that several of them will read.
 
-    Arguments are those of `run_all`.
+    Arguments are those of `run_all`, and `stored`: whether the states are stored here.
 
     Returns:
         The runs, and those that have to go first, in stages: each needs only those in stages before it.
@@ -105,7 +112,7 @@ def open_all(
         group += [plan, probe] if probe else [plan]
     if before and (todo := [plan for plan in plans if plan.finished() is None]):
         before(todo)
-    for group in groups.values():
+    for group in groups.values() if stored else ():
         fill(group, advance)
     return plans, [[first for plan in plans for first in plan.before], probes]
 
