@@ -19,9 +19,10 @@ import soundfile
 import soxr
 from jaxtyping import Float32
 
-from sordino.decoding.decoders import FORMATS, AudioError, Sound, opened
+from sordino.decoding.decoders import FORMATS, READER, AudioError, Sound, opened
+from sordino.files import write_with
 
-__all__ = ["FORMATS", "AudioError", "AudioInfo", "blocks", "blocks_at", "fingerprint", "info", "read", "write"]
+__all__ = ["FORMATS", "READER", "AudioError", "AudioInfo", "blocks", "blocks_at", "fingerprint", "info", "read", "write"]
 
 VERSION = 2  # raised when the same file gives other samples
 _CODINGS = {
@@ -160,11 +161,14 @@ def write(path: str | Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
     container, coding = _CODINGS.get(path.suffix.lower(), (None, None))
     if container is None:
         raise AudioError(f"{path}: sound is written as {' '.join(_CODINGS)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
     n_channels = 1 if waveform.ndim == 1 else waveform.shape[1]
-    with soundfile.SoundFile(path, "w", sample_rate_hz, n_channels, coding, format=container) as file:
-        for begin in range(0, len(waveform), WRITE_FRAMES):
-            file.write(waveform[begin : begin + WRITE_FRAMES])
+
+    def fill(part: Path) -> None:
+        with soundfile.SoundFile(part, "w", sample_rate_hz, n_channels, coding, format=container) as file:
+            for begin in range(0, len(waveform), WRITE_FRAMES):
+                file.write(waveform[begin : begin + WRITE_FRAMES])
+
+    write_with(path, fill)
 
 
 def _decode(file: Sound, path: str | Path, begin: int, end: int) -> np.ndarray:

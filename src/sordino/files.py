@@ -16,12 +16,14 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 import numpy as np
 
+LONGEST_NAME = 200  # characters of a name without suffix
 
 def write_stream(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
     """Write one file through a function that is given an open binary file.
@@ -116,6 +118,29 @@ def whole_folder(folder: str | Path) -> Path:
     path = Path(folder)
     aside = [] if path.exists() else _aside(path.resolve())
     return max(aside, key=lambda old: old.stat().st_ctime_ns, default=path)
+
+
+def distinct_names(paths: Iterable[str | Path]) -> dict[str, str]:
+    """A name for what is written of each path: its stem, or as much of the path's end as no other one shares.
+
+    Where case does not count, these are different names too.
+    """
+    whole = dict.fromkeys(map(str, paths))
+    parts = {path: [part.strip("/\\:") for part in PurePath(path).parts] for path in whole}
+    level = dict.fromkeys(whole, 0)
+
+    def name(path: str) -> str:
+        return PurePath(path).stem if level[path] == 0 else "_".join(parts[path][-level[path] :])
+
+    while True:
+        names = {path: name(path)[-LONGEST_NAME:] for path in whole}
+        counts = Counter(map(str.casefold, names.values()))
+        clashing = [path for path in whole if counts[names[path].casefold()] > 1]
+        deeper = [path for path in clashing if level[path] < len(parts[path])]
+        if not deeper:
+            return names | {path: f"{names[path]} {number}" for number, path in enumerate(clashing, 1)}
+        for path in deeper:
+            level[path] += 1
 
 
 def _write(path: str | Path, fill: Callable[[Path], object], suffix: str) -> Path:

@@ -107,7 +107,7 @@ def _state(name: str) -> str | None:
         return None
     if abs(time.time() - max(status.st_mtime, status.st_ctime)) < SETTLED_S:
         return None
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} {status.st_dev}"
+    return f"{audio.READER} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} {status.st_dev}"
 
 
 def _place(name: str) -> str:

@@ -26,14 +26,16 @@ def command(adapter, data, root, split, device, precision, form, jams):
 
     from sordino.adapter_file import read_tasks
     from sordino.cli._progress import bars
-    from sordino.files import finite
+    from sordino.files import distinct_names, finite
     from sordino.results import SCORE_COLUMNS, score_rows, scored_answers, to_csv, write_jams
     from sordino.training.run import evaluate_adapter
 
     with bars() as advance:
         scored = evaluate_adapter(adapter, data, root, split, advance, device, precision)
-    for answer in scored_answers(scored) if jams else ():
-        write_jams(answer, read_tasks(adapter), jams)
+    answers = scored_answers(scored) if jams else []
+    names = distinct_names(answer.path for answer in answers)
+    for answer in answers:
+        write_jams(answer, read_tasks(adapter), jams, names[answer.path])
     if form == "json":
         click.echo(json.dumps(finite(scored), allow_nan=False))
         return

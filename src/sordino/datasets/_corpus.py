@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sordino import audio
+from sordino import audio, files
 from sordino.contracts import Dataset, Track
 
 
@@ -124,5 +124,4 @@ def write_tone(path: Path, duration_s: float = 1.0, frequency_hz: float = 220.0)
 
 def write_text(path: Path, content: str) -> None:
     """A text file and the folders above it, for miniatures."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content, encoding="utf-8")
+    files.write_text(path, content)

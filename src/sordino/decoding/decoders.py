@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ LIBSNDFILE = (".aif", ".aifc", ".aiff", ".au", ".flac", ".mp2", ".mp3", ".oga", 
 MPEG = (".mp2", ".mp3")
 PYAV = (".aac", ".ape", ".m4a", ".m4b", ".mka", ".wma", ".wv")
 FORMATS = tuple(sorted(LIBSNDFILE + PYAV))
+READER = 2  # raised when a file that was read is refused, or the other way round: what was noted of files is then void
+SLACK_BYTES = 4096  # that a header may say too much, by sloppy writers
+COUNTED_FRAMES = 1 << 20  # decoded at once to count
 
 
 class AudioError(ValueError):
@@ -127,8 +131,15 @@ def _by_libsndfile(path: Path, stack: ExitStack) -> Any:
         return enter(mended)
     if _is_cut_off(path, file.format, status.st_size):
         raise AudioError(f"{path}: cut off, the file ends before its sound does; copy it again")
-    if file.format == "OGG" and len(links := streams.ogg_links(*known)) > 1:
-        return _chain(path, [enter(Spliced(path, [link])) for link in links])
+    if file.format == "OGG":
+        links = streams.ogg_links(*known)
+        if len(links) > 1:
+            parts = [enter(Spliced(path, [link])) for link in links]
+            for part, link in zip(parts, links, strict=True):
+                part.counted = _ogg_frames(*known, link)
+            return _chain(path, parts)
+        file.counted = _ogg_frames(*known, (0, status.st_size))
+        return file
     if file.format == "FLAC" and (whole := streams.flac_with_length(path)):
         return enter(whole)
     if file.subtype.startswith("MPEG") and (found := mpeg.understated(*known)):
@@ -160,16 +171,42 @@ def _by_pyav(path: Path, error: Exception) -> av_decoder.AvSound:
 
 
 def _is_cut_off(path: Path, container: str, n_bytes: int) -> bool:
-    """Whether a wav, aiff or ogg file is shorter than it says; libsndfile would not tell."""
+    """Whether a wav, aiff, au or ogg file is shorter than it says; libsndfile would not tell."""
     with path.open("rb") as file:
-        if container in ("WAV", "WAVEX", "AIFF"):
-            head = file.read(8)
-            n_claimed = struct.unpack(">I" if head[:4] == b"FORM" else "<I", head[4:])[0] + 8
-            return 0.99 * n_claimed > n_bytes and n_claimed < 0x7FFFFF00  # streams do not know their length
         if container == "OGG":
             file.seek(max(0, n_bytes - 0x11000))  # a page is at most 65,307 bytes
-            tail = file.read()
-            page = tail.rfind(b"OggS")
-            is_last = page >= 0 and len(tail) > page + 27 and tail[page + 5] & 4
-            return not is_last
-    return False
+            return not streams.ends_with_last_page(file.read())
+        head = file.read(12)
+    if container in ("WAV", "WAVEX", "AIFF"):
+        n_claimed = struct.unpack(">I" if head[:4] == b"FORM" else "<I", head[4:8])[0] + 8
+        known = n_claimed < 0x7FFF0000  # streams do not know their length
+    elif container == "AU":
+        begin, length = struct.unpack(">II" if head[:4] == b".snd" else "<II", head[4:12])
+        n_claimed, known = begin + length, length < 0x7FFF0000
+    else:
+        return False
+    return known and n_claimed - n_bytes > min(SLACK_BYTES, n_claimed // 100)
+
+
+@lru_cache(maxsize=4096)
+def _ogg_frames(path: Path, n_bytes: int, changed_ns: int, link: tuple[int, int]) -> int | None:
+    """Frames of an Ogg stream whose last page says more than there is, though all pages are whole; None for others.
+
+    Args:
+        path: the file.
+        n_bytes: its size and
+        changed_ns: when it was changed: what was counted is remembered for these.
+        link: where in the file the stream begins and ends.
+
+    Raises:
+        AudioError: it decodes to less than it says because a page is damaged or missing.
+    """
+    with Spliced(path, [link]) as source, Counted(source) as file:  # type: ignore[arg-type]  # a file, for soundfile
+        n_tail = min(file.frames, file.samplerate)
+        file.seek(file.frames - n_tail)
+        if len(file.read(n_tail, dtype="float32", always_2d=True)) == n_tail:
+            return None
+        if not streams.pages_are_whole(path, *link):
+            raise AudioError(f"{path}: damaged, it decodes to less than it says; copy it again")
+        file.seek(0)
+        return sum(iter(lambda: len(file.read(COUNTED_FRAMES, dtype="float32", always_2d=True)), 0))
