@@ -117,6 +117,7 @@ class Config(Settings):
         training: how.
         seed: of everything that is drawn.
         strict: a row or label that is not understood ends the run, instead of being listed and left out.
+        most_broken: share of the labelled tracks that may be missing or broken; with more the run ends before it trains.
         test: another dataset, whose test split is tested on (`giantsteps_tempo`); none for the test split of `data`.
     """
 
@@ -129,6 +130,7 @@ class Config(Settings):
     training: Training = field(default_factory=Training)
     seed: Seed = 0
     strict: Annotated[bool, Neutral()] = False
+    most_broken: Annotated[float, Range(0, 1), Neutral()] = 0.5
     test: Annotated[str | None, Neutral()] = None
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +105,11 @@ def write_jams(answer: FileAnswer, tasks: Mapping[str, Task], folder: str | Path
     if path.is_file() and TOOLS.encode() not in path.read_bytes():
         raise ValueError(f"{path} is there and not by sordino; nothing was written over it: give another folder")
     write_text(path, to_jams(answer, tasks))
+
+
+def shown_score(value: float | None) -> str:
+    """A score for people, three digits; `undefined` where it is no number."""
+    return "undefined" if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 
 def to_csv(rows: Iterable[Sequence[Any]]) -> str:

@@ -3,7 +3,8 @@
 import pytest
 
 from sordino.config import load_config
-from sordino.training.run import evaluate_adapter, open_run, train
+from sordino.training.adapter_scores import evaluate_adapter
+from sordino.training.run import open_run, train
 from tests.conftest import TINY
 
 
