@@ -107,7 +107,7 @@ class Predictor:
         for number, folder in enumerate(adapters):
             card = read_card(folder)
             weights = card["backbone"]["fingerprint"]
-            backbones[weights] = backbones.get(weights) or backbone_of(card)
+            backbones[weights] = backbones.get(weights) or backbone_of(card, folder)
             model = load_adapter(folder, backbones[weights])
             prefix = f"{names[number]}/" if names else ""
             twice = tasks & {prefix + task for task in model.tasks}

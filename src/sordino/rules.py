@@ -108,6 +108,7 @@ class Filled(Rule):
 
 
 Count = Annotated[int, Range(1)]
+LayerCount = Annotated[int, Range(1, 1000)]
 Seed = Annotated[int, Range(0)]
 Share = Annotated[float, Range(0, 1)]
 Dropped = Annotated[float, Range(0, below=1)]

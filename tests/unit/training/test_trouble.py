@@ -49,7 +49,7 @@ def test_divergence_keeps_the_best_so_far_and_names_the_tracks(triads, tmp_path,
 
 def test_divergence_before_anything_was_learned_is_an_error_with_the_tracks(triads, tmp_path, monkeypatch):
     spoiled(monkeypatch, 0)
-    with pytest.raises(ValueError, match=r"the loss is nan at step 0 \(with clip .* and 2 more\); lower the learning"):
+    with pytest.raises(ValueError, match=r"the loss is nan at step 0 \(with clip .* and \d more\); lower the learning"):
         train(config(triads), tmp_path)
     assert not list(tmp_path.rglob("result.json"))
 
@@ -126,7 +126,7 @@ def test_more_broken_than_allowed_ends_with_the_reasons(triads, tmp_path):
             (broken.parent / f"clip {number}.wav").unlink()
         else:
             (broken.parent / f"clip {number}.wav").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"14 of 24 labelled tracks are missing or broken \(no such file 7, empty file 7\)"):
+    with pytest.raises(ValueError, match=r"14 of 24 labelled tracks are missing or broken \(empty file 7, no such file 7\)"):
         train(config(broken), tmp_path / "runs")
     run = train(config(broken, most_broken=0.6), tmp_path / "runs")
     assert len(run.result["broken"]) == 14
