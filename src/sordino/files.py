@@ -102,12 +102,12 @@ def write_folder(folder: str | Path, fill: Callable[[Path], object]) -> Path:
         part.mkdir()
         fill(part)
         for inner in [*part.rglob("*"), part]:
-            _flush(inner)
+            flush(inner)
         outdated += _swap(part, target)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    _flush(target.parent)
+    flush(target.parent)
     for old in outdated:
         shutil.rmtree(old, ignore_errors=True)
     return Path(folder)
@@ -154,12 +154,12 @@ def _write(path: str | Path, fill: Callable[[Path], object], suffix: str) -> Pat
             mode = os.fstat(file.fileno()).st_mode & 0o777
         fill(part)
         part.chmod(mode)  # safetensors gives its files to their owner alone
-        _flush(part)
+        flush(part)
         part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    _flush(target.parent)
+    flush(target.parent)
     return Path(path)
 
 
@@ -196,7 +196,7 @@ def _own() -> str:
     return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Wait until a file's bytes, or a folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
