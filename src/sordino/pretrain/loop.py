@@ -19,6 +19,7 @@ import torch
 from lightning_fabric import Fabric
 
 from sordino.backbones.mini import Mini
+from sordino.compute import Compute
 from sordino.files import write_json, write_stream
 from sordino.holding import held
 from sordino.pretrain.batches import CropSampler, Material, Tracks
@@ -167,11 +168,8 @@ def _strategy(devices: int | str) -> str:
 
 
 def usual_precision() -> str:
-    """`bf16-mixed` where the machine computes in bfloat16 faster than in float32, else `32-true`."""
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    flags = Path("/proc/cpuinfo")
-    return "bf16-mixed" if flags.is_file() and "avx512_bf16" in flags.read_text() else "32-true"
+    """`bf16-mixed` where the machine computes in bfloat16 itself, and rightly, else `32-true`."""
+    return "bf16-mixed" if Compute.choose().bf16 else "32-true"
 
 
 def schedule(step: int, steps: int, warmup_steps: int) -> float:
