@@ -19,7 +19,7 @@ import soundfile
 import soxr
 from jaxtyping import Float32
 
-from sordino.decoding.decoders import FORMATS, READER, AudioError, Sound, opened
+from sordino.decoding.decoders import FORMATS, READER, AudioError, Sound, opened, told_of
 from sordino.files import write_with
 
 __all__ = ["FORMATS", "READER", "AudioError", "AudioInfo", "blocks", "blocks_at", "fingerprint", "info", "read", "write"]
@@ -95,7 +95,10 @@ def read(
     if rate != sample_rate_hz:
         x = soxr.resample(x, rate, sample_rate_hz)
     skip = first - begin * sample_rate_hz // rate
-    return np.ascontiguousarray(x[skip:] if n_wanted is None else x[skip : skip + n_wanted])
+    x = np.ascontiguousarray(x[skip:] if n_wanted is None else x[skip : skip + n_wanted])
+    if not len(x):
+        raise AudioError(f"{path}: too short, not one sample at {sample_rate_hz} Hz")
+    return x
 
 
 def blocks(path: str | Path, sample_rate_hz: int, block_s: float) -> Iterator[Float32[np.ndarray, " time"]]:
@@ -173,14 +176,15 @@ def write(path: str | Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
 
 def _decode(file: Sound, path: str | Path, begin: int, end: int) -> np.ndarray:
     """Frames `begin` to `end`, all of them."""
-    try:
-        if file.tell() != begin:
-            before = min(begin, MPEG_PREROLL_FRAMES if file.subtype.startswith("MPEG") else 0)
-            file.seek(begin - before)
-            file.read(before, dtype="float32", always_2d=True)
-        x = file.read(end - begin, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, ValueError) as error:
-        raise AudioError(f"{path}: damaged, decoding fails behind {begin / file.samplerate:.2f} s") from error
+    with told_of(path):
+        try:
+            if file.tell() != begin:
+                before = min(begin, MPEG_PREROLL_FRAMES if file.subtype.startswith("MPEG") else 0)
+                file.seek(begin - before)
+                file.read(before, dtype="float32", always_2d=True)
+            x = file.read(end - begin, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, ValueError) as error:
+            raise AudioError(f"{path}: damaged, decoding fails behind {begin / file.samplerate:.2f} s") from error
     if len(x) < end - begin:
         found_s, length_s = (begin + len(x)) / file.samplerate, file.frames / file.samplerate
         raise AudioError(f"{path}: cut off or damaged, {found_s:.2f} s of {length_s:.2f} s decoded")

@@ -57,8 +57,11 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write a file of this text in UTF-8, line ends as they are; as `write_stream`."""
-    return write_bytes(path, text.encode())
+    r"""Write a file of this text in UTF-8, line ends as they are; as `write_stream`.
+
+    The bytes of a file's name that are no UTF-8 are written as JSON writes them (`\udc80`).
+    """
+    return write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: str | Path, value: Any) -> Path:
@@ -104,8 +107,10 @@ def write_folder(folder: str | Path, fill: Callable[[Path], object]) -> Path:
         for inner in [*part.rglob("*"), part]:
             flush(inner)
         outdated += _swap(part, target)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(part, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno:
+            raise OSError(error.errno, error.strerror, str(folder)) from error
         raise
     flush(target.parent)
     for old in outdated:
@@ -143,6 +148,23 @@ def distinct_names(paths: Iterable[str | Path]) -> dict[str, str]:
             level[path] += 1
 
 
+def is_there(path: str | Path) -> bool:
+    """Whether a file or folder exists; what cannot be asked (too long a name, a folder without permission) does not."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def one_line(error: BaseException, longest: int = 300) -> str:
+    """An error for people: one line, with the file of an OSError in front."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    text = " ".join(text.split()) or type(error).__name__
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
 def _write(path: str | Path, fill: Callable[[Path], object], suffix: str) -> Path:
     target = Path(path).resolve()
     if target.exists() and not target.is_file():
@@ -156,8 +178,10 @@ def _write(path: str | Path, fill: Callable[[Path], object], suffix: str) -> Pat
         part.chmod(mode)  # safetensors gives its files to their owner alone
         flush(part)
         part.replace(target)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(part)) and error.errno:
+            raise OSError(error.errno, error.strerror, str(path)) from error  # disk full: say of which file
         raise
     flush(target.parent)
     return Path(path)

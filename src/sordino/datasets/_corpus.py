@@ -86,12 +86,12 @@ class Corpus(Dataset):
     def present(self, tracks: Iterable[Track]) -> list[Track]:
         """The tracks whose sound is here, by id; the others are noted in `absent`."""
         known = sorted(tracks, key=lambda track: track.id)
-        here = [track for track in known if track.path.is_file()]
+        here = [track for track in known if files.is_there(track.path)]
         if not known:
             raise self._missing("no annotated track")
         if not here:
             raise self._missing(f"no sound file of its {len(known)} tracks")
-        self.absent = tuple(track.id for track in known if not track.path.is_file())
+        self.absent = tuple(track.id for track in known if not files.is_there(track.path))
         return here
 
     def _missing(self, what: str) -> FileNotFoundError:

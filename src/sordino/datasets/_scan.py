@@ -25,6 +25,7 @@ import numpy as np
 
 from sordino import audio
 from sordino.datasets._alike import near_pairs
+from sordino.files import is_there
 from sordino.known_files import Known, remember, states_of
 
 RATE_HZ, BLOCK_SAMPLES = 8_000, 512
@@ -188,10 +189,9 @@ def _known(found: Scan) -> Known | audio.AudioError:
 
 
 def _unchanged(old: Scan) -> bool:
-    path = Path(old.path)
-    if old.reason or old.reader != audio.READER or not path.exists():
+    if old.reason or old.reader != audio.READER or not is_there(old.path):
         return False
-    status = path.stat()
+    status = Path(old.path).stat()
     return (status.st_size, status.st_mtime_ns) == (old.n_bytes, old.changed_ns)
 
 

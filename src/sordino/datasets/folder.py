@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from sordino.audio import FORMATS
 from sordino.contracts import Dataset, Track
@@ -32,6 +33,7 @@ from sordino.datasets._finding import walk
 from sordino.datasets._jams import read_jams
 from sordino.datasets._own_tables import Found, is_table, table_tracks
 from sordino.datasets._splits import ALIASES, FRACTIONS, SplitName, filling_seed, group_of, split_tracks
+from sordino.files import is_there, one_line
 from sordino.rules import Seed
 
 MANIFEST = "sordino.jsonl"  # what `sordino prepare` writes; never read as somebody's table
@@ -138,12 +140,14 @@ class Folder(Dataset):
             if len(tables) > 1:
                 names = ", ".join(path.name for path in tables)
                 raise ValueError(f"{self.root}: several tables ({names}); give the path of one of them")
-            files = list(walk(self.root))
+            refused: list[str] = []
+            files = list(walk(self.root, refused))
             jams = [path for path in files if path.suffix == ".jams"]
             if tables:
                 found = table_tracks(tables[0])
             else:
                 found = _jams_tracks(jams, self.root) if jams else _class_tracks(files, self.root)
+            found.refused += refused
         return _unique(found)
 
 
@@ -189,17 +193,22 @@ def _jams_tracks(files: list[Path], root: Path | None = None) -> Found:
     for path in files:
         try:
             labels, metadata = read_jams(path)
-        except ValueError as error:
-            found.refused.append(str(error))
+        except (ValueError, OSError) as error:
+            found.refused.append(one_line(error))
             continue
         places = [path.parent, path.parent / "audio", path.parent.parent / "audio"]
         sounds = [place / (path.stem + suffix) for place in places for suffix in FORMATS]
-        sound = next((sound for sound in sounds if sound.is_file()), path.with_suffix(".wav"))
+        sound = next((sound for sound in sounds if is_there(sound)), path.with_suffix(".wav"))
         name, info = _name(path, root or path.parent), {**metadata, "source": path.name}
-        found.tracks.append(Track(name, sound, labels, "train", metadata.get("artist", ""), info=info))
+        found.tracks.append(Track(name, sound, labels, "train", _text(metadata.get("artist")), info=info))
     if not found.tracks:
         raise ValueError(found.refused[0])
     return found
+
+
+def _text(value: Any) -> str:
+    """A name; nothing for what is none."""
+    return value if isinstance(value, str) else ""
 
 
 def _unique(found: Found) -> Found:

@@ -6,6 +6,8 @@ that is only estimated is counted instead.
 
 from __future__ import annotations
 
+import os
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +26,7 @@ LIBSNDFILE = (".aif", ".aifc", ".aiff", ".au", ".flac", ".mp2", ".mp3", ".oga", 
 MPEG = (".mp2", ".mp3")
 PYAV = (".aac", ".ape", ".m4a", ".m4b", ".mka", ".wma", ".wv")
 FORMATS = tuple(sorted(LIBSNDFILE + PYAV))
+LOWEST_HZ, HIGHEST_HZ = 1_000, 1_000_000
 READER = 2  # raised when a file that was read is refused, or the other way round: what was noted of files is then void
 SLACK_BYTES = 4096  # that a header may say too much, by sloppy writers
 COUNTED_FRAMES = 1 << 20  # decoded at once to count
@@ -89,20 +92,42 @@ def opened(path: str | Path) -> Iterator[Sound]:
         AudioError: missing, empty, cut off, or nothing here can decode it; says what can be done.
     """
     path = Path(path)
-    if not path.exists():
-        raise AudioError(f"{path}: no such file")
-    if not path.is_file():
-        raise AudioError(f"{path}: not a file")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path}: empty file")
     with ExitStack() as stack:
-        try:
-            file = _by_libsndfile(path, stack)
-        except soundfile.LibsndfileError as error:
-            file = _by_pyav(path, error)
-        if file.frames <= 0:
-            raise AudioError(f"{path}: holds no sound")
+        with told_of(path):
+            file = _opened(path, stack)
         yield file
+
+
+@contextmanager
+def told_of(path: str | Path) -> Iterator[None]:
+    """Whatever a file's bytes, its name or the system make fail is one AudioError with the file and the reason."""
+    try:
+        yield
+    except AudioError:
+        raise
+    except FileNotFoundError as error:
+        raise AudioError(f"{path}: no such file") from error
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # decoders of bytes that may be anything
+        raise AudioError(f"{path}: damaged, or not audio ({type(error).__name__}: {str(error)[:80]})") from error
+
+
+def _opened(path: Path, stack: ExitStack) -> Any:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioError(f"{path}: not a file")
+    if status.st_size == 0:
+        raise AudioError(f"{path}: empty file")
+    try:
+        file = _by_libsndfile(path, stack)
+    except soundfile.LibsndfileError as error:
+        file = _by_pyav(path, error)
+    if file.frames <= 0:
+        raise AudioError(f"{path}: holds no sound")
+    if not LOWEST_HZ <= file.samplerate <= HIGHEST_HZ:
+        raise AudioError(f"{path}: a sample rate of {file.samplerate} Hz is none of music")
+    return file
 
 
 def _by_libsndfile(path: Path, stack: ExitStack) -> Any:
@@ -113,7 +138,7 @@ def _by_libsndfile(path: Path, stack: ExitStack) -> Any:
     """
 
     def enter(what: Path | Spliced) -> Counted:
-        source: Any = stack.enter_context(what) if isinstance(what, Spliced) else what
+        source: Any = stack.enter_context(what) if isinstance(what, Spliced) else _name(what)
         return stack.enter_context(Counted(source))
 
     status = path.stat()
@@ -147,6 +172,11 @@ def _by_libsndfile(path: Path, stack: ExitStack) -> Any:
             return enter(mpeg.with_table(path, found))
         file.counted = found.n_samples
     return file
+
+
+def _name(path: Path) -> Path | bytes:
+    """A name as libsndfile takes it: its bytes, which need not be UTF-8."""
+    return os.fsencode(path) if os.name == "posix" else path
 
 
 def _chain(path: Path, files: list[Any]) -> Chain:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sordino.adapter_file import load_adapter, read_card
+from sordino.audio import AudioError
 from sordino.compute import Compute
 from sordino.config import Training
 from sordino.datasets import load_dataset
+from sordino.known_files import Known
 from sordino.training.evaluation import evaluate
 from sordino.training.recordings import bad_labels, report
 from sordino.training.splits import Advance, cut_splits, look_at, make_source, silent
 from sordino.training.trained_on import known_again, overlap_note
-from sordino.training.trouble import MOST_BROKEN, check_broken, check_scorable
+from sordino.training.trouble import MOST_BROKEN, check_broken, check_scorable, without_damaged
 
 
 def evaluate_adapter(
@@ -54,13 +57,17 @@ def evaluate_adapter(
     tracks = [track.with_split("test") for track in dataset.tracks() if split in ("all", track.split)]
     report([*dataset.refused, *bad_labels(list(model.tasks.values()), tracks)])
     settings = Training(segment_s=card["segment_s"], cache="off")
+
+    def scored_on(known: Mapping[str, Known | AudioError]) -> tuple[dict[str, Any], dict[str, str] | None]:
+        splits = cut_splits(tracks, known, model, settings, splits=["test"])
+        check_broken(splits, most_broken)
+        examples = splits["test"]
+        check_scorable(examples, model.tasks, split)
+        source = make_source(model, examples, compute, card["backbone"]["fingerprint"], settings, advance, split)
+        return evaluate(model, examples, source, compute), known_again(card, examples.recordings, dataset.name)
+
     known = look_at(tracks, list(model.tasks.values()), advance)
-    splits = cut_splits(tracks, known, model, settings, splits=["test"])
-    check_broken(splits, most_broken)
-    examples = splits["test"]
-    check_scorable(examples, model.tasks, split)
-    source = make_source(model, examples, compute, card["backbone"]["fingerprint"], settings, advance, split)
-    scored, seen = evaluate(model, examples, source, compute), known_again(card, examples.recordings, dataset.name)
+    scored, seen = without_damaged(known, tracks, scored_on)
     for name, row in scored.items():
         ids = [track["id"] for track in row["per_track"]]
         row["trained_on"] = None if seen is None else sum(one in seen for one in ids)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from sordino.audio import AudioError
 from sordino.compute import Compute
 from sordino.model import WAVEFORM, Model
 from sordino.training.run import Plan, probe_config, untrained, with_config
@@ -32,7 +34,10 @@ def fill(plans: Sequence[Plan], advance: Advance = silent) -> None:
             groups[json.dumps([settings[name] for name in ROWS])].append(plan)
     for group in groups.values():
         if len(group) > 1:
-            _fill(group, advance)
+            try:
+                _fill(group, advance)
+            except AudioError as error:  # the runs leave it out, and compute what is missing
+                print(f"not computed ahead for all runs: {error}", file=sys.stderr)
 
 
 def probe_before(plan: Plan) -> Plan | None:

@@ -29,8 +29,9 @@ from sordino.answering import NotANumber
 from sordino.compute import Compute
 from sordino.config import Training
 from sordino.files import write_text
+from sordino.memory import is_full
 from sordino.model import Model
-from sordino.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
+from sordino.training.checkpoint import BrokenCheckpoint, Checkpoint, Progress, load_checkpoint, save_checkpoint
 from sordino.training.cost import peak_memory_bytes
 from sordino.training.devices import summed
 from sordino.training.evaluation import scores
@@ -39,7 +40,7 @@ from sordino.training.sampling import Order, class_balance
 from sordino.training.schedule import Schedule, learning_rate
 from sordino.training.sources import Source
 from sordino.training.targets import Targets, batch_loss
-from sordino.training.trouble import Diverged, is_full, named
+from sordino.training.trouble import Diverged, named
 
 T = TypeVar("T")
 
@@ -276,10 +277,15 @@ class Loop:
                 write_text(self.log, "")
             return Progress(0, None, math.nan, 0, [], self._in_room(self._peak_memory_bytes))
         progress = found.progress
-        self.model.load_trained_state(found.trained)
-        optimiser.load_state_dict(found.optimiser)
-        kept = [line for line in self.log.read_text(encoding="utf-8").splitlines(keepends=True)
-                if line.endswith("\n") and json.loads(line)["step"] <= progress.step]  # fmt: skip
+        try:
+            self.model.load_trained_state(found.trained)
+            optimiser.load_state_dict(found.optimiser)
+            if progress.best is not None:
+                self.model.check_state(progress.best)
+        except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+            raise BrokenCheckpoint(self.checkpoint, error) from error
+        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
+        kept = [line for line in text.splitlines(keepends=True) if 0 <= _step_of(line) <= progress.step]
         if self.fabric.is_global_zero:
             write_text(self.log, "".join(kept))
         return progress
@@ -291,3 +297,11 @@ class Loop:
         counts = {name: value.clamp_min(1) for name, value in targets.counts(self.model).items()}
         self.model.train()
         return peak_memory_bytes(self.model, lambda: self._loss(self.model, part, targets, counts))
+
+
+def _step_of(line: str) -> int:
+    """The step of a line of the log; -1 for one that was not written to its end."""
+    try:
+        return int(json.loads(line)["step"]) if line.endswith("\n") else -1
+    except (ValueError, LookupError, TypeError):
+        return -1

@@ -42,7 +42,7 @@ from sordino.training.report import protocol, versions
 from sordino.training.sources import Source
 from sordino.training.splits import Advance, cut_splits, look_at, make_source, make_tasks, silent
 from sordino.training.trained_on import trained_on
-from sordino.training.trouble import check_broken, check_scorable
+from sordino.training.trouble import check_broken, check_scorable, without_damaged
 
 
 @dataclass
@@ -185,11 +185,18 @@ def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = Non
         wait(fabric)  # until the run is ours
         finished = plan.finished()
         wait(fabric)  # nobody begins to write before everybody has looked
-        return finished or _carried_out(plan, advance, fabric)
+        return finished or without_damaged(
+            plan.known, plan.tracks, lambda known: _carried_out(replace(plan, known=known), advance, fabric),
+            lambda: shutil.rmtree(plan.folder / "checkpoint", ignore_errors=True),  # of other rows
+        )  # fmt: skip
 
 
 def _carried_out(plan: Plan, advance: Advance, fabric: Fabric) -> Run:
-    """The run, carried out to its end; nobody else writes into its folder."""
+    """The run, carried out to its end; nobody else writes into its folder.
+
+    Raises:
+        AudioError: a file turns out to be damaged.
+    """
     began = time.time()
     report(plan.left_out)
     compute = Compute.choose(fabric.device, plan.config.training.precision)

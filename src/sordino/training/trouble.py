@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
-from sordino.contracts import Task
+import torch.distributed
+
+from sordino.audio import AudioError
+from sordino.contracts import Task, Track
+from sordino.known_files import Known, damaged
 from sordino.training.examples import Examples
 
+T = TypeVar("T")
 MOST_BROKEN = 0.5  # the share of labelled tracks that may be missing or broken
 N_NAMED = 6
 
@@ -17,15 +23,39 @@ class Diverged(ValueError):
     """A loss, a gradient or an answer is not a number; says at which step, and with which tracks."""
 
 
-def is_full(error: BaseException) -> bool:
-    """Whether a device (or the host) had no memory for a tensor."""
-    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
-
-
 def named(ids: Sequence[str]) -> str:
     """The first of some tracks."""
     different = list(dict.fromkeys(ids))
     return ", ".join(different[:N_NAMED]) + (f" and {len(different) - N_NAMED} more" if len(different) > N_NAMED else "")
+
+
+def without_damaged(
+    known: Mapping[str, Known | AudioError],
+    tracks: Sequence[Track],
+    compute: Callable[[Mapping[str, Known | AudioError]], T],
+    before_again: Callable[[], object] = lambda: None,
+) -> T:
+    """What a function makes of some tracks; when a file of them proves damaged, once more without all that are.
+
+    Files are known by their heads; that one is damaged in the middle shows when it is decoded. Then all are, once, so
+    that the damaged ones are left out together.
+
+    Args:
+        known: what reading the files found, by path.
+        tracks: that may be read.
+        compute: is given what is known by then.
+        before_again: called before it is asked once more.
+    """
+    try:
+        return compute(known)
+    except AudioError:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            raise  # the other processes are in the middle of a step
+        found = damaged(track.path for track in tracks if isinstance(known.get(str(track.path)), Known))
+        if not found:
+            raise
+    before_again()
+    return compute({**known, **found})
 
 
 def check_scorable(examples: Examples, tasks: Mapping[str, Task], split: str = "test") -> None:
