@@ -192,7 +192,9 @@ def _decode(file: Sound, path: str | Path, begin: int, end: int) -> np.ndarray:
 
 
 def _mono(x: np.ndarray, path: str | Path) -> Float32[np.ndarray, " time"]:
-    x = x[:, 0] if x.shape[1] == 1 else x @ np.full(x.shape[1], 1 / x.shape[1], np.float32)
-    if not math.isfinite(float(x.sum())):
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = x[:, 0] if x.shape[1] == 1 else x @ np.full(x.shape[1], 1 / x.shape[1], np.float32)
+        total = float(x.sum())
+    if not math.isfinite(total):
         raise AudioError(f"{path}: holds samples that are not numbers")
     return x

@@ -67,10 +67,10 @@ def bad_kinds() -> dict[str, Callable[[Path], None]]:
             f"loop{suffix}": lambda path: path.symlink_to(path.name),
             f"pipe{suffix}": lambda path: os.mkfifo(path),
             f"missing{suffix}": lambda path: None,
-            f"zeros in front{suffix}": changed(lambda data: spoiled(data, 0.0, 0.3, 0)),
         }
         if suffix != ".mp3":  # whose frames stand for themselves: it may be read as far as it goes
             kinds[f"cut{suffix}"] = changed(lambda data: data[: len(data) // 2])
+            kinds[f"zeros in front{suffix}"] = changed(lambda data: spoiled(data, 0.0, 0.3, 0))
         if suffix not in (".wav", ".au", ".mp3"):  # these would be other samples, not damage
             kinds |= {
                 f"spoiled middle{suffix}": changed(lambda data: spoiled(data, 0.45, 0.55)),

@@ -229,14 +229,17 @@ def _ogg_frames(path: Path, n_bytes: int, changed_ns: int, link: tuple[int, int]
         link: where in the file the stream begins and ends.
 
     Raises:
-        AudioError: it decodes to less than it says because a page is damaged or missing.
+        AudioError: a page is damaged, or it decodes to less than it says because one is missing.
     """
+    pages = streams.ogg_pages(path, *link)
+    if not pages.whole:
+        raise AudioError(f"{path}: damaged, a page of it is not what it was; copy it again")
     with Spliced(path, [link]) as source, Counted(source) as file:  # type: ignore[arg-type]  # a file, for soundfile
         n_tail = min(file.frames, file.samplerate)
         file.seek(file.frames - n_tail)
         if len(file.read(n_tail, dtype="float32", always_2d=True)) == n_tail:
             return None
-        if not streams.pages_are_whole(path, *link):
-            raise AudioError(f"{path}: damaged, it decodes to less than it says; copy it again")
+        if not pages.in_order:
+            raise AudioError(f"{path}: cut off or damaged, it decodes to less than it says; copy it again")
         file.seek(0)
         return sum(iter(lambda: len(file.read(COUNTED_FRAMES, dtype="float32", always_2d=True)), 0))

@@ -11,6 +11,7 @@ import struct
 import zlib
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from sordino.decoding.spliced import Spliced
 
@@ -47,18 +48,32 @@ def ends_with_last_page(tail: bytes) -> bool:
     return bool(tail[at + 5] & LAST) and _page_end(tail, at) <= len(tail)
 
 
-def pages_are_whole(path: Path, begin: int, end: int) -> bool:
-    """Whether the pages of one Ogg stream follow one another without a gap, each with its checksum."""
-    numbers: dict[bytes, int] = {}  # several logical streams may be interleaved
+class Pages(NamedTuple):
+    """How the pages of an Ogg stream are.
+
+    Attributes:
+        whole: each has its checksum, and nothing lies between them: none is lost on the way to the decoder.
+        in_order: their numbers follow one another: none was left out.
+    """
+
+    whole: bool
+    in_order: bool
+
+
+def ogg_pages(path: Path, begin: int, end: int) -> Pages:
+    """Go through the pages of one Ogg stream (several logical ones may be interleaved)."""
+    numbers: dict[bytes, int] = {}
+    in_order = True
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         at = begin
         while at < end and data[at : at + 4] == b"OggS":
             page = data[at : _page_end(data, at)]
             serial, number, checksum = page[14:18], *struct.unpack("<II", page[18:26])
-            if number != numbers.get(serial, number - 1) + 1 or _page_checksum(page) != checksum:
-                return False
+            if _page_checksum(page) != checksum:
+                return Pages(False, False)
+            in_order &= number == numbers.get(serial, number - 1) + 1
             numbers[serial], at = number, at + len(page)
-    return bool(numbers)
+        return Pages(bool(numbers) and data.find(b"OggS", at, end) < 0, in_order)  # tags of other kinds may follow
 
 
 def _page_end(data: bytes | mmap.mmap, at: int) -> int:
