@@ -74,7 +74,9 @@ def check_parts(card: Mapping[str, Any], path: Path) -> None:
             fit(card[key], hint, f"{path}: {key}")
     check_segment(card["segment_s"], str(path))
     named = [(f"backbone.{key}", card["backbone"].get(key)) for key in ("name", "fingerprint")]
-    named += [(f"{kind}[{n}].name", each.get("name")) for kind in ("methods", "tasks") for n, each in enumerate(card[kind])]
+    named += [
+        (f"{kind}[{n}].name", each.get("name")) for kind in ("methods", "tasks") for n, each in enumerate(card[kind])
+    ]
     for where, value in named:
         fit(value, str, f"{path}: {where}")
     for number, task in enumerate(card["tasks"]):
@@ -95,7 +97,9 @@ def check_backbone(spec: Mapping[str, Any], where: str) -> None:
     with read_as_text(where), torch.device("meta"):
         n_bytes = sum(p.numel() * p.element_size() for p in load_backbone(**spec).parameters())
     if n_bytes > MOST_BUILT_BYTES:
-        raise ValueError(f"{where}: the backbone takes {n_bytes >> 30} GB; random ones may take {MOST_BUILT_BYTES >> 30}")
+        raise ValueError(
+            f"{where}: the backbone takes {n_bytes >> 30} GB; random ones may take {MOST_BUILT_BYTES >> 30}"
+        )
 
 
 def without_memory(backbone: Backbone) -> Backbone:
@@ -164,7 +168,9 @@ def check_numbers(tensors: Mapping[str, Tensor], where: str) -> None:
     """Raise ValueError where a tensor holds infinity or nan."""
     for name, value in tensors.items():
         if not bool(torch.isfinite(value).all()):
-            raise ValueError(f"{where}: {name} holds infinity or nan; the adapter is damaged or diverged, train it again")
+            raise ValueError(
+                f"{where}: {name} holds infinity or nan; the adapter is damaged or diverged, train it again"
+            )
 
 
 def _check_file(path: Path, most_bytes: int | None = None) -> int:

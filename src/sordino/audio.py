@@ -22,7 +22,18 @@ from jaxtyping import Float32
 from sordino.decoding.decoders import FORMATS, READER, AudioError, Sound, opened, told_of
 from sordino.files import write_with
 
-__all__ = ["FORMATS", "READER", "AudioError", "AudioInfo", "blocks", "blocks_at", "fingerprint", "info", "read", "write"]
+__all__ = [
+    "FORMATS",
+    "READER",
+    "AudioError",
+    "AudioInfo",
+    "blocks",
+    "blocks_at",
+    "fingerprint",
+    "info",
+    "read",
+    "write",
+]
 
 VERSION = 2  # raised when the same file gives other samples
 _CODINGS = {

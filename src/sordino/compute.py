@@ -31,8 +31,8 @@ class Compute:
 
         Args:
             device: `cpu`, `cuda`, `cuda:1`, `mps`; `auto` for a GPU if there is one.
-            precision: `float32` or `bf16`; `auto` for bf16 where the device multiplies it itself. Where it would convolve
-                wrongly in bf16 (which is tried once), it is float32 all the same, and stderr says so.
+            precision: `float32` or `bf16`; `auto` for bf16 where the device multiplies it itself. Where it would
+                convolve wrongly in bf16 (which is tried once), it is float32 all the same, and stderr says so.
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -81,7 +81,7 @@ def _is_right_in_bf16() -> bool:
         convolve = F.conv1d if len(shape) == 3 else F.conv2d
         exact, found = convolve(x, weight), convolve(x.bfloat16(), weight.bfloat16()).float()
         if not float((found - exact).norm()) < MOST_ERROR * float(exact.norm()):
-            print("this processor (AMX) with this PyTorch convolves wrongly in bfloat16: float32 is used instead; "
-                  "ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 in the environment makes bf16 right", file=sys.stderr)  # fmt: skip
+            told = "this processor (AMX) with this PyTorch convolves wrongly in bfloat16: float32 is used instead; "
+            print(f"{told}ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 in the environment makes bf16 right", file=sys.stderr)
             return False
     return True

@@ -117,7 +117,7 @@ class Config(Settings):
         training: how.
         seed: of everything that is drawn.
         strict: a row or label that is not understood ends the run, instead of being listed and left out.
-        most_broken: share of the labelled tracks that may be missing or broken; with more the run ends before it trains.
+        most_broken: share of the labelled tracks that may be missing or broken; with more, nothing is trained.
         test: another dataset, whose test split is tested on (`giantsteps_tempo`); none for the test split of `data`.
     """
 

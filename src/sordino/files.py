@@ -25,6 +25,7 @@ import numpy as np
 
 LONGEST_NAME = 200  # characters of a name without suffix
 
+
 def write_stream(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
     """Write one file through a function that is given an open binary file.
 

@@ -1,6 +1,6 @@
 """`make faults`: inject, count, and write the table of docs/reliability.md.
 
-    python -m tests.faults [--share 0.1] [--out docs/reliability.md]
+python -m tests.faults [--share 0.1] [--out docs/reliability.md]
 """
 
 from __future__ import annotations
@@ -97,12 +97,20 @@ def bad_audio(folder: Path) -> Row:
     told = subprocess.run(words, capture_output=True, text=True, check=False)
     result = told.stdout.strip().splitlines()[-1]
     assert told.returncode == 0, told.stdout[-3000:]
-    return "bad sound files, and odd names of good ones, in `predict`, `train`, `evaluate`", f"{n_bad} and {n_odd} kinds", result
+    return (
+        "bad sound files, and odd names of good ones, in `predict`, `train`, `evaluate`",
+        f"{n_bad} and {n_odd} kinds",
+        result,
+    )
 
 
 def table(found: list[Row], seconds: float) -> str:
     """The table in Markdown."""
-    lines = ["| injected | how often | what came of it |", "|---|---:|---|", *(f"| {' | '.join(row)} |" for row in found)]
+    lines = [
+        "| injected | how often | what came of it |",
+        "|---|---:|---|",
+        *(f"| {' | '.join(row)} |" for row in found),
+    ]
     where = f"{platform.system()}, {platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}"
     return "\n".join(lines) + f"\n\nRun in {seconds / 60:.0f} minutes on {where}.\n"
 
@@ -116,7 +124,9 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    kept = [json.loads(line) for line in args.keep.read_text().splitlines()] if args.keep and args.keep.is_file() else []
+    kept = (
+        [json.loads(line) for line in args.keep.read_text().splitlines()] if args.keep and args.keep.is_file() else []
+    )
     for name, run in rows(args.share):
         wanted = not args.only or any(name.startswith(start) for start in args.only)
         if not wanted or name in {row["name"] for row in kept}:

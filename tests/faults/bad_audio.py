@@ -19,7 +19,7 @@ RATES_HZ = {".opus": 24_000}
 
 def tone(seconds: float = 1.2, rate_hz: int = RATE_HZ) -> np.ndarray:
     rng = np.random.default_rng(0)
-    return (0.2 * np.sin(np.arange(round(seconds * rate_hz)) / 9) + 0.02 * rng.standard_normal(round(seconds * rate_hz)))
+    return 0.2 * np.sin(np.arange(round(seconds * rate_hz)) / 9) + 0.02 * rng.standard_normal(round(seconds * rate_hz))
 
 
 def good(path: Path, seconds: float = 1.2) -> bytes:

@@ -82,7 +82,9 @@ def run(name: str, folder: Path, most: int = 10_000, every: int = 1) -> dict[str
         counts["sites"] += 1
         there = content(out)
         counts["not whole"] += sum(
-            1 for path, found in there.items() if found != wanted.get(path) and path.endswith((".jams", "result.json", "rows"))
+            1
+            for path, found in there.items()
+            if found != wanted.get(path) and path.endswith((".jams", "result.json", "rows"))
         )
         assert ended(child(lambda out=out: WORK[name](data, out), place / "cache")) == 0
         counts["unequal"] += content(out) != wanted

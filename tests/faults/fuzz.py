@@ -50,7 +50,7 @@ def outcome(work: Callable[[], object]) -> str:
     return "read"
 
 
-odd_values = st.sampled_from(ODD_VALUES) | st.integers() | st.floats() | st.text(max_size=20)
+odd_values = st.sampled_from(ODD_VALUES).map(copy.deepcopy) | st.integers() | st.floats() | st.text(max_size=20)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -110,8 +110,14 @@ def run(name: str, n_cases: int) -> dict[str, int]:
     with tempfile.TemporaryDirectory() as folder:
         cases, work = KINDS[name](Path(folder))
 
-        @settings(max_examples=n_cases, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
-                  suppress_health_check=list(HealthCheck))
+        @settings(
+            max_examples=n_cases,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
         @given(cases)
         def each(case: Any) -> None:
             counts[outcome(lambda: work(case))] += 1
@@ -270,7 +276,9 @@ def checkpoints(folder: Path) -> tuple[Any, Callable[[Any], object]]:
     from sordino.training.checkpoint import Checkpoint, Progress, save_checkpoint
 
     state = {"heads.key.weight": torch.zeros(3, 2)}
-    save_checkpoint(Checkpoint(Progress(3, state, 0.5, 2, [0.1], 5), state, {"state": {}, "param_groups": []}), folder / "a.pt")
+    save_checkpoint(
+        Checkpoint(Progress(3, state, 0.5, 2, [0.1], 5), state, {"state": {}, "param_groups": []}), folder / "a.pt"
+    )
     healthy = (folder / "a.pt").read_bytes()
 
     def work(case: bytes) -> None:

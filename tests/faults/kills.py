@@ -175,5 +175,3 @@ def run(name: str, folder: Path, n_kills: int, at_once: int = 12, seed: int = 0)
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-

@@ -20,7 +20,9 @@ def cache_races(folder: Path, n_races: int, n_processes: int = 3, seed: int = 0)
 
     def wants(number: int, rows: list[int]) -> Callable[[], None]:
         def work() -> None:
-            stored = Stored({"race": number // 4}, [row_key(number // 4, n) for n in rows], [5] * len(rows), 3, root=folder)
+            stored = Stored(
+                {"race": number // 4}, [row_key(number // 4, n) for n in rows], [5] * len(rows), 3, root=folder
+            )
             with stored.filling() as missing:
                 for row in missing:
                     stored.put(int(row), torch.full((5, 3), float(rows[int(row)])))

@@ -47,7 +47,9 @@ def test_predict_says_why_and_answers_the_others(bad, odd, adapter):
     answers = list(Predictor([adapter]).files([*bad, *odd]))
     assert [answer.path for answer in answers] == list(map(str, [*bad, *odd]))
     for answer in answers[: len(bad)]:
-        assert answer.error and answer.path in answer.error and "\n" not in answer.error.replace(answer.path, ""), answer
+        assert answer.error and answer.path in answer.error and "\n" not in answer.error.replace(answer.path, ""), (
+            answer
+        )
         assert len(answer.error) <= 300 + len(answer.path) and not answer.answers
     assert all(answer.error is None and answer.answers for answer in answers[len(bad) :])
 
@@ -61,7 +63,18 @@ def test_looking_says_why(bad, odd):
 def test_the_command_line_prints_every_name(odd, adapter, tmp_path):
     names = [os.fsencode(path) for path in odd]
     for form in ("--json", "--csv"):
-        words = [sys.executable, "-m", "sordino", "predict", "--adapter", adapter, form, "--jams", tmp_path / "jams", "--"]
+        words = [
+            sys.executable,
+            "-m",
+            "sordino",
+            "predict",
+            "--adapter",
+            adapter,
+            form,
+            "--jams",
+            tmp_path / "jams",
+            "--",
+        ]
         told = subprocess.run([*words, *names], capture_output=True, check=False)
         assert told.returncode == 0, told.stderr[-2000:]
         assert b"Traceback" not in told.stderr
@@ -90,7 +103,9 @@ def test_train_and_evaluate_go_on_with_the_others(bad, tmp_path, adapter):
     data = table(tmp_path, [*named, *healthy])
     for cache in ("float32", "off"):
         run = train(config(data, most_broken=0.95, training={"cache": cache}), tmp_path / "runs")
-        assert len(run.result["broken"]) == len(named), set(map(str, named)) - {x.partition(": ")[0] for x in run.result["broken"]}
+        assert len(run.result["broken"]) == len(named), set(map(str, named)) - {
+            x.partition(": ")[0] for x in run.result["broken"]
+        }
         assert sum(run.result["protocol"]["tracks"].values()) == len(healthy)
     scored = evaluate_adapter(adapter, data, split="all", most_broken=0.95)
     assert scored["key"]["n_tracks"] == len(healthy)

@@ -193,7 +193,10 @@ def test_cache_lists_and_clears(triads, tmp_path, monkeypatch):
 
 
 def test_two_files_of_one_name_have_two_answers(trained, triads, tmp_path):
-    adapter, songs = next(trained[2].glob("*/model.adapter")), [tmp_path / "a" / "same.wav", tmp_path / "b" / "same.wav"]
+    adapter, songs = (
+        next(trained[2].glob("*/model.adapter")),
+        [tmp_path / "a" / "same.wav", tmp_path / "b" / "same.wav"],
+    )
     for number, song in enumerate(songs):
         song.parent.mkdir()
         song.write_bytes((triads.parent / f"clip {number}.wav").read_bytes())

@@ -125,7 +125,7 @@ def ogg_pages(data):
 
 def with_more(data, n_frames):
     """An Ogg file whose last page says that there are so many frames more, with its checksum by the definition."""
-    (begin, end), page = list(ogg_pages(data))[-1], bytearray(data[list(ogg_pages(data))[-1][0] :])
+    (begin, _end), page = list(ogg_pages(data))[-1], bytearray(data[list(ogg_pages(data))[-1][0] :])
     page[6:14] = struct.pack("<q", struct.unpack("<q", page[6:14])[0] + n_frames)
     page[22:26], value = bytes(4), 0
     for byte in page:

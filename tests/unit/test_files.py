@@ -13,7 +13,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sordino.files import distinct_names, whole_folder, write_bytes, write_folder, write_json, write_stream, write_text, write_with
+from sordino.files import (
+    distinct_names,
+    whole_folder,
+    write_bytes,
+    write_folder,
+    write_json,
+    write_stream,
+    write_text,
+    write_with,
+)
 
 KINDS = {
     "a.txt": lambda path: write_text(path, "naïve\r\n"),

@@ -37,8 +37,7 @@ def test_a_holder_that_cannot_be_read_is_another_process(tmp_path):
     process = holder(tmp_path / "run", 60)
     process.stdout.readline()
     (tmp_path / ".run.holder").write_text("{")
-    with pytest.raises(BlockingIOError, match="held by another process"):
-        with held(tmp_path / "run", waits=False):
-            pass
+    with pytest.raises(BlockingIOError, match="held by another process"), held(tmp_path / "run", waits=False):
+        pass
     process.kill()
     process.communicate()

@@ -131,7 +131,12 @@ class BeatTCN(SmallNetwork):
     paper = "https://doi.org/10.23919/EUSIPCO.2019.8902578"
     sample_rate_hz = 44_100
 
-    def __init__(self, n_filters: Annotated[int, Range(1, 81)] = 16, n_blocks: Annotated[int, Range(1, 20)] = 11, dropout: Dropped = 0.1):
+    def __init__(
+        self,
+        n_filters: Annotated[int, Range(1, 81)] = 16,
+        n_blocks: Annotated[int, Range(1, 20)] = 11,
+        dropout: Dropped = 0.1,
+    ):
         spectrogram = LogBands(self.sample_rate_hz, 2048, 441, per_octave=12, lowest_hz=30, highest_hz=17_000)
         n_bands = spectrogram.n_bands
         super().__init__(spectrogram, 1, n_bands, BeatTCNLayer(n_bands, n_filters, n_blocks, dropout))

@@ -54,7 +54,13 @@ class Transformer(Backbone):
     licence = "Apache-2.0"
     embeds = True
 
-    def __init__(self, n_layers: LayerCount = 8, n_mels: Annotated[int, Range(1, 1024)] = 96, n_heads: Count = 3, dropout: Dropped = 0.1):
+    def __init__(
+        self,
+        n_layers: LayerCount = 8,
+        n_mels: Annotated[int, Range(1, 1024)] = 96,
+        n_heads: Count = 3,
+        dropout: Dropped = 0.1,
+    ):
         super().__init__()
         self.mel = LogMel(self.sample_rate_hz, 2048, 480, n_mels, pad_mode="constant")
         self.hop_samples, self.dim = 480 * N_STACKED, n_mels * N_STACKED

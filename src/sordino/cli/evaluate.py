@@ -15,7 +15,11 @@ import click
 )
 @click.option("--precision", type=click.Choice(["auto", "float32", "bf16"]), help="By default as it was trained.")
 @click.option(
-    "--most-broken", default=0.5, show_default=True, type=click.FloatRange(0, 1), help="Share of tracks that may be broken."
+    "--most-broken",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of tracks that may be broken.",
 )
 @click.option("--json", "form", flag_value="json", help="Print scores, intervals and per-track scores as JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print every track's scores as a table.")

@@ -124,7 +124,13 @@ class Task(Settings, ABC):
             return None if raw is None else self.parse(raw)
         except ValueError as error:
             reason = str(error)
-        except (TypeError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:  # anything may stand there
+        except (
+            TypeError,
+            ArithmeticError,
+            LookupError,
+            AttributeError,
+            RecursionError,
+        ) as error:  # anything may stand there
             reason = f"{shown(raw, 40)} is not understood ({type(error).__name__})"
         what = "" if reason.startswith(self.label) else f"{self.label}: "
         raise ValueError(f"{track.info.get('source', track.id)}: {what}{reason}")

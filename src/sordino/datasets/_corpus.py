@@ -107,9 +107,9 @@ def sounds(folder: Path) -> dict[str, Path]:
     """All sound files below a folder by name without suffix; a lossless file goes before another."""
     order = {suffix: rank for rank, suffix in enumerate((".wav", ".flac", ".aiff", ".aif", ".au"))}
     found: dict[str, Path] = {}
-    for place, folders, files in os.walk(folder):
+    for place, folders, names in os.walk(folder):
         folders.sort()
-        for name in sorted(files, key=lambda name: order.get(Path(name).suffix.lower(), len(order))):
+        for name in sorted(names, key=lambda name: order.get(Path(name).suffix.lower(), len(order))):
             path = Path(place) / name
             if path.suffix.lower() in audio.FORMATS and not name.startswith("."):
                 found.setdefault(path.stem, path)

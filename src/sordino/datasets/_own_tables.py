@@ -131,4 +131,6 @@ def _seconds(where: str, columns: Columns, row: Mapping[str, Any], field_name: s
     try:
         return None if value is None else seconds(value)
     except (ValueError, ArithmeticError):
-        raise ValueError(f'{where}: {column} "{str(value)[:40]}" is not a number of seconds, nor a time like 3:45') from None
+        raise ValueError(
+            f'{where}: {column} "{str(value)[:40]}" is not a number of seconds, nor a time like 3:45'
+        ) from None

@@ -77,7 +77,9 @@ def _text_rows(path: Path) -> Iterator[tuple[str, Row]]:
             row = next(reader)
         except StopIteration:
             return
-        except csv.Error as error:  # a cell of more than 131,072 characters: mostly a quotation mark that nothing closes
+        except (
+            csv.Error
+        ) as error:  # a cell of more than 131,072 characters: mostly a quotation mark that nothing closes
             where = f"{path.name} line {reader.line_num + n_above}"
             yield where, Unreadable(f"{where}: {error}; is a quotation mark left open?")
             continue

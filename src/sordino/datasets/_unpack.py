@@ -81,8 +81,8 @@ class _Copy:
         while block := self.source.read(BLOCK_BYTES):
             self.left -= len(block)
             if self.left < 0:
-                raise ValueError(f"{self.path}: holds more than {MOST_GROWTH} times its size; unpack it yourself if you "
-                                 "trust it")  # fmt: skip
+                told = f"{self.path}: holds more than {MOST_GROWTH} times its size"
+                raise ValueError(f"{told}; unpack it yourself if you trust it")
             file.write(block)
 
 
@@ -92,7 +92,9 @@ def _belongs(name: str, base: Path) -> bool:
     ours = DOWNLOADS in steps or any(step.startswith(".") and step.endswith((".part", ".aside")) for step in steps)
     try:
         target = base / name
-        return not ours and "\0" not in name and target.parent.resolve().is_relative_to(base) and not target.is_symlink()
+        return (
+            not ours and "\0" not in name and target.parent.resolve().is_relative_to(base) and not target.is_symlink()
+        )
     except (OSError, ValueError):  # a name that is too long
         return False
 

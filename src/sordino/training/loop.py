@@ -132,7 +132,9 @@ class Loop:
             except Diverged as error:
                 if progress.best is None:
                     raise
-                self._note(f"training diverged and was ended: {error}; kept are the weights of step {progress.best_step}")
+                self._note(
+                    f"training diverged and was ended: {error}; kept are the weights of step {progress.best_step}"
+                )
                 break
             if schedule.ends(progress.step, progress.best_step) or time.monotonic() - saved_at > settings.checkpoint_s:
                 self._save(progress, optimiser)
@@ -169,7 +171,9 @@ class Loop:
                     raise
             self.model.zero_grad()
             if 2 * self.n_parts > self.settings.batch_size:
-                raise MemoryError(f"{self.compute.device} has no room for one row of a step; shorten training.segment_s")
+                raise MemoryError(
+                    f"{self.compute.device} has no room for one row of a step; shorten training.segment_s"
+                )
             if self.compute.device.type == "cuda":
                 torch.cuda.empty_cache()
             self.n_parts *= 2
@@ -196,13 +200,13 @@ class Loop:
                 loss = self._loss(wrapped, part, target, counts)
                 self.fabric.backward(loss * self.fabric.world_size)  # processes average, the step's loss is a sum
             total += float(loss.detach())
-        total = float(summed(self.fabric, torch.tensor(total, device=self.compute.device)))  # all processes go on, or none
+        total = float(
+            summed(self.fabric, torch.tensor(total, device=self.compute.device))
+        )  # all processes go on, or none
         if not math.isfinite(total):
             raise self._diverged(f"the loss is {total}", step, parts)
         if self.settings.clip:
-            norm = self.fabric.clip_gradients(
-                wrapped, optimiser, max_norm=self.settings.clip, error_if_nonfinite=False
-            )
+            norm = self.fabric.clip_gradients(wrapped, optimiser, max_norm=self.settings.clip, error_if_nonfinite=False)
             if not math.isfinite(float(norm if norm is not None else 0.0)):
                 raise self._diverged("the gradient is not a number", step, parts)
         optimiser.step()
@@ -254,7 +258,9 @@ class Loop:
         try:
             found = scores(self.model, examples, source, self.compute) if len(examples) else {}
         except NotANumber as error:
-            raise Diverged(f"{error} (validation at step {progress.step}); lower the learning rate (training.lr)") from error
+            raise Diverged(
+                f"{error} (validation at step {progress.step}); lower the learning rate (training.lr)"
+            ) from error
         finite = [score for score in found.values() if math.isfinite(score)]
         score = sum(finite) / len(finite) if finite else math.nan
         if progress.best is None or math.isnan(score) or not score <= progress.best_score:

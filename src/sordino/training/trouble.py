@@ -26,7 +26,9 @@ class Diverged(ValueError):
 def named(ids: Sequence[str]) -> str:
     """The first of some tracks."""
     different = list(dict.fromkeys(ids))
-    return ", ".join(different[:N_NAMED]) + (f" and {len(different) - N_NAMED} more" if len(different) > N_NAMED else "")
+    return ", ".join(different[:N_NAMED]) + (
+        f" and {len(different) - N_NAMED} more" if len(different) > N_NAMED else ""
+    )
 
 
 def without_damaged(
@@ -73,7 +75,11 @@ def check_broken(splits: Mapping[str, Examples], most: float = MOST_BROKEN) -> N
     broken = [line for examples in splits.values() for line in examples.recordings.broken]
     n_tracks = len(broken) + sum(len(examples.recordings) for examples in splits.values())
     if len(broken) > most * n_tracks:
-        reasons = Counter(re.split(r"[,;(]", re.sub(r"\d+(\.\d+)?", "#", line.rpartition(": ")[2]))[0] for line in broken)
-        told = ", ".join(f"{reason.strip()} {n}" for reason, n in sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))[:3])
+        reasons = Counter(
+            re.split(r"[,;(]", re.sub(r"\d+(\.\d+)?", "#", line.rpartition(": ")[2]))[0] for line in broken
+        )
+        told = ", ".join(
+            f"{reason.strip()} {n}" for reason, n in sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))[:3]
+        )
         raise ValueError(f"{len(broken)} of {n_tracks} labelled tracks are missing or broken ({told}), more than the "
                          f"share of {most:g} that is allowed (most_broken)")  # fmt: skip

@@ -43,7 +43,10 @@ def test_divergence_keeps_the_best_so_far_and_names_the_tracks(triads, tmp_path,
     assert run.result["best_step"] == 2 and run.result["steps"] == 3
     (note,) = run.result["notes"]
     assert note.startswith("training diverged and was ended: the loss is nan at step 3 (with clip ")
-    assert note.endswith("lower the learning rate (training.lr); kept are the weights of step 2") and note in capsys.readouterr().err
+    assert (
+        note.endswith("lower the learning rate (training.lr); kept are the weights of step 2")
+        and note in capsys.readouterr().err
+    )
     assert all(torch.isfinite(value).all() for value in run.model().trained_state().values())
 
 
@@ -112,7 +115,9 @@ def table(triads, folder, change):
 
 def test_without_a_test_track_nothing_is_trained(triads, tmp_path):
     none = table(triads, tmp_path / "none", lambda line: None if line.endswith("test") else line)
-    with pytest.raises(ValueError, match=r'no track of the split test has a label "key" \(task key\), so nothing could'):
+    with pytest.raises(
+        ValueError, match=r'no track of the split test has a label "key" \(task key\), so nothing could'
+    ):
         train(config(none), tmp_path / "runs")
     run = train(config(triads), tmp_path / "runs")
     with pytest.raises(ValueError, match="no track of the split test has"):
@@ -126,7 +131,9 @@ def test_more_broken_than_allowed_ends_with_the_reasons(triads, tmp_path):
             (broken.parent / f"clip {number}.wav").unlink()
         else:
             (broken.parent / f"clip {number}.wav").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"14 of 24 labelled tracks are missing or broken \(empty file 7, no such file 7\)"):
+    with pytest.raises(
+        ValueError, match=r"14 of 24 labelled tracks are missing or broken \(empty file 7, no such file 7\)"
+    ):
         train(config(broken), tmp_path / "runs")
     run = train(config(broken, most_broken=0.6), tmp_path / "runs")
     assert len(run.result["broken"]) == 14
@@ -163,7 +170,10 @@ def test_tracks_that_were_trained_on_are_counted(triads, tmp_path, capsys):
         wave = soundfile.read(path)[0]
         soundfile.write(path, np.round(wave, 3), RATE_HZ)
     row = evaluate_adapter(run.adapter, again, split="all")["key"]
-    assert row["trained_on"] == 12 and "12 of 24 scored tracks were trained on, 12 of them known by their names" in row["notes"][0]
+    assert (
+        row["trained_on"] == 12
+        and "12 of 24 scored tracks were trained on, 12 of them known by their names" in row["notes"][0]
+    )
 
 
 def test_an_adapter_that_tells_nothing_says_so(triads, tmp_path):
