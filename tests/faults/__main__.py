@@ -45,8 +45,12 @@ def rows(share: float) -> list[tuple[str, Callable[[Path], Row]]]:
     def full(name: str) -> Callable[[Path], Row]:
         def row(folder: Path) -> Row:
             found = disk.run(name, folder, every=max(EVERY.get(name, 1), round(1 / share)))
-            return (f"`{name}`, disk full from a write on, then run again with room", f"{found['sites']:,} write sites",
-                    f"{found['not whole']} files that were not whole, {found['unequal']} ends with other bytes")  # fmt: skip
+            told = f"{found['not whole']} files that were not whole, {found['unequal']} ends with other bytes"
+            return (
+                f"`{name}`, disk full from a write on, then run again with room",
+                f"{found['sites']:,} write sites",
+                told,
+            )
 
         return row
 

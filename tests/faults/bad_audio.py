@@ -81,7 +81,8 @@ def bad_kinds() -> dict[str, Callable[[Path], None]]:
         "nan.wav": samples(nan), "one nan.wav": samples(np.where(np.arange(len(wave)) == 9_000, np.nan, wave)),
         "inf.wav": samples(np.where(np.arange(len(wave)) == 5, np.inf, wave)),
         "minus inf.wav": samples(np.where(np.arange(len(wave)) == 5, -np.inf, wave)),
-        "huge.wav": samples(np.full(40_000, 3e38), "FLOAT"), "huge double.wav": samples(np.full(40_000, 1e300), "DOUBLE"),
+        "huge.wav": samples(np.full(40_000, 3e38), "FLOAT"),
+        "huge double.wav": samples(np.full(40_000, 1e300), "DOUBLE"),
         "no sample.wav": samples(np.zeros(0), "PCM_16"), "1 Hz.wav": samples(wave[:50], "PCM_16", 1),
         "2 GHz.wav": samples(wave[:5_000], "PCM_16", 2_000_000_000),
         "rate 0.wav": changed(lambda data: head(data, 24, "<I", 0)),
@@ -91,7 +92,8 @@ def bad_kinds() -> dict[str, Callable[[Path], None]]:
         "bits 77.wav": changed(lambda data: head(data, 34, "<H", 77)),
         "coding 9999.wav": changed(lambda data: head(data, 20, "<H", 9_999)),
         "fmt of 4 GB.wav": changed(lambda data: head(data, 16, "<I", 0xFFFFFFF0)),
-        "no data.wav": changed(lambda data: data[:36]), "data of another name.wav": changed(lambda data: head(data, 36, "<I", 0)),
+        "no data.wav": changed(lambda data: data[:36]),
+        "data of another name.wav": changed(lambda data: head(data, 36, "<I", 0)),
         "au offset.au": changed(lambda data: head(data, 4, ">I", 0x7FFFFFF0)),
         "au coding.au": changed(lambda data: head(data, 12, ">I", 999)),
         "au rate 0.au": changed(lambda data: head(data, 16, ">I", 0)),
@@ -107,9 +109,10 @@ def bad_kinds() -> dict[str, Callable[[Path], None]]:
 
 ODD_NAMES = [
     "spaces and, commas;.wav", "quote ' and \".wav", "new\nline.wav", "tab\there.wav", "ünï ©.wav", "u\u0308.wav",
-    "日本語.wav", "🎵.wav", "-dash.wav", "--help.wav", "per%cent.wav", "$HOME.wav", "`x`.wav", "[glob]*?.wav", "dots...wav",
-    "UPPER.WAV", "a" * 240 + ".wav", "back\\slash.wav", "semi;colon.wav", "{brace}.wav", "null.wav", "nan.NaN.wav", "#.wav",
-    "bell\a.wav", "esc\x1b[31m.wav", "\u202ertl.wav",
+    "日本語.wav", "🎵.wav", "-dash.wav", "--help.wav", "per%cent.wav", "$HOME.wav", "`x`.wav", "[glob]*?.wav",
+    "dots...wav", "UPPER.WAV", "a" * 240 + ".wav", "back\\slash.wav", "semi;colon.wav", "{brace}.wav",
+    "null.wav", "nan.NaN.wav",
+    "#.wav", "bell\a.wav", "esc\x1b[31m.wav", "\u202ertl.wav",
 ]  # fmt: skip
 RAW_NAMES = [b"latin \xe9\xfc.wav", b"\xff\xfe.wav", b"half \xe2\x82.wav"]  # not UTF-8
 

@@ -46,7 +46,7 @@ def full_at(number: int, folder: Path) -> Iterator[list[int]]:
 
 
 def once(work: Callable[[], object], number: int, out: Path) -> bool:
-    """Some work with a disk that is full from a call on; whether it came through. Anything but an OSError is passed on."""
+    """Some work with a disk that is full from a call on; whether it came through. All but an OSError is passed on."""
     with full_at(number, out.parent):
         try:
             work()

@@ -32,10 +32,14 @@ from sordino.training.checkpoint import load_checkpoint
 
 MENDABLE = (ValueError, OSError, ImportError, MemoryError)  # what the command line tells in one line
 TASKS = ("key", "tempo", "beat", "chord", "tagging", "classification", "regression")
-ODD_TEXTS = ["", "~nouser", "~", "nan", "inf", "-1", "9" * 400, "1e999", "a" * 200_000, '"', "\0", "\udcff", "\n\r", ";" * 50,
-             "../..", "/", "C:\\x", "H major", "None", "{}", "[]", "true", "1,5", "0x10", "=1+1", "%s%n", "${x}", "ÿ", "🎵"]  # fmt: skip
-ODD_VALUES = [*ODD_TEXTS, None, True, False, 0, -1, 1, 2.5, 1e308, float("nan"), float("inf"), 10**19, -(10**400), [], {}, [[]],
-              [None], {"a": {}}, {"name": "lora"}, ["x"] * 50, [1, "a", None], {"": ""}]  # fmt: skip
+ODD_TEXTS = [
+    "", "~nouser", "~", "nan", "inf", "-1", "9" * 400, "1e999", "a" * 200_000, '"', "\0", "\udcff", "\n\r", ";" * 50,
+    "../..", "/", "C:\\x", "H major", "None", "{}", "[]", "true", "1,5", "0x10", "=1+1", "%s%n", "${x}", "ÿ", "🎵",
+]  # fmt: skip
+ODD_VALUES = [
+    *ODD_TEXTS, None, True, False, 0, -1, 1, 2.5, 1e308, float("nan"), float("inf"), 10**19, -(10**400), [], {}, [[]],
+    [None], {"a": {}}, {"name": "lora"}, ["x"] * 50, [1, "a", None], {"": ""},
+]  # fmt: skip
 
 
 def outcome(work: Callable[[], object]) -> str:
@@ -158,8 +162,8 @@ def tables(folder: Path) -> tuple[Any, Callable[[Any], object]]:
     healthy = "\n".join(",".join(cells) for cells in [head, row, row]).encode()
     healthy_json = json.dumps([dict(zip(head, [*row[:2], 120, ["x"], *row[4:]], strict=False))]).encode()
     raw = st.none() | st.none() | changed_bytes(healthy) | changed_bytes(healthy_json) | st.binary(max_size=200)
-    odd = changed_data([{"path": "a.wav", "key": "C major", "beat": {"beats": [0.5], "downbeats": []}, "tempo": 120}]).map(
-        lambda data: json.dumps(data).encode())  # fmt: skip
+    rows_of_json = [{"path": "a.wav", "key": "C major", "beat": {"beats": [0.5], "downbeats": []}, "tempo": 120}]
+    odd = changed_data(rows_of_json).map(lambda data: json.dumps(data).encode())
 
     def work(case: tuple[str, bytes]) -> None:
         path = folder / f"t.{case[0]}"
@@ -173,11 +177,11 @@ def jams(folder: Path) -> tuple[Any, Callable[[Any], object]]:
     def observation(value: Any) -> dict[str, Any]:
         return {"time": 0.5, "duration": 1.0, "value": value, "confidence": 0.5}
 
-    values = {"key_mode": "C:major", "tempo": 120.0, "beat": 1, "chord": "C:maj", "tag_open": "dark", "tag_gtzan": "rock",
-              "beat_position": {"position": 1, "measure": 1}}  # fmt: skip
+    values = {"key_mode": "C:major", "tempo": 120.0, "beat": 1, "chord": "C:maj", "tag_open": "dark",
+              "tag_gtzan": "rock", "beat_position": {"position": 1, "measure": 1}}  # fmt: skip
     healthy = {
         "file_metadata": {"artist": "x", "title": "y", "duration": 3.0, "jams_version": "0.3.5"},
-        "annotations": [{"namespace": name, "data": [observation(value), observation(value)], "time": 0, "duration": 3.0}
+        "annotations": [{"namespace": name, "data": [observation(value)] * 2, "time": 0, "duration": 3.0}
                         for name, value in values.items()],
         "sandbox": {},
     }  # fmt: skip
@@ -229,10 +233,15 @@ def toml(folder: Path) -> tuple[Any, Callable[[Any], object]]:
     return changed_bytes(TOML.encode()) | changed_data(plain), work
 
 
+KEYS = [
+    "task", "task.name", "method.r", "method.name", "method", "backbone.depth", "head.layers", "seed", "training.steps",
+    "training.lr", "training", "training.augment", "training.head_first.steps", "data", "root", "test", "strict",
+    "head.hidden", "most_broken", "grid.seed", "a.b.c", "..", "",
+]  # fmt: skip
+
+
 def key_values(folder: Path) -> tuple[Any, Callable[[Any], object]]:
-    keys = st.sampled_from(["task", "task.name", "method.r", "method.name", "method", "backbone.depth", "head.layers", "seed",
-                            "training.steps", "training.lr", "training", "training.augment", "training.head_first.steps", "data",
-                            "root", "test", "strict", "head.hidden", "most_broken", "grid.seed", "a.b.c", "..", ""])  # fmt: skip
+    keys = st.sampled_from(KEYS)
     value = st.sampled_from([str(odd)[:3000] for odd in ODD_VALUES]) | st.text(max_size=20)
     pair = st.tuples(keys | st.text(max_size=12), st.sampled_from(["=", "=", "=", " = ", ""]), value).map("".join)
     (folder / "study.toml").write_text(TOML)

@@ -104,7 +104,8 @@ def test_what_cannot_be_is_told_before_it_is_built(path, value, adapter):
 
 @pytest.mark.parametrize(
     "text",
-    ["[" * 100_000, '{"a":' * 100_000, "", "nan", "[]", "1e999", '{"format": 1}', "\udc80".encode("utf-8", "surrogatepass"),
+    ["[" * 100_000, '{"a":' * 100_000, "", "nan", "[]", "1e999", '{"format": 1}',
+     "\udc80".encode("utf-8", "surrogatepass"),
      '{"format": 1, "format": ' + "9" * 6000 + "}", "\0" * 100],
 )  # fmt: skip
 def test_a_description_that_is_none(text, adapter):

@@ -20,9 +20,9 @@ def test_the_second_says_who_is_there_and_takes_over_from_a_killed_one(tmp_path)
     place = tmp_path / "run"
     first = holder(place, 60)
     assert first.stdout.readline() == "here\n"
-    with pytest.raises(BlockingIOError, match=rf"run is held by process {first.pid} on .* since \d\d:\d\d:\d\d; wait"):
-        with held(place, waits=False):
-            pass
+    told = rf"run is held by process {first.pid} on .* since \d\d:\d\d:\d\d; wait"
+    with pytest.raises(BlockingIOError, match=told), held(place, waits=False):
+        pass
     second = holder(place, 0)
     assert f"is held by process {first.pid}" in second.stderr.readline() and second.poll() is None
     first.kill()

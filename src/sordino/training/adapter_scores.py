@@ -50,8 +50,9 @@ def evaluate_adapter(
         ValueError: no track of the split has a label for one of the adapter's tasks, or too many are broken.
     """
     card = read_card(adapter)
-    protocol = card.get("protocol") if isinstance(card.get("protocol"), dict) else {}
-    compute = Compute.choose(device, precision or protocol.get("precision", "auto"))
+    protocol = card.get("protocol")
+    trained_in = protocol.get("precision", "auto") if isinstance(protocol, dict) else "auto"
+    compute = Compute.choose(device, precision or trained_in)
     model = load_adapter(adapter).to(compute.device)
     dataset = load_dataset(data, root)
     tracks = [track.with_split("test") for track in dataset.tracks() if split in ("all", track.split)]

@@ -1,7 +1,7 @@
-"""Which tracks an adapter has learned from, written into it as short hashes, and found again among those that are scored.
+"""Which tracks an adapter has learned from, written into it as short hashes, and found again among those scored.
 
-A hash of a track's name and one of its sound (the file's bytes, and where in it the track begins). They tell nothing but
-whether a track that somebody has at hand was among them.
+A hash of a track's name and one of its sound (the file's bytes, and where in it the track begins). They tell nothing
+but whether a track that somebody has at hand was among them.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def test_a_full_device_halves_the_batch_and_the_gradient_stays(triads, tmp_path,
 
 def test_a_device_without_room_for_a_row_is_told(triads, tmp_path, monkeypatch):
     Room(monkeypatch, 0)
-    with pytest.raises(MemoryError, match="cpu has no room for one row of a step; shorten training.segment_s"):
+    with pytest.raises(MemoryError, match=r"cpu has no room for one row of a step; shorten training\.segment_s"):
         train(config(triads), tmp_path)
 
 
