@@ -80,7 +80,7 @@ def _text_rows(path: Path) -> Iterator[tuple[str, Row]]:
         except (
             csv.Error
         ) as error:  # a cell of more than 131,072 characters: mostly a quotation mark that nothing closes
-            where = f"{path.name} line {reader.line_num + n_above}"
+            where = f"{path.name} line {reader.line_num + n_above + 1}"
             yield where, Unreadable(f"{where}: {error}; is a quotation mark left open?")
             continue
         where = f"{path.name} line {reader.line_num + n_above}"
