@@ -1,12 +1,13 @@
 # make demo   install, adapt the built-in model to the built-in music, print the tables, predict on a recording
 # make test   install what tests need and run them
 # make bench  what everything costs, beside others, on this machine; writes docs/performance.json and .png
+# make faults what is promised when things go wrong: kills, full disks, races, bad files; writes the table of docs/reliability.md
 # make check  what a change must pass: lint, format, import directions, types, generated pages, tests
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test slow check docs bench clean
+.PHONY: demo test slow faults check docs bench clean
 
 demo: $(STAMP)-run
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps musicnn==0.1.0 \
@@ -29,6 +30,10 @@ check: $(STAMP)-test
 
 docs: $(STAMP)-test
 	$(BIN)/python tools/build_docs.py
+
+faults: $(STAMP)-test
+	$(BIN)/python -m tests.faults --keep .faults.jsonl --out docs/reliability.md
+	rm -f .faults.jsonl
 
 bench: $(STAMP)-test
 	$(BIN)/python benchmarks/bench.py --out docs/performance

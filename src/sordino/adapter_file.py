@@ -11,22 +11,35 @@ The folder is written beside its place and renamed when it is complete (`files.p
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import sordino
+from sordino.adapter_reading import (
+    check_backbone,
+    check_built,
+    check_numbers,
+    check_parts,
+    check_segment,
+    check_shapes,
+    read_as_text,
+    read_table,
+    shapes_in,
+    without_memory,
+)
 from sordino.backbones import load_backbone
 from sordino.contracts import Backbone, Task
 from sordino.files import whole_folder, write_folder, write_json, write_text, write_with
 from sordino.model import Model
 from sordino.petl import make_method
 from sordino.registry import find
+from sordino.rules import shown
 
 FORMAT = 1
 NAMES = ("adapter.safetensors", "adapter.json", "README.md")
@@ -72,7 +85,7 @@ def save_adapter(
         "parameters": model.count(),
         "tensors": sorted(tensors),
     }
-    _check_segment(segment_s, str(folder))
+    check_segment(segment_s, str(folder))
     _check_replaceable(Path(folder))
 
     def fill(part: Path) -> None:
@@ -91,25 +104,14 @@ def read_card(folder: str | Path) -> dict[str, Any]:
         ValueError: it is not readable, lacks something, or is of a newer format.
     """
     path = whole_folder(folder) / "adapter.json"
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"{folder} is not an adapter: it holds no adapter.json")
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        version = card["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not an adapter's description: {error}") from error
-    if version != FORMAT:
-        raise ValueError(f"{path} has format {version}; this version of sordino reads format {FORMAT}")
-    missing = [key for key in ("backbone", "methods", "tasks", "head", "segment_s") if key not in card]
-    if missing:
-        raise ValueError(f"{path} lacks {', '.join(missing)}; make the adapter again")
-    _check_segment(card["segment_s"], str(path))
+    card = read_table(path)
+    if card.get("format") != FORMAT:
+        raise ValueError(f"{path} is not an adapter's description that this version of sordino reads: format "
+                         f"{shown(card.get('format'))}, not {FORMAT}")  # fmt: skip
+    check_parts(card, path)
     return card
-
-
-def _check_segment(value: Any, where: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ValueError(f"{where}: segment_s = {value!r} is not a length; it wants seconds, more than 0")
 
 
 def _check_replaceable(folder: Path) -> None:
@@ -129,17 +131,29 @@ def _check_replaceable(folder: Path) -> None:
 
 def read_tasks(folder: str | Path) -> dict[str, Task]:
     """The tasks of an adapter, without its backbone."""
-    return {task["name"]: find("task", task["name"]).restore(task["config"]) for task in read_card(folder)["tasks"]}
+    return {task.name: task for task in _tasks(read_card(folder), str(folder))}
 
 
-def backbone_of(card: Mapping[str, Any]) -> Backbone:
+def _tasks(card: Mapping[str, Any], where: str) -> list[Task]:
+    with read_as_text(where):
+        return [find("task", task["name"]).restore(task["config"]) for task in card["tasks"]]
+
+
+def backbone_of(card: Mapping[str, Any], folder: str | Path) -> Backbone:
     """Load the backbone that an adapter's card names.
+
+    Args:
+        card: see `read_card`.
+        folder: the adapter's, for errors.
 
     Raises:
         FileNotFoundError: its weights are not on this machine.
         ValueError: it cannot be built as named.
     """
-    return load_backbone(**{k: v for k, v in card["backbone"].items() if k not in ("fingerprint", "weights_from")})
+    spec = {key: value for key, value in card["backbone"].items() if key not in ("fingerprint", "weights_from")}
+    check_backbone(spec, str(folder))
+    with read_as_text(str(folder)):
+        return load_backbone(**spec)
 
 
 def load_adapter(folder: str | Path, backbone: Backbone | None = None, fingerprint: str | None = None) -> Model:
@@ -155,37 +169,58 @@ def load_adapter(folder: str | Path, backbone: Backbone | None = None, fingerpri
 
     Raises:
         FileNotFoundError: no adapter there, or the backbone's weights are not on this machine.
-        ValueError: the backbone is another one, or a tensor is missing or unknown.
+        ValueError: the backbone is another one, the card names what cannot be, or a tensor is missing, unknown, of
+            another shape or type, or no number; told before anything large is allocated.
     """
     card = read_card(folder)
     spec = card["backbone"]
-    backbone = backbone or backbone_of(card)
+    backbone = backbone or backbone_of(card, folder)
     found = backbone.fingerprint() if fingerprint is None else fingerprint
-    if found != card["backbone"]["fingerprint"]:
+    if found != spec["fingerprint"]:
         raise ValueError(
-            f"{folder} was trained on {spec['name']} with weights {card['backbone']['fingerprint']} "
-            f"({card['backbone']['weights_from']}), but this backbone is {backbone.name} with {found} "
+            f"{folder} was trained on {spec['name']} with weights {spec['fingerprint'][:16]} "
+            f"({str(spec.get('weights_from'))[:60]}), but this backbone is {backbone.name} with {found} "
             f"({backbone.weights}); load the backbone it names, or train the adapter again"
         )
-    methods = [make_method(**{**find("method", given["name"]).earlier, **given}) for given in card["methods"]]
-    model = Model(backbone, list(read_tasks(folder).values()), methods, card["head"],
-                  n_frozen=card.get("frozen_methods", 0))  # fmt: skip
+    path = whole_folder(folder) / "adapter.safetensors"
+    with read_as_text(str(folder)), torch.device("meta"):
+        outline = _model(card, without_memory(backbone), str(folder))
+        wanted = {name: (tuple(value.shape), value.dtype) for name, value in _named_tensors(outline).items()}
+        check_built(outline.attachments, str(folder))
+        check_built(outline.heads, str(folder))
+    check_shapes(shapes_in(path), wanted, str(folder))
+    model = _model(card, backbone, str(folder))
     try:
-        tensors = load_file(whole_folder(folder) / "adapter.safetensors")
+        tensors = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{folder}/adapter.safetensors cannot be read: {error}") from error
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    check_numbers(tensors, str(path))
     _load_tensors(model, tensors, str(folder))
     return model
 
 
-def _tensors(model: Model) -> dict[str, Tensor]:
-    """Everything that is saved, by name."""
+def _model(card: Mapping[str, Any], backbone: Backbone, where: str) -> Model:
+    """The model that a card describes, with the weights it begins with."""
+    methods = [make_method(**{**find("method", given["name"]).earlier, **given}) for given in card["methods"]]
+    n_frozen = card.get("frozen_methods", 0)
+    if isinstance(n_frozen, bool) or not isinstance(n_frozen, int) or not 0 <= n_frozen <= len(methods):
+        raise ValueError(f"{where}: frozen_methods = {str(n_frozen)[:60]} is no number of its {len(methods)} methods")
+    return Model(backbone, _tasks(card, where), methods, card["head"], n_frozen=n_frozen)
+
+
+def _named_tensors(model: Model) -> dict[str, Tensor]:
+    """Everything that is saved, by name: the model's own tensors."""
     named: dict[str, Tensor] = {}
     for number, attachment in enumerate(model.backbone.attached):
         named.update({f"method.{number}:{name}": value for name, value in attachment.tensors().items()})
     named.update({f"head:{name}": value for name, value in model.heads.state_dict().items()})
     own = dict(model.backbone.named_parameters())
-    named.update({f"backbone:{name}": own[name] for name in model.unfrozen})
+    return {**named, **{f"backbone:{name}": own[name] for name in model.unfrozen}}
+
+
+def _tensors(model: Model) -> dict[str, Tensor]:
+    """Copies of everything that is saved, by name."""
+    named = _named_tensors(model)
     return {name: value.detach().cpu().contiguous().clone() for name, value in named.items()}
 
 

@@ -22,6 +22,10 @@ Constant = tuple[dict[int, Tensor], Tensor | None]  # what `Model.constant` give
 Named = tuple[str, Model]  # a model and what is put before the names of its tasks
 
 
+class NotANumber(ValueError):
+    """A model answers with infinity or nan."""
+
+
 class Segments(NamedTuple):
     """A batch of segments.
 
@@ -125,7 +129,14 @@ def joined(
 
 
 def decoded(models: Sequence[Named], probabilities: Mapping[str, np.ndarray]) -> dict[str, Prediction]:
-    """Answers by task, from what `joined` gave for a recording."""
+    """Answers by task, from what `joined` gave for a recording.
+
+    Raises:
+        NotANumber: the model answers with infinity or nan, of which no task could make an answer.
+    """
+    for name, values in probabilities.items():
+        if not np.isfinite(values).all():
+            raise NotANumber(f"the model's answer to {name} is not a number; the sound, or the weights, overflow")
     return {
         prefix + name: task.decode(probabilities[prefix + name], model.backbone.frame_rate_hz)
         for prefix, model in models

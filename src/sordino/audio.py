@@ -19,9 +19,21 @@ import soundfile
 import soxr
 from jaxtyping import Float32
 
-from sordino.decoding.decoders import FORMATS, AudioError, Sound, opened
+from sordino.decoding.decoders import FORMATS, READER, AudioError, Sound, opened, told_of
+from sordino.files import write_with
 
-__all__ = ["FORMATS", "AudioError", "AudioInfo", "blocks", "blocks_at", "fingerprint", "info", "read", "write"]
+__all__ = [
+    "FORMATS",
+    "READER",
+    "AudioError",
+    "AudioInfo",
+    "blocks",
+    "blocks_at",
+    "fingerprint",
+    "info",
+    "read",
+    "write",
+]
 
 VERSION = 2  # raised when the same file gives other samples
 _CODINGS = {
@@ -94,7 +106,10 @@ def read(
     if rate != sample_rate_hz:
         x = soxr.resample(x, rate, sample_rate_hz)
     skip = first - begin * sample_rate_hz // rate
-    return np.ascontiguousarray(x[skip:] if n_wanted is None else x[skip : skip + n_wanted])
+    x = np.ascontiguousarray(x[skip:] if n_wanted is None else x[skip : skip + n_wanted])
+    if not len(x):
+        raise AudioError(f"{path}: too short, not one sample at {sample_rate_hz} Hz")
+    return x
 
 
 def blocks(path: str | Path, sample_rate_hz: int, block_s: float) -> Iterator[Float32[np.ndarray, " time"]]:
@@ -160,23 +175,27 @@ def write(path: str | Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
     container, coding = _CODINGS.get(path.suffix.lower(), (None, None))
     if container is None:
         raise AudioError(f"{path}: sound is written as {' '.join(_CODINGS)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
     n_channels = 1 if waveform.ndim == 1 else waveform.shape[1]
-    with soundfile.SoundFile(path, "w", sample_rate_hz, n_channels, coding, format=container) as file:
-        for begin in range(0, len(waveform), WRITE_FRAMES):
-            file.write(waveform[begin : begin + WRITE_FRAMES])
+
+    def fill(part: Path) -> None:
+        with soundfile.SoundFile(part, "w", sample_rate_hz, n_channels, coding, format=container) as file:
+            for begin in range(0, len(waveform), WRITE_FRAMES):
+                file.write(waveform[begin : begin + WRITE_FRAMES])
+
+    write_with(path, fill)
 
 
 def _decode(file: Sound, path: str | Path, begin: int, end: int) -> np.ndarray:
     """Frames `begin` to `end`, all of them."""
-    try:
-        if file.tell() != begin:
-            before = min(begin, MPEG_PREROLL_FRAMES if file.subtype.startswith("MPEG") else 0)
-            file.seek(begin - before)
-            file.read(before, dtype="float32", always_2d=True)
-        x = file.read(end - begin, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, ValueError) as error:
-        raise AudioError(f"{path}: damaged, decoding fails behind {begin / file.samplerate:.2f} s") from error
+    with told_of(path):
+        try:
+            if file.tell() != begin:
+                before = min(begin, MPEG_PREROLL_FRAMES if file.subtype.startswith("MPEG") else 0)
+                file.seek(begin - before)
+                file.read(before, dtype="float32", always_2d=True)
+            x = file.read(end - begin, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, ValueError) as error:
+            raise AudioError(f"{path}: damaged, decoding fails behind {begin / file.samplerate:.2f} s") from error
     if len(x) < end - begin:
         found_s, length_s = (begin + len(x)) / file.samplerate, file.frames / file.samplerate
         raise AudioError(f"{path}: cut off or damaged, {found_s:.2f} s of {length_s:.2f} s decoded")
@@ -184,7 +203,9 @@ def _decode(file: Sound, path: str | Path, begin: int, end: int) -> np.ndarray:
 
 
 def _mono(x: np.ndarray, path: str | Path) -> Float32[np.ndarray, " time"]:
-    x = x[:, 0] if x.shape[1] == 1 else x @ np.full(x.shape[1], 1 / x.shape[1], np.float32)
-    if not math.isfinite(float(x.sum())):
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = x[:, 0] if x.shape[1] == 1 else x @ np.full(x.shape[1], 1 / x.shape[1], np.float32)
+        total = float(x.sum())
+    if not math.isfinite(total):
         raise AudioError(f"{path}: holds samples that are not numbers")
     return x

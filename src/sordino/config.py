@@ -118,6 +118,7 @@ class Config(Settings):
         training: how.
         seed: of everything that is drawn.
         strict: a row or label that is not understood ends the run, instead of being listed and left out.
+        most_broken: share of the labelled tracks that may be missing or broken; with more, nothing is trained.
         test: another dataset, whose test split is tested on (`giantsteps_tempo`); none for the test split of `data`.
         after: runs that go first and whose trained parts this one begins with; each is a table with the settings in
             which it is not like this one (`task`, `data`, `method`, `training`, ...).
@@ -135,6 +136,7 @@ class Config(Settings):
     training: Training = field(default_factory=Training)
     seed: Seed = 0
     strict: Annotated[bool, Neutral()] = False
+    most_broken: Annotated[float, Range(0, 1), Neutral()] = 0.5
     test: Annotated[str | None, Neutral()] = None
     after: list[Annotated[dict[str, Any], KeysOf(Config, but=("after", "after_as", "backbone"))]] = field(
         default_factory=list

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sordino import registry
-from sordino.rules import unknown
+from sordino.files import is_there
+from sordino.rules import shown, unknown
 from sordino.settings import fit_keys, settings
 
 FOLDER = "folder"  # what reads a path
@@ -52,16 +53,18 @@ def parse_data(value: str | Path | Mapping[str, Any] | Sequence[Any]) -> list[Na
     if isinstance(value, Mapping):
         options = dict(value)
         return _with_options(parse_data(options.pop("name", "")), options)
+    if not isinstance(value, (str, Path, Sequence)):
+        raise ValueError(f"data = {shown(value)}; it wants a dataset's name or a path, or a table or list of these")
     if not isinstance(value, (str, Path)):
         return [named for part in value for named in parse_data(part)]
     corpora = registry.names("dataset")
     several = str(value).split("+")
     if {part.partition(":")[0] for part in several} <= set(corpora):
         return [_corpus(part) for part in several]
-    if Path(value).exists():
+    if is_there(value):
         return [Named(FOLDER, str(value), {})]
     path, colon, told = str(value).rpartition(":")
-    if colon and "=" in told and Path(path).exists():
+    if colon and "=" in told and is_there(path):
         return [Named(FOLDER, path, _checked(FOLDER, told))]
     raise ValueError(unknown("dataset", str(value), corpora) + "; nor is it a path here")
 

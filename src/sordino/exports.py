@@ -20,12 +20,12 @@ from sordino.results import FileAnswer
 METER = 4  # beats in a bar, where none is known
 
 
-def write_audacity(answer: FileAnswer, tasks: Mapping[str, Task], folder: str | Path) -> None:
+def write_audacity(answer: FileAnswer, tasks: Mapping[str, Task], folder: str | Path, name: str) -> None:
     """Write `folder/<name>.<task>.txt`, a label track for each task."""
-    for name, prediction in answer.answers.items():
-        rows = tasks[name].observations(prediction, answer.duration_s)
+    for task, prediction in answer.answers.items():
+        rows = tasks[task].observations(prediction, answer.duration_s)
         lines = [f"{row.start_s:.6f}\t{row.start_s + row.duration_s:.6f}\t{_text(row.value)}\n" for row in rows]
-        write_text(Path(folder) / f"{Path(answer.path).stem}.{name.replace('/', '_')}.txt", "".join(lines))
+        write_text(Path(folder) / f"{name}.{task.replace('/', '_')}.txt", "".join(lines))
 
 
 def _text(value: Any) -> str:

@@ -16,11 +16,14 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 import numpy as np
+
+LONGEST_NAME = 200  # characters of a name without suffix
 
 
 def write_stream(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
@@ -55,8 +58,11 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write a file of this text in UTF-8, line ends as they are; as `write_stream`."""
-    return write_bytes(path, text.encode())
+    r"""Write a file of this text in UTF-8, line ends as they are; as `write_stream`.
+
+    The bytes of a file's name that are no UTF-8 are written as JSON writes them (`\udc80`).
+    """
+    return write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: str | Path, value: Any) -> Path:
@@ -100,12 +106,14 @@ def write_folder(folder: str | Path, fill: Callable[[Path], object]) -> Path:
         part.mkdir()
         fill(part)
         for inner in [*part.rglob("*"), part]:
-            _flush(inner)
+            flush(inner)
         outdated += _swap(part, target)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(part, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno:
+            raise OSError(error.errno, error.strerror, str(folder)) from error
         raise
-    _flush(target.parent)
+    flush(target.parent)
     for old in outdated:
         shutil.rmtree(old, ignore_errors=True)
     return Path(folder)
@@ -116,6 +124,46 @@ def whole_folder(folder: str | Path) -> Path:
     path = Path(folder)
     aside = [] if path.exists() else _aside(path.resolve())
     return max(aside, key=lambda old: old.stat().st_ctime_ns, default=path)
+
+
+def distinct_names(paths: Iterable[str | Path]) -> dict[str, str]:
+    """A name for what is written of each path: its stem, or as much of the path's end as no other one shares.
+
+    Where case does not count, these are different names too.
+    """
+    whole = dict.fromkeys(map(str, paths))
+    parts = {path: [part.strip("/\\:") for part in PurePath(path).parts] for path in whole}
+    level = dict.fromkeys(whole, 0)
+
+    def name(path: str) -> str:
+        return PurePath(path).stem if level[path] == 0 else "_".join(parts[path][-level[path] :])
+
+    while True:
+        names = {path: name(path)[-LONGEST_NAME:] for path in whole}
+        counts = Counter(map(str.casefold, names.values()))
+        clashing = [path for path in whole if counts[names[path].casefold()] > 1]
+        deeper = [path for path in clashing if level[path] < len(parts[path])]
+        if not deeper:
+            return names | {path: f"{names[path]} {number}" for number, path in enumerate(clashing, 1)}
+        for path in deeper:
+            level[path] += 1
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether a file or folder exists; what cannot be asked (too long a name, a folder without permission) does not."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def one_line(error: BaseException, longest: int = 300) -> str:
+    """An error for people: one line, with the file of an OSError in front."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    text = " ".join(text.split()) or type(error).__name__
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def _write(path: str | Path, fill: Callable[[Path], object], suffix: str) -> Path:
@@ -129,12 +177,14 @@ def _write(path: str | Path, fill: Callable[[Path], object], suffix: str) -> Pat
             mode = os.fstat(file.fileno()).st_mode & 0o777
         fill(part)
         part.chmod(mode)  # safetensors gives its files to their owner alone
-        _flush(part)
+        flush(part)
         part.replace(target)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(part)) and error.errno:
+            raise OSError(error.errno, error.strerror, str(path)) from error  # disk full: say of which file
         raise
-    _flush(target.parent)
+    flush(target.parent)
     return Path(path)
 
 
@@ -171,7 +221,7 @@ def _own() -> str:
     return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Wait until a file's bytes, or a folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

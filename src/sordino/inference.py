@@ -21,7 +21,7 @@ import numpy as np
 from sordino import audio
 from sordino.adapter_file import backbone_of, load_adapter, read_card
 from sordino.ahead import ahead
-from sordino.answering import Joined, Named, answer_grid, decoded, pad
+from sordino.answering import Joined, Named, NotANumber, answer_grid, decoded, pad
 from sordino.compute import Compute
 from sordino.contracts import Backbone, Prediction, Task
 from sordino.results import FileAnswer
@@ -107,7 +107,7 @@ class Predictor:
         for number, folder in enumerate(adapters):
             card = read_card(folder)
             weights = card["backbone"]["fingerprint"]
-            backbones[weights] = backbones.get(weights) or backbone_of(card)
+            backbones[weights] = backbones.get(weights) or backbone_of(card, folder)
             model = load_adapter(folder, backbones[weights])
             prefix = f"{names[number]}/" if names else ""
             twice = tasks & {prefix + task for task in model.tasks}
@@ -150,8 +150,11 @@ class Predictor:
 
         def note(each: Pass, found: Iterable[tuple[int, dict[str, np.ndarray]]]) -> None:
             for number, probabilities in found:
-                asked[number].answers.update(decoded(each.models, probabilities))
                 n_lacking[number] -= 1
+                try:
+                    asked[number].answers.update(decoded(each.models, probabilities))
+                except NotANumber as error:
+                    asked[number].error = f"{asked[number].path}: {error}"
 
         def complete() -> Iterator[FileAnswer]:
             while asked and n_lacking[first := next(iter(asked))] == 0:

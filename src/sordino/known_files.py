@@ -20,6 +20,7 @@ from typing import NamedTuple
 from sordino import audio
 
 SETTLED_S = 2.0
+BLOCK_S = 30.0  # decoded at once
 AT_ONCE = 500  # names in one question to SQLite
 _TABLE = "CREATE TABLE IF NOT EXISTS file (path TEXT PRIMARY KEY, state TEXT, content TEXT, duration_s REAL)"
 
@@ -85,7 +86,7 @@ def remember(states: Mapping[str, str | None], found: Mapping[str, Known | audio
         with closing(sqlite3.connect(cache_folder() / "files.sqlite", timeout=30)) as notes, notes:
             notes.execute(_TABLE)
             notes.executemany("REPLACE INTO file VALUES (?, ?, ?, ?)", rows)
-    except (sqlite3.Error, OSError):
+    except (sqlite3.Error, OSError, ValueError):  # ValueError: a name that is not UTF-8
         return
 
 
@@ -99,15 +100,33 @@ def _read(name: str) -> Known | audio.AudioError:
         return audio.AudioError(f"{name}: cannot be read ({error.strerror})")
 
 
+def damaged(paths: Iterable[str | Path]) -> dict[str, audio.AudioError]:
+    """Files that cannot be decoded to their end, each with the reason: all are decoded."""
+    names = list(dict.fromkeys(map(str, paths)))
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "decode") as pool:
+        return {name: error for name, error in zip(names, pool.map(_decode_whole, names), strict=True) if error}
+
+
+def _decode_whole(name: str) -> audio.AudioError | None:
+    try:
+        rate_hz = audio.info(name).sample_rate_hz
+        for _ in audio.blocks(name, rate_hz, BLOCK_S):
+            pass
+    except audio.AudioError as error:
+        return error
+    return None
+
+
 def _state(name: str) -> str | None:
     """What changes when the file does; None when it cannot be asked or has changed just now."""
     try:
         status = Path(name).stat()
-    except OSError:
+        name.encode()
+    except (OSError, ValueError):  # a name that SQLite could not hold, too
         return None
     if abs(time.time() - max(status.st_mtime, status.st_ctime)) < SETTLED_S:
         return None
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} {status.st_dev}"
+    return f"{audio.READER} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} {status.st_dev}"
 
 
 def _place(name: str) -> str:
@@ -130,6 +149,6 @@ def _recall(states: Mapping[str, str | None]) -> dict[str, Known]:
                 for path, state, *known in notes.execute(f"SELECT * FROM file WHERE path IN ({marks})", [*places]):
                     if state == states[places[path]]:
                         found[places[path]] = Known(*known)
-    except sqlite3.Error:
+    except (sqlite3.Error, ValueError):
         return {}
     return found

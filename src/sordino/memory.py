@@ -10,6 +10,11 @@ LARGEST_MMAP_THRESHOLD = 32 << 20  # bytes, that glibc takes on 64 bits
 NEVER = 2**31 - 1
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether a device (or the host) had no memory for a tensor."""
+    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+
+
 def keep_freed_memory() -> bool:
     """Let glibc keep what is freed, so that each training step writes into pages it has already.
 

@@ -192,6 +192,13 @@ class Model(nn.Module):
             ValueError: a name is missing or unknown, or a tensor has another shape or type; nothing is changed.
         """
         own = self._state()
+        self.check_state(state)
+        for name, value in state.items():
+            own[name].copy_(value)
+
+    def check_state(self, state: Mapping[str, Tensor]) -> None:
+        """Raise ValueError unless a state has this model's names, each tensor with its shape and type."""
+        own = self._state()
         wrong = [f"{name} is missing" for name in own if name not in state]
         wrong += [f"{name} is unknown" for name in state if name not in own]
         for name in own.keys() & state.keys():
@@ -199,8 +206,6 @@ class Model(nn.Module):
             wrong += [f"{name} is {found}, not {had}"] if found != had else []
         if wrong:
             raise ValueError(f"the state is of another model: {'; '.join(sorted(wrong)[:3])} ({len(wrong)} in all)")
-        for name, value in state.items():
-            own[name].copy_(value)
 
     def _state(self) -> dict[str, Tensor]:
         """The tensors behind `trained_state` themselves."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from sordino.contracts import Prediction, Task
 from sordino.files import finite, write_text
 
 JAMS_VERSION = "0.3.5"
+TOOLS = '"annotation_tools": "sordino'  # in every file that is written here
 ANSWER_COLUMNS = ("path", "task", "start_s", "duration_s", "value", "confidence")
 SCORE_COLUMNS = ("id", "task", "metric", "value")
 NOT_A_METRIC = ("id", "reference", "estimated", "length_s")
@@ -87,9 +89,27 @@ def scored_answers(scored: Mapping[str, Mapping[str, Any]]) -> list[FileAnswer]:
     return list(answers.values())
 
 
-def write_jams(answer: FileAnswer, tasks: Mapping[str, Task], folder: str | Path) -> None:
-    """Write `folder/<name>.jams`, the name being that of the file or track."""
-    write_text(Path(folder) / f"{Path(answer.path).stem}.jams", to_jams(answer, tasks))
+def write_jams(answer: FileAnswer, tasks: Mapping[str, Task], folder: str | Path, name: str) -> None:
+    """Write `folder/<name>.jams`.
+
+    Args:
+        answer: of one recording.
+        tasks: by name, as in `answer.answers`.
+        folder: where to.
+        name: of the file; see `files.distinct_names`.
+
+    Raises:
+        ValueError: what is there was not written by sordino: somebody's annotation, which stays.
+    """
+    path = Path(folder) / f"{name}.jams"
+    if path.is_file() and TOOLS.encode() not in path.read_bytes():
+        raise ValueError(f"{path} is there and not by sordino; nothing was written over it: give another folder")
+    write_text(path, to_jams(answer, tasks))
+
+
+def shown_score(value: float | None) -> str:
+    """A score for people, three digits; `undefined` where it is no number."""
+    return "undefined" if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 
 def to_csv(rows: Iterable[Sequence[Any]]) -> str:

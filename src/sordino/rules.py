@@ -108,6 +108,7 @@ class Filled(Rule):
 
 
 Count = Annotated[int, Range(1)]
+LayerCount = Annotated[int, Range(1, 1000)]
 Seed = Annotated[int, Range(0)]
 Share = Annotated[float, Range(0, 1)]
 Dropped = Annotated[float, Range(0, below=1)]
@@ -172,6 +173,9 @@ def either(names: Iterable[Any]) -> str:
 
 def shown(value: Any, longest: int = 80) -> str:
     """A value as TOML and the command line write it, on one line of at most `longest` characters."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
+    try:
+        text = json.dumps(value, default=str, ensure_ascii=False)
+    except (ValueError, TypeError, RecursionError):  # a number of thousands of digits, a key that is no text
+        text = f"a {type(value).__name__}"
     text = {"null": "none", "NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}.get(text, text)
     return text if len(text) <= longest else f"{text[: longest - 3]}..."

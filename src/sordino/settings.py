@@ -32,6 +32,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from sordino.rules import LISTS, TABLES, UNIONS, Rule, choices, join, shown, unknown, wants, wrong
 
 T = TypeVar("T")
+MOST = 2**63 - 1  # the largest whole number that all libraries take
 
 
 @dataclass(frozen=True)
@@ -236,5 +237,5 @@ def _has_shape(value: Any, hint: Any) -> bool:
         return isinstance(value, Mapping)
     if kind in (int, float):
         right = isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
-        return right and math.isfinite(value)
+        return right and (abs(int(value)) <= MOST if isinstance(value, Integral) else math.isfinite(value))
     return isinstance(value, kind)

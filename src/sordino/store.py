@@ -30,6 +30,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from sordino.files import write_text
 from sordino.store_chunks import KEY_BYTES, ROW, Chunk, Writer, make_room, remove_chunk, store_folder
 
 FORMAT = 1
@@ -92,7 +93,7 @@ class Stored:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / "lock"):
-            (self.folder / "about.json").write_text(self.about + "\n", encoding="utf-8")
+            write_text(self.folder / "about.json", self.about + "\n")
             self._clean()
             self._find()
             missing = self.missing()

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from sordino.files import write_bytes
 from sordino.known_files import cache_folder
 
 KEY_BYTES = 16
@@ -78,10 +79,8 @@ class Chunk:
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(file.fileno(), 0, n_bytes)
                 file.truncate(n_bytes)
-            stem.with_suffix(".done").write_bytes(bytes(len(rows)))
-            part = stem.with_suffix(".part")
-            rows.tofile(part)
-            part.replace(stem.with_suffix(".rows"))
+            write_bytes(stem.with_suffix(".done"), bytes(len(rows)))
+            write_bytes(stem.with_suffix(".rows"), rows.tobytes())
         except OSError as error:
             remove_chunk(stem)
             raise StoreFull(f"{stem.parent}: no room for {n_bytes / 1e9:.2f} GB ({error.strerror})") from error
@@ -174,5 +173,5 @@ def contents(root: Path | None = None) -> list[dict[str, Any]]:
 
 def remove_chunk(stem: Path) -> None:
     """Remove a chunk, `.rows` first: what is left when this is interrupted is no chunk any more."""
-    for suffix in (".rows", ".part", ".data", ".done"):
+    for suffix in (".rows", ".data", ".done"):
         stem.with_suffix(suffix).unlink(missing_ok=True)

@@ -190,3 +190,17 @@ def test_cache_lists_and_clears(triads, tmp_path, monkeypatch):
     assert "removed 0 of 3" in call("cache", "--clear", "--unused-days", "1").stdout
     assert "removed 3 of 3" in call("cache", "--clear").stdout
     assert len(call("cache").stdout.splitlines()) == 1
+
+
+def test_two_files_of_one_name_have_two_answers(trained, triads, tmp_path):
+    adapter, songs = (
+        next(trained[2].glob("*/model.adapter")),
+        [tmp_path / "a" / "same.wav", tmp_path / "b" / "same.wav"],
+    )
+    for number, song in enumerate(songs):
+        song.parent.mkdir()
+        song.write_bytes((triads.parent / f"clip {number}.wav").read_bytes())
+    told = call("predict", *songs, "--adapter", adapter, "--jams", tmp_path / "jams", "--audacity", tmp_path / "labels")
+    assert told.exit_code == 0 and len(list((tmp_path / "labels").iterdir())) == 4
+    found = [json.loads((tmp_path / "jams" / f"{name}_same.wav.jams").read_text()) for name in "ab"]
+    assert [each["file_metadata"]["identifiers"]["path"] for each in found] == list(map(str, songs))

@@ -100,6 +100,62 @@ def test_a_cut_off_mp3_is_refused_only_where_it_says_how_long_it_is(tmp_path):
         audio.read(path, RATE_HZ)
 
 
+@pytest.mark.parametrize("suffix", [".opus", ".ogg", ".au", ".wav"])
+@pytest.mark.parametrize("missing_bytes", [1, 100, 5_000, 20_000])
+def test_what_is_cut_off_is_refused(tmp_path, suffix, missing_bytes):
+    rate_hz, path = 48_000 if suffix == ".opus" else RATE_HZ, tmp_path / f"a{suffix}"
+    audio.write(path, sound(6.0), rate_hz)
+    data = path.read_bytes()
+    path.write_bytes(data[:-missing_bytes])
+    if suffix in (".au", ".wav") and missing_bytes < 4096:  # sloppy writers; less than 0.1 s
+        assert audio.info(path).duration_s > 5.9
+    else:
+        with pytest.raises(audio.AudioError, match=r"a\.\w+: cut off, the file ends before its sound does"):
+            audio.info(path)
+
+
+def ogg_pages(data):
+    at = 0
+    while at < len(data):
+        n = data[at + 26]
+        end = at + 27 + n + sum(data[at + 27 : at + 27 + n])
+        yield at, end
+        at = end
+
+
+def with_more(data, n_frames):
+    """An Ogg file whose last page says that there are so many frames more, with its checksum by the definition."""
+    (begin, _end), page = list(ogg_pages(data))[-1], bytearray(data[list(ogg_pages(data))[-1][0] :])
+    page[6:14] = struct.pack("<q", struct.unpack("<q", page[6:14])[0] + n_frames)
+    page[22:26], value = bytes(4), 0
+    for byte in page:
+        value ^= byte << 24
+        for _ in range(8):
+            value = (value << 1 ^ 0x04C11DB7 if value & 0x80000000 else value << 1) & 0xFFFFFFFF
+    page[22:26] = struct.pack("<I", value)
+    return bytes(data[:begin] + page)
+
+
+@pytest.mark.parametrize("suffix", [".opus", ".ogg"])
+@pytest.mark.parametrize("more_s", [0.13, 2.0])
+def test_an_ogg_that_says_a_little_too_much_is_healthy(tmp_path, suffix, more_s):
+    rate_hz, path = 48_000 if suffix == ".opus" else RATE_HZ, tmp_path / f"a{suffix}"
+    audio.write(path, sound(6.0), rate_hz)
+    known, data = audio.read(path, rate_hz), path.read_bytes()
+    path.write_bytes(with_more(data, round(more_s * rate_hz)))
+    about, found = audio.info(path), audio.read(path, rate_hz)
+    assert len(found) == round(about.duration_s * rate_hz) == pytest.approx(len(known), abs=0.005 * rate_hz)
+    np.testing.assert_allclose(found[: len(known)], known, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate(list(audio.blocks(path, rate_hz, 1.3))), found, atol=1e-5)
+    np.testing.assert_allclose(audio.read(path, rate_hz, 5.5), found[round(5.5 * rate_hz) :], atol=1e-4)
+    damaged = bytearray(path.read_bytes())
+    begin, _ = list(ogg_pages(damaged))[-2]
+    damaged[begin + 100] ^= 0x55
+    path.write_bytes(damaged)
+    with pytest.raises(audio.AudioError, match=r"damaged"):
+        audio.read(path, rate_hz)
+
+
 def test_chained_ogg_is_read_whole_or_told(tmp_path):
     audio.write(tmp_path / "a.ogg", sound(3.0), RATE_HZ)
     audio.write(tmp_path / "b.ogg", sound(2.0, 660.0), RATE_HZ)

@@ -25,7 +25,7 @@ def answer(tmp_path):
 
 
 def test_audacity_reads_times_and_texts(answer, tmp_path):
-    write_audacity(answer, TASKS, tmp_path)
+    write_audacity(answer, TASKS, tmp_path, "a b ü")
     assert (tmp_path / "a b ü.beat.txt").read_text().splitlines()[:2] == [
         "0.200000\t0.200000\t",
         "0.700000\t0.700000\t1",

@@ -13,7 +13,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sordino.files import whole_folder, write_bytes, write_folder, write_json, write_stream, write_text, write_with
+from sordino.files import (
+    distinct_names,
+    whole_folder,
+    write_bytes,
+    write_folder,
+    write_json,
+    write_stream,
+    write_text,
+    write_with,
+)
 
 KINDS = {
     "a.txt": lambda path: write_text(path, "naïve\r\n"),
@@ -188,3 +197,23 @@ def test_writers_at_the_same_time_leave_one_whole_folder(tmp_path):
     own = [subprocess.Popen([sys.executable, "-c", code, str(folder), str(number)]) for number in range(3)]
     assert [process.wait() for process in own] == [0, 0, 0]
     assert len(read(folder)) == 1 and names(folder) == ["a", "b"] and names(tmp_path) == ["x.adapter"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "wanted"),
+    [
+        (["x/one.wav", "two.wav"], ["one", "two"]),
+        (["a/same.wav", "b/same.wav", "c.wav"], ["a_same.wav", "b_same.wav", "c"]),
+        (["song.wav", "song.mp3"], ["song.wav", "song.mp3"]),
+        (["Song.wav", "x/song.wav"], ["Song.wav", "x_song.wav"]),
+        (["a/same.wav", "b/same.wav", "a_same.wav.wav"], None),
+        (["a/b/c.wav", "a_b/c.wav", "a/b_c.wav"], None),
+        ([f"{'x' * 240}{n}.wav" for n in range(3)] + [f"{n}{'y' * 240}.wav" for n in range(3)], None),
+        (["/c.wav", "c.wav", "./c.wav"], None),
+    ],
+)
+def test_outputs_of_several_files_have_names_of_their_own(paths, wanted):
+    found = distinct_names([*paths, paths[0]])  # named twice it is one file
+    assert list(found) == paths and len({name.casefold() for name in found.values()}) == len(paths)
+    assert wanted is None or list(found.values()) == wanted
+    assert all("/" not in name and len(name) <= 210 for name in found.values())

@@ -38,7 +38,7 @@ def all_answers():
 @pytest.mark.filterwarnings("ignore")  # of the jams package itself
 def test_jams_files_are_valid_for_the_jams_package(tmp_path):
     tasks, answer = all_answers()
-    write_jams(answer, tasks, tmp_path / "new")
+    write_jams(answer, tasks, tmp_path / "new", "song, one")
     read = jams.load(str(tmp_path / "new" / "song, one.jams"), strict=True, validate=True)
     assert read.validate()
     assert len(read.annotations) == len(tasks)
@@ -85,3 +85,14 @@ def test_plain_data_has_neither_numpy_nor_nan():
     given = {"a": np.float32(0.5), 1: [np.int64(2), float("inf")], "b": (np.bool_(True), np.nan), "c": Path("x")}
     text = '{"a": 0.5, "1": [2, null], "b": [true, null], "c": "x"}'
     assert json.dumps(finite(given), allow_nan=False) == text
+
+
+def test_somebodys_annotation_is_never_written_over(tmp_path):
+    tasks, answer = all_answers()
+    (tmp_path / "song.jams").write_text('{"annotations": [], "file_metadata": {"title": "heard it twice"}}')
+    with pytest.raises(ValueError, match=r"song\.jams is there and not by sordino"):
+        write_jams(answer, tasks, tmp_path, "song")
+    assert "heard it twice" in (tmp_path / "song.jams").read_text()
+    for _ in range(2):  # its own is replaced
+        write_jams(answer, tasks, tmp_path, "other")
+    assert "heard it twice" not in (tmp_path / "other.jams").read_text()

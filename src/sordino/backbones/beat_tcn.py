@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from sordino.backbones._conv_sites import after_site, conv_site, norm_site
 from sordino.backbones._log_bands import LogBands
 from sordino.backbones._small_cnn import FrameNorm, SmallNetwork, masked, widened
-from sordino.rules import Count, Dropped, Range
+from sordino.rules import Dropped, Range
 from sordino.sites import Join, Site, Tap
 
 POOLING = 3  # bands that become one behind each of the first two convolutions
@@ -131,7 +131,12 @@ class BeatTCN(SmallNetwork):
     paper = "https://doi.org/10.23919/EUSIPCO.2019.8902578"
     sample_rate_hz = 44_100
 
-    def __init__(self, n_filters: Annotated[int, Range(1, 81)] = 16, n_blocks: Count = 11, dropout: Dropped = 0.1):
+    def __init__(
+        self,
+        n_filters: Annotated[int, Range(1, 81)] = 16,
+        n_blocks: Annotated[int, Range(1, 20)] = 11,
+        dropout: Dropped = 0.1,
+    ):
         spectrogram = LogBands(self.sample_rate_hz, 2048, 441, per_octave=12, lowest_hz=30, highest_hz=17_000)
         n_bands = spectrogram.n_bands
         super().__init__(spectrogram, 1, n_bands, BeatTCNLayer(n_bands, n_filters, n_blocks, dropout))

@@ -39,7 +39,7 @@ from sordino.backbones._pulse import PulseLayer
 from sordino.backbones._weights import build_random, n_to_build
 from sordino.contracts import Backbone, Site
 from sordino.files import write_with
-from sordino.rules import Count, Range
+from sordino.rules import Count, LayerCount, Range
 
 Variant = Literal["taught", "label_free"]
 BUILTIN: dict[Variant, Path] = {
@@ -70,7 +70,7 @@ class Mini(Backbone):
     pulse: PulseLayer | None
 
     def __init__(
-        self, n_layers: Count = 4, dim: Count = 192, n_heads: Count = 3, n_onsets: Annotated[int, Range(0)] = 0
+        self, n_layers: LayerCount = 4, dim: Count = 192, n_heads: Count = 3, n_onsets: Annotated[int, Range(0)] = 0
     ):
         super().__init__()
         self.config = {"n_layers": n_layers, "dim": dim, "n_heads": n_heads, "n_onsets": n_onsets}

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,7 @@ from sordino.backbones._hubert import TransformerLayer
 from sordino.backbones._mel import LogMel
 from sordino.backbones._weights import build_random, n_to_build
 from sordino.contracts import Backbone, Site
-from sordino.rules import Count, Dropped
+from sordino.rules import Count, Dropped, LayerCount, Range
 
 N_STACKED = 2  # mel frames of 20 ms in one frame
 USUAL_LEVEL_DB, USUAL_SPREAD_DB = -10.0, 25.0
@@ -54,7 +54,13 @@ class Transformer(Backbone):
     licence = "Apache-2.0"
     embeds = True
 
-    def __init__(self, n_layers: Count = 8, n_mels: Count = 96, n_heads: Count = 3, dropout: Dropped = 0.1):
+    def __init__(
+        self,
+        n_layers: LayerCount = 8,
+        n_mels: Annotated[int, Range(1, 1024)] = 96,
+        n_heads: Count = 3,
+        dropout: Dropped = 0.1,
+    ):
         super().__init__()
         self.mel = LogMel(self.sample_rate_hz, 2048, 480, n_mels, pad_mode="constant")
         self.hop_samples, self.dim = 480 * N_STACKED, n_mels * N_STACKED

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
+import traceback
 from pathlib import Path
 
 import click
 
-from sordino.memory import keep_freed_memory
+from sordino.files import one_line
+from sordino.memory import is_full, keep_freed_memory
 
 
 class Verbs(click.Group):
@@ -29,30 +32,55 @@ class Verbs(click.Group):
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sordino")
-def group() -> None:
+@click.option("--debug", is_flag=True, help="Show where in the program an error arose.")
+def group(debug: bool) -> None:
     """Adapt large music models to your own task by training a tiny attached part.
 
     Example: sordino demo
     """
+    shown["traceback"] = debug
+
+
+STOPPED = "sordino: stopped; the same command goes on where it was"
+shown = {"traceback": False}  # what `--debug` asks for
+MENDABLE = (ValueError, OSError, ImportError, EOFError, MemoryError, RecursionError, UnicodeError)
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is told in one line, without a traceback."""
+    """Run the command line; what the user can mend is told in one line, without a traceback (`--debug` shows it)."""
     keep_freed_memory()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
     try:
         group.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as stop:  # click's for Ctrl-C, and for the end of its input
+        if isinstance(stop.__cause__, EOFError):
+            _tell(stop.__cause__)
+            sys.exit(1)
+        click.echo(STOPPED, err=True)
         sys.exit(130)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except BrokenPipeError:
         sys.exit(0)
-    except (ValueError, OSError, ImportError) as error:
-        click.echo(f"sordino: {error}", err=True)
-        sys.exit(1)
     except KeyboardInterrupt:
-        click.echo("sordino: stopped; the same command goes on from the last checkpoint", err=True)
+        click.echo(STOPPED, err=True)
         sys.exit(130)
+    except MENDABLE as error:
+        _tell(error)
+        sys.exit(1)
+    except RuntimeError as error:
+        if not is_full(error):
+            raise
+        click.echo(f"sordino: {one_line(error)}; smaller batches or shorter segments take less memory", err=True)
+        sys.exit(1)
+
+
+def _tell(error: BaseException) -> None:
+    if shown["traceback"]:
+        traceback.print_exception(error)
+    click.echo(f"sordino: {one_line(error)}", err=True)

@@ -41,7 +41,7 @@ def command(data, settings, backbone, adapter, before, root, split, segment_s, o
     tracks = [track for track in load_dataset(data, root).tracks() if split in ("all", track.split)]
     with bars() as advance:
         heard = hear(heard_by, tracks, segment_s, advance=advance)
-        other = hear(backbone_of(read_card(adapter)), tracks, segment_s, advance=advance) if before else None
+        other = hear(backbone_of(read_card(adapter), adapter), tracks, segment_s, advance=advance) if before else None
         found = analyse(heard, other)
     click.echo(markdown(found), nl=False)
     for line in heard.broken:

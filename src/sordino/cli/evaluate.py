@@ -14,10 +14,17 @@ import click
     "--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, mps; auto: a GPU if there is one."
 )
 @click.option("--precision", type=click.Choice(["auto", "float32", "bf16"]), help="By default as it was trained.")
+@click.option(
+    "--most-broken",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of tracks that may be broken.",
+)
 @click.option("--json", "form", flag_value="json", help="Print scores, intervals and per-track scores as JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print every track's scores as a table.")
 @click.option("--jams", metavar="FOLDER", type=click.Path(file_okay=False), help="Also write FOLDER/<id>.jams.")
-def command(adapter, data, root, split, device, precision, form, jams):
+def command(adapter, data, root, split, device, precision, most_broken, form, jams):
     """Score ADAPTER on the labelled tracks of a dataset.
 
     Example: sordino evaluate runs/my-run/model.adapter --data demo
@@ -26,14 +33,16 @@ def command(adapter, data, root, split, device, precision, form, jams):
 
     from sordino.adapter_file import read_tasks
     from sordino.cli._progress import bars
-    from sordino.files import finite
-    from sordino.results import SCORE_COLUMNS, score_rows, scored_answers, to_csv, write_jams
-    from sordino.training.run import evaluate_adapter
+    from sordino.files import distinct_names, finite
+    from sordino.results import SCORE_COLUMNS, score_rows, scored_answers, shown_score, to_csv, write_jams
+    from sordino.training.adapter_scores import evaluate_adapter
 
     with bars() as advance:
-        scored = evaluate_adapter(adapter, data, root, split, advance, device, precision)
-    for answer in scored_answers(scored) if jams else ():
-        write_jams(answer, read_tasks(adapter), jams)
+        scored = evaluate_adapter(adapter, data, root, split, advance, device, precision, most_broken)
+    answers = scored_answers(scored) if jams else []
+    names = distinct_names(answer.path for answer in answers)
+    for answer in answers:
+        write_jams(answer, read_tasks(adapter), jams, names[answer.path])
     if form == "json":
         click.echo(json.dumps(finite(scored), allow_nan=False))
         return
@@ -42,8 +51,8 @@ def command(adapter, data, root, split, device, precision, form, jams):
         return
     for name, row in scored.items():
         low, high = row["interval"]
-        click.echo(f"{name}: {row['n_tracks']} tracks, {row['metric']} 95 % {low:.3f} to {high:.3f}")
+        click.echo(f"{name}: {row['n_tracks']} tracks, {row['metric']} 95 % {shown_score(low)} to {shown_score(high)}")
         for metric, value in row["metrics"].items():
-            click.echo(f"  {metric:<28} {value:.3f}")
+            click.echo(f"  {metric:<28} {shown_score(value)}")
         for note in row["notes"]:
             click.echo(f"  {note}")

@@ -30,20 +30,21 @@ def command(files, adapters, form, jams, audacity, rekordbox, write_tags, device
 
     from sordino import exports
     from sordino.datasets import file_tags
+    from sordino.files import distinct_names
     from sordino.inference import Predictor
     from sordino.results import ANSWER_COLUMNS, answer_rows, to_csv, write_jams
 
     predictor = Predictor(adapters, device=device, precision=precision, batch_size=batch_size)
     if form == "csv":
         click.echo(to_csv([ANSWER_COLUMNS]), nl=False)
-    n_failed, answers = 0, []
+    n_failed, answers, names = 0, [], distinct_names(files)
     for answer in predictor.files(files):
         n_failed += answer.error is not None
         answers += [answer] if rekordbox else []
         if jams and answer.error is None:
-            write_jams(answer, predictor.tasks, jams)
+            write_jams(answer, predictor.tasks, jams, names[answer.path])
         if audacity and answer.error is None:
-            exports.write_audacity(answer, predictor.tasks, audacity)
+            exports.write_audacity(answer, predictor.tasks, audacity, names[answer.path])
         if write_tags and answer.error is None:
             file_tags.write_tags(answer.path, exports.tag_values(answer, predictor.tasks))
         if form == "json":

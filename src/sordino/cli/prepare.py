@@ -72,7 +72,7 @@ def fetch_archives(dataset: Any, advance: Callable[[str, int, int], None]) -> No
         check = "checksum is right" if archive.checksum else "no checksum is known"
         click.echo(f"  {written:,} files written, {kept:,} were there; {check}; kept as {path}", err=True)
         for name in refused:
-            click.echo(f"  refused: {name} (a link, or outside of the folder)", err=True)
+            click.echo(f"  refused: {name} (a link, outside of the folder, or a name of ours)", err=True)
 
 
 def report(found: Prepared, dataset: Any) -> list[str]:

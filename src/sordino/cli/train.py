@@ -33,6 +33,7 @@ def command(data, settings, task, method, backbone, root, config_path, out, stri
 
     from sordino.cli._progress import bars
     from sordino.config import load_config
+    from sordino.results import shown_score
     from sordino.training.plan import open_run
     from sordino.training.run import carry_out
 
@@ -52,14 +53,16 @@ def command(data, settings, task, method, backbone, root, config_path, out, stri
         click.echo(json.dumps(run.result))
         return
     for name, row in run.result["tasks"].items():
-        low, high = row["interval"]
-        click.echo(f"{name}: {row['metric']} {row['metrics'][row['metric']]:.3f} (95 % {low:.3f} to {high:.3f}, "
+        low, high = map(shown_score, row["interval"])
+        click.echo(f"{name}: {row['metric']} {shown_score(row['metrics'][row['metric']])} (95 % {low} to {high}, "
                    f"{row['n_tracks']} test tracks, backbone weights: {run.result['weights']})")  # fmt: skip
         for title, plain in row["plain"].items():
-            low, high = plain["interval"]
-            click.echo(f"  {title}: {plain['score']:.3f} (95 % {low:.3f} to {high:.3f})")
+            low, high = map(shown_score, plain["interval"])
+            click.echo(f"  {title}: {shown_score(plain['score'])} (95 % {low} to {high})")
         for note in row["notes"]:
             click.echo(f"  {note}")
+    for note in run.result.get("notes", ()):
+        click.echo(note)
     click.echo(f"adapter: {run.adapter}")
 
 

@@ -34,6 +34,11 @@ class Track:
     duration_s: float | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name in ("id", "group"):  # names of files need not be UTF-8, but ids are text
+            text = str(getattr(self, name)).encode(errors="backslashreplace").decode()
+            object.__setattr__(self, name, text)
+
     def with_split(self, split: Literal["train", "validation", "test"]) -> Track:
         """The same track in another split."""
         return replace(self, split=split)

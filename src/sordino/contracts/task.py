@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sordino.contracts.cells import words
 from sordino.contracts.dataset import Track, Unreadable
+from sordino.rules import shown
 from sordino.settings import Settings
 
 Label = Any  # what a task's `parse` returns: plain, JSON-able data
@@ -122,8 +123,17 @@ class Task(Settings, ABC):
         try:
             return None if raw is None else self.parse(raw)
         except ValueError as error:
-            what = "" if str(error).startswith(self.label) else f"{self.label}: "
-            raise ValueError(f"{track.info.get('source', track.id)}: {what}{error}") from error
+            reason = str(error)
+        except (
+            TypeError,
+            ArithmeticError,
+            LookupError,
+            AttributeError,
+            RecursionError,
+        ) as error:  # anything may stand there
+            reason = f"{shown(raw, 40)} is not understood ({type(error).__name__})"
+        what = "" if reason.startswith(self.label) else f"{self.label}: "
+        raise ValueError(f"{track.info.get('source', track.id)}: {what}{reason}")
 
     def doubt(self, label: Label) -> str:
         """Why a label is one but hardly meant so, in a few words; by default never."""

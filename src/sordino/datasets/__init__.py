@@ -10,9 +10,10 @@ from sordino import registry
 from sordino.contracts import Dataset
 from sordino.data_names import parse_data
 from sordino.datasets import _file_tags as file_tags
-from sordino.datasets._download import download, unpack
+from sordino.datasets._download import download
 from sordino.datasets._prepare import Prepared, prepare
 from sordino.datasets._together import Elsewhere, Together
+from sordino.datasets._unpack import unpack
 
 __all__ = ["Prepared", "download", "file_tags", "load_dataset", "prepare", "unpack", "with_test_of"]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sordino.contracts import Unreadable
+from sordino.files import is_there, one_line
 
 SEPARATOR = re.compile(r"[\s,;]+")
 NUMBER = re.compile(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?")
@@ -55,12 +56,12 @@ def number(path: Path, line: int, field: str) -> float:
 
 def read_if(read: Callable[[Path], Any], folder: Path | None, name: str) -> Any:
     """What a reader makes of a file: None where there is no such file, `Unreadable` where it is no annotation."""
-    if folder is None or not (folder / name).is_file():
+    if folder is None or not is_there(folder / name):
         return None
     try:
         return read(folder / name)
-    except ValueError as error:
-        return Unreadable(str(error))
+    except (ValueError, ArithmeticError, LookupError, OSError) as error:
+        return Unreadable(one_line(error) if isinstance(error, (ValueError, OSError)) else f"{folder / name}: {error}")
 
 
 def read_beats(path: Path) -> dict[str, Any]:

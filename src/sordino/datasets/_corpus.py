@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sordino import audio
+from sordino import audio, files
 from sordino.contracts import Dataset, Track
 
 
@@ -86,12 +86,12 @@ class Corpus(Dataset):
     def present(self, tracks: Iterable[Track]) -> list[Track]:
         """The tracks whose sound is here, by id; the others are noted in `absent`."""
         known = sorted(tracks, key=lambda track: track.id)
-        here = [track for track in known if track.path.is_file()]
+        here = [track for track in known if files.is_there(track.path)]
         if not known:
             raise self._missing("no annotated track")
         if not here:
             raise self._missing(f"no sound file of its {len(known)} tracks")
-        self.absent = tuple(track.id for track in known if not track.path.is_file())
+        self.absent = tuple(track.id for track in known if not files.is_there(track.path))
         return here
 
     def _missing(self, what: str) -> FileNotFoundError:
@@ -107,9 +107,9 @@ def sounds(folder: Path) -> dict[str, Path]:
     """All sound files below a folder by name without suffix; a lossless file goes before another."""
     order = {suffix: rank for rank, suffix in enumerate((".wav", ".flac", ".aiff", ".aif", ".au"))}
     found: dict[str, Path] = {}
-    for place, folders, files in os.walk(folder):
+    for place, folders, names in os.walk(folder):
         folders.sort()
-        for name in sorted(files, key=lambda name: order.get(Path(name).suffix.lower(), len(order))):
+        for name in sorted(names, key=lambda name: order.get(Path(name).suffix.lower(), len(order))):
             path = Path(place) / name
             if path.suffix.lower() in audio.FORMATS and not name.startswith("."):
                 found.setdefault(path.stem, path)
@@ -124,5 +124,4 @@ def write_tone(path: Path, duration_s: float = 1.0, frequency_hz: float = 220.0)
 
 def write_text(path: Path, content: str) -> None:
     """A text file and the folders above it, for miniatures."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content, encoding="utf-8")
+    files.write_text(path, content)

@@ -1,43 +1,28 @@
-"""Fetch what a corpus publishes: resumed, checked, unpacked without touching what is already there.
+"""Fetch what a corpus publishes: resumed and checked, by one process at a time.
 
-Conventions: archives lie in `<root>/.downloads` and stay there; an unfinished one ends in `.part` and is gone
-on with. Files that exist are never overwritten, nothing is unpacked outside of the root or through a symbolic
-link.
+Conventions: archives lie in `<root>/.downloads` and stay there; an unfinished one ends in `.part` and is gone on with
+where that is of the same state of the file: a checksum is known, or the server gave a tag. Else it begins anew.
 """
 
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tarfile
+import http.client
+import json
 import urllib.error
 import urllib.parse
 import urllib.request
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import Any
 
-from sordino.files import write_stream
+from sordino.contracts import Archive
+from sordino.datasets._unpack import DOWNLOADS
+from sordino.files import flush, write_json
+from sordino.holding import held
 
 BLOCK_BYTES = 1 << 20
 TIMEOUT_S = 60
-
-
-class Unpacked(NamedTuple):
-    """What came out of an archive.
-
-    Attributes:
-        written: files written.
-        kept: files that were there before, left as they were.
-        refused: members that would have left the root, or were links.
-    """
-
-    written: int
-    kept: int
-    refused: list[str]
 
 
 def download(archive: Archive, root: Path, advance: Callable[[int, int], None] = lambda done, total: None) -> Path:
@@ -56,15 +41,21 @@ def download(archive: Archive, root: Path, advance: Callable[[int, int], None] =
         ValueError: the checksum is another one.
     """
     name = Path(urllib.parse.unquote(urllib.parse.urlparse(archive.url).path)).name
-    folder = root / ".downloads"
+    folder = root / DOWNLOADS
     folder.mkdir(parents=True, exist_ok=True)
     done = folder / f"{archive.checksum[:8] or 'any'}-{name}"
-    if done.exists():
-        return done
+    with held(done):
+        return done if done.exists() else _fetched(archive, done, advance)
+
+
+def _fetched(archive: Archive, done: Path, advance: Callable[[int, int], None]) -> Path:
+    """The archive, received to its end, checked, and put in its place."""
     part = done.with_name(done.name + ".part")
+    if part.is_symlink() or done.is_symlink():
+        raise ValueError(f"{part if part.is_symlink() else done} is a link and is left alone; remove it")
     try:
-        _receive(archive.url, part, advance)
-    except (urllib.error.URLError, OSError) as error:
+        _receive(archive, part, advance)
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         here = part.stat().st_size if part.exists() else 0
         raise ConnectionError(
             f"{archive.url}: {error}; {here:,} bytes are kept, run the command again to go on"
@@ -74,28 +65,39 @@ def download(archive: Archive, root: Path, advance: Callable[[int, int], None] =
             found = hashlib.file_digest(file, "md5" if len(archive.checksum) == 32 else "sha256").hexdigest()
         if found != archive.checksum:
             part.unlink()
+            _state(part).unlink(missing_ok=True)
             raise ValueError(
                 f"{archive.url}: checksum {found}, expected {archive.checksum}; try again or fetch it yourself"
             )
+    flush(part)
     part.rename(done)
+    flush(done.parent)
+    _state(part).unlink(missing_ok=True)
     return done
 
 
-def _receive(url: str, part: Path, advance: Callable[[int, int], None]) -> None:
-    """Append to `part` what of `url` is missing."""
+def _receive(archive: Archive, part: Path, advance: Callable[[int, int], None]) -> None:
+    """Append to `part` what is missing, if that is of the same state of the file; else begin anew."""
     here = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={here}-"} if here else {})
+    state = _read_state(part)
+    if not archive.checksum and not state.get("tag"):
+        here = 0  # nothing would tell whether what is here belongs to what comes
+    headers = {"Range": f"bytes={here}-", **({"If-Range": state["tag"]} if state.get("tag") else {})} if here else {}
     try:
-        answer = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+        answer = urllib.request.urlopen(urllib.request.Request(archive.url, headers=headers), timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and here:  # nothing is missing
+        if error.code == 416 and here and (archive.checksum or state.get("n_bytes") == here):  # nothing is missing
             return
+        if error.code == 416:
+            part.unlink(missing_ok=True)
         raise
     with answer:
         if answer.status != 206:  # the server begins anew
             here = 0
         length = int(answer.headers.get("Content-Length") or 0)
         total = here + length
+        tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
+        write_json(_state(part), {"tag": "" if tag.startswith("W/") else tag, "n_bytes": total})
         with part.open("ab" if here else "wb") as file:
             while block := answer.read(BLOCK_BYTES):
                 file.write(block)
@@ -105,44 +107,14 @@ def _receive(url: str, part: Path, advance: Callable[[int, int], None]) -> None:
         raise OSError(f"broken off at {here:,} of {total:,} bytes")
 
 
-def unpack(path: Path, folder: Path) -> Unpacked:
-    """Unpack a zip or tar archive into a folder.
-
-    Args:
-        path: the archive.
-        folder: where to; made if it is not there.
-
-    Raises:
-        ValueError: it is no zip and no tar.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    base, written, kept, refused = folder.resolve(), 0, 0, []
-    for name, opened in _members(path):
-        target = folder / name
-        if opened is None or not target.parent.resolve().is_relative_to(base) or target.is_symlink():
-            refused.append(name)
-        elif target.exists():
-            kept += 1
-        else:
-            with opened() as source:
-                write_stream(target, partial(shutil.copyfileobj, source))
-            written += 1
-    return Unpacked(written, kept, refused)
+def _state(part: Path) -> Path:
+    """Where it is noted which state of the file an unfinished download is of."""
+    return part.with_name(part.name + ".json")
 
 
-def _members(path: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]] | None]]:
-    """Names and openers of an archive's files; None for what is not a plain file."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                if not member.is_dir():
-                    yield member.filename, lambda member=member: archive.open(member)
-    elif tarfile.is_tarfile(path):
-        with closing(tarfile.open(path)) as archive:
-            for member in archive:
-                if member.isfile():
-                    yield member.name, lambda member=member: archive.extractfile(member)  # type: ignore[misc]
-                elif not member.isdir():
-                    yield member.name, None
-    else:
-        raise ValueError(f"{path}: neither zip nor tar")
+def _read_state(part: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(_state(part).read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) else {}
+    except (OSError, ValueError):
+        return {}

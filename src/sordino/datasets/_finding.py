@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sordino.audio import FORMATS
 from sordino.datasets._libraries import local_path
+from sordino.files import is_there
 
 
 class Sounds:
@@ -34,11 +35,14 @@ class Sounds:
 
     def find(self, text: str) -> Path:
         """The file that a cell names; where there is none, the place where it should be."""
-        plain = self.folder / Path(text).expanduser()
-        if plain.exists():
+        try:
+            plain = self.folder / Path(text).expanduser()
+        except RuntimeError:  # ~nobody
+            plain = self.folder / text
+        if is_there(plain):
             return plain
         wanted = local_path(text)
-        if (self.folder / wanted).exists():
+        if is_there(self.folder / wanted):
             return self.folder / wanted
         found = self._alike(_parts(wanted))
         if found is not None:
@@ -70,10 +74,20 @@ def _parts(text: str) -> tuple[str, ...]:
     return tuple(part for part in plain.split("/") if part not in ("", "."))
 
 
-def walk(root: Path):
-    """All visible files below, sorted; linked folders are entered once."""
+def walk(root: Path, refused: list[str] | None = None):
+    """All visible files below, sorted; linked folders are entered once.
+
+    Args:
+        root: a folder.
+        refused: gets a line for each folder that cannot be read.
+    """
     seen = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
+
+    def refuse(error: OSError) -> None:
+        if refused is not None:
+            refused.append(f"{error.filename}: the folder cannot be read ({error.strerror})")
+
+    for folder, folders, files in os.walk(root, onerror=refuse, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:
             folders.clear()

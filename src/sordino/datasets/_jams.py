@@ -33,8 +33,8 @@ def read_jams(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
         annotations = list(content["annotations"])
         metadata = dict(content.get("file_metadata") or {})
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not a JAMS file ({type(error).__name__}: {error})") from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path}: not a JAMS file ({type(error).__name__}: {str(error)[:100]})") from error
     labels: dict[str, Any] = {}
     for number, annotation in enumerate(annotations, 1):
         namespace = str(annotation.get("namespace", "")) if isinstance(annotation, Mapping) else ""
@@ -42,11 +42,10 @@ def read_jams(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         if name and name not in labels:
             try:
                 rows = _observations(annotation.get("data") or [], of_row)
-            except ValueError as error:
-                labels[name] = Unreadable(f"{path} annotation {number} ({namespace}) {error}")
-            else:
                 if rows:
                     labels[name] = of_all(rows)
+            except (ValueError, TypeError, ArithmeticError) as error:
+                labels[name] = Unreadable(f"{path} annotation {number} ({namespace[:40]}) {str(error)[:100]}")
     known = {key: metadata[key] for key in ("artist", "title", "release", "duration") if metadata.get(key)}
     return labels, known
 
@@ -66,7 +65,7 @@ def _observations(data: Any, of_row: Callable[[Observation], Any]) -> list[Any]:
         return rows
     except KeyError as error:
         raise ValueError(f"row {len(rows) + 1}: {error} is missing") from None
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
         raise ValueError(f"row {len(rows) + 1}: {error}") from None
 
 

@@ -75,7 +75,7 @@ class TagATune(Corpus):
             lines.append("\t".join(f'"{cell}"' for cell in (str(number), *values, path)))
             write_tone(root / "mp3" / path)
         for path in EMPTY:
-            (root / "mp3" / path).write_bytes(b"")
+            write_text(root / "mp3" / path, "")
         write_text(root / "annotations_final.csv", "\n".join(lines) + "\n")
 
 

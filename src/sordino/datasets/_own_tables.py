@@ -15,6 +15,7 @@ from sordino.datasets._annotations import read_beats, read_chords, read_if
 from sordino.datasets._columns import Columns, columns_of
 from sordino.datasets._finding import Sounds
 from sordino.datasets._splits import ALIASES
+from sordino.files import is_there
 
 N_LOOKED_AT = 100
 ANNOTATIONS = {"beat": read_beats, "chord": read_chords}
@@ -72,7 +73,7 @@ def table_tracks(table: Path) -> Found:
             found.refused.append(str(error))
     if not found.tracks:
         raise ValueError(found.refused[0] if found.refused else f"{table}: no rows")
-    if not any(track.path.exists() for track in found.tracks[:N_LOOKED_AT]):
+    if not any(is_there(track.path) for track in found.tracks[:N_LOOKED_AT]):
         first = found.tracks[:N_LOOKED_AT]
         raise FileNotFoundError(
             f"{table}: none of the first {len(first)} paths exists (the first is {first[0].path}); "
@@ -112,7 +113,7 @@ def _track(where: str, row: Mapping[str, Any], columns: Columns, sounds: Sounds)
 
 def _label(name: str, value: Any, folder: Path) -> Any:
     """A cell as a raw label: annotation files are read, all else stays as it is."""
-    is_file = isinstance(value, str) and name in ANNOTATIONS and (folder / value).is_file()
+    is_file = isinstance(value, str) and name in ANNOTATIONS and is_there(folder / value) and (folder / value).is_file()
     return read_if(ANNOTATIONS[name], folder, value) if is_file else value
 
 
@@ -120,7 +121,7 @@ def _split(where: str, value: Any) -> Any:
     if value is None:
         return "train"
     if str(value).strip().lower() not in ALIASES:
-        raise ValueError(f'{where}: split "{value}" is unknown; use train, validation or test')
+        raise ValueError(f'{where}: split "{str(value)[:40]}" is unknown; use train, validation or test')
     return ALIASES[str(value).strip().lower()]
 
 
@@ -129,5 +130,7 @@ def _seconds(where: str, columns: Columns, row: Mapping[str, Any], field_name: s
     value = row.get(column) if column else None
     try:
         return None if value is None else seconds(value)
-    except ValueError:
-        raise ValueError(f'{where}: {column} "{value}" is not a number of seconds, nor a time like 3:45') from None
+    except (ValueError, ArithmeticError):
+        raise ValueError(
+            f'{where}: {column} "{str(value)[:40]}" is not a number of seconds, nor a time like 3:45'
+        ) from None

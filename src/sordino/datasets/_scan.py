@@ -25,6 +25,7 @@ import numpy as np
 
 from sordino import audio
 from sordino.datasets._alike import near_pairs
+from sordino.files import is_there
 from sordino.known_files import Known, remember, states_of
 
 RATE_HZ, BLOCK_SAMPLES = 8_000, 512
@@ -49,6 +50,7 @@ class Scan:
         fingerprint: hash of the bytes.
         sound: code of the sound, hexadecimal; empty for silence.
         said: what the decoder wrote on stderr, the first line.
+        reader: what read it, see `audio.READER`.
     """
 
     path: str
@@ -62,6 +64,7 @@ class Scan:
     fingerprint: str = ""
     sound: str = ""
     said: str = ""
+    reader: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """All fields but the path."""
@@ -107,7 +110,8 @@ def _decoded(path: str) -> Scan:
     except (audio.AudioError, OSError) as error:
         return Scan(path, reason=str(error).removeprefix(f"{path}: "))
     size = (status.st_size, status.st_mtime_ns, "")
-    return Scan(path, *size, about.duration_s, about.sample_rate_hz, about.n_channels, about.format, code, sound)
+    kind = (about.sample_rate_hz, about.n_channels, about.format)
+    return Scan(path, *size, about.duration_s, *kind, code, sound, reader=audio.READER)
 
 
 def scan(
@@ -185,10 +189,9 @@ def _known(found: Scan) -> Known | audio.AudioError:
 
 
 def _unchanged(old: Scan) -> bool:
-    path = Path(old.path)
-    if old.reason or not path.exists():
+    if old.reason or old.reader != audio.READER or not is_there(old.path):
         return False
-    status = path.stat()
+    status = Path(old.path).stat()
     return (status.st_size, status.st_mtime_ns) == (old.n_bytes, old.changed_ns)
 
 

@@ -66,12 +66,26 @@ def _text_rows(path: Path) -> Iterator[tuple[str, Row]]:
     else:
         separator = max(",;\t", key=content.partition("\n")[0].count)
     reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=separator)
-    if not reader.fieldnames:
+    try:
+        names = reader.fieldnames
+    except csv.Error as error:
+        raise ValueError(f"{path} line 1: {error}; it must name the columns") from error
+    if not names:
         raise ValueError(f"{path}: empty; its first line must name the columns")
-    for row in reader:
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except (
+            csv.Error
+        ) as error:  # a cell of more than 131,072 characters: mostly a quotation mark that nothing closes
+            where = f"{path.name} line {reader.line_num + n_above + 1}"
+            yield where, Unreadable(f"{where}: {error}; is a quotation mark left open?")
+            continue
         where = f"{path.name} line {reader.line_num + n_above}"
         if None in row:
-            n_columns = len(reader.fieldnames)
+            n_columns = len(names)
             yield (
                 where,
                 Unreadable(f"{where}: more cells than the {n_columns} columns; quote cells that hold {separator!r}"),
@@ -86,20 +100,25 @@ def _line_rows(path: Path) -> Iterator[tuple[str, Row]]:
             where = f"{path.name} line {number}"
             try:
                 yield where, _object(where, json.loads(line))
-            except json.JSONDecodeError as error:
-                yield where, Unreadable(f"{where}: not JSON ({error.msg} at column {error.colno})")
+            except (ValueError, RecursionError) as error:
+                yield where, Unreadable(f"{where}: not JSON ({_json_fault(error)})")
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, Row]]:
     try:
         content = json.loads(_open_text(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} line {error.lineno}: not JSON ({error.msg} at column {error.colno})") from error
+    except (ValueError, RecursionError) as error:
+        line = f" line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise ValueError(f"{path}{line}: not JSON ({_json_fault(error)})") from error
     if not isinstance(content, list):
         raise ValueError(f'{path}: not a JSON array of objects, such as [{{"path": "...", "key": "..."}}, ...]')
     for number, row in enumerate(content, start=1):
         where = f"{path.name} object {number}"
         yield where, _object(where, row)
+
+
+def _json_fault(error: Exception) -> str:
+    return f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)[:80]
 
 
 def _object(where: str, row: Any) -> Row:
@@ -128,5 +147,10 @@ def _sheet_rows(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    for number, row in enumerate(_optional(path, "pyarrow.parquet").read_table(path).to_pylist(), start=1):
+    parquet = _optional(path, "pyarrow.parquet")
+    try:
+        table = parquet.read_table(path).to_pylist()
+    except Exception as error:  # pyarrow's own, and what its readers raise
+        raise ValueError(f"{path}: not a parquet table ({str(error)[:100]})") from error
+    for number, row in enumerate(table, start=1):
         yield f"{path.name} row {number}", row

@@ -5,7 +5,7 @@ https://doi.org/10.1109/TSA.2005.858509; beats: Krebs, Böck and Widmer, Rhythmi
 https://github.com/CPJKU/BallroomAnnotations
 Conventions: 13 recordings that repeat another one (listed with the beat annotations) are left out: 685
 tracks. The dance is the folder's name; the three folders of rumbas are one dance of the usual eight. There is no
-official split: here by album, stratified by dance.
+official split: here by album.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Ballroom(Corpus):
     citation = "F. Gouyon et al.: An experimental comparison of audio tempo induction algorithms. IEEE TASLP, 2006"
     url = "https://github.com/CPJKU/BallroomAnnotations"
     size = (685, 5.7)
-    splits = "made here: 80/10/10 by album, stratified by dance, seed 0"
+    splits = "made here: 80/10/10 by album, seed 0"
     places = {
         "audio": ("BallroomData", "audio/BallroomData", "audio"),
         "beats": ("annotations/beats/BallroomAnnotations-*", "BallroomAnnotations-*", "annotations/beats", "beats"),
@@ -76,7 +76,7 @@ class Ballroom(Corpus):
                     "genre": path.parent.name.partition("-")[0],
                 }
                 found.append(Track(name, path, labels, group=_album(name), info={"source": f"{name}.beats"}))
-        return self.present(split_tracks(found, "genre"))
+        return self.present(split_tracks(found))
 
     @classmethod
     def miniature(cls, root: Path) -> None:

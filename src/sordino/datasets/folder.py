@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from sordino.audio import FORMATS
 from sordino.contracts import Dataset, Track
@@ -31,7 +32,8 @@ from sordino.datasets._file_tags import read_tags
 from sordino.datasets._finding import walk
 from sordino.datasets._jams import read_jams
 from sordino.datasets._own_tables import Found, is_table, table_tracks
-from sordino.datasets._splits import ALIASES, FRACTIONS, SplitName, group_of, split_tracks, stratify_by
+from sordino.datasets._splits import ALIASES, FRACTIONS, SplitName, filling_seed, group_of, split_tracks
+from sordino.files import is_there, one_line
 from sordino.rules import Seed
 
 MANIFEST = "sordino.jsonl"  # what `sordino prepare` writes; never read as somebody's table
@@ -50,7 +52,7 @@ class Folder(Dataset):
     title = "your own data"
     labels = ()
     licence = "yours"
-    splits = "a column or folder level `split`, else 80/10/10 by group, stratified by label"
+    splits = "a column or folder level `split`, else 80/10/10 by group"
 
     def __init__(self, root: str | Path | None = None, seed: Seed = 0):
         super().__init__(root)
@@ -76,10 +78,11 @@ class Folder(Dataset):
         self.refused, self.notes = tuple(found.refused), tuple(found.notes)
         given = {track.split for track in found.tracks if track.info.get("split_given")}
         if not given:
-            label = stratify_by(found.tracks, self.labels)
-            by = f", stratified by {label}" if label else ""
-            self.splits = f"made here: 80/10/10 by group{by}, seed {self.seed}"
-            return split_tracks(found.tracks, label, self.seed)
+            self.splits = f"made here: 80/10/10 by group, seed {self.seed}"
+            tracks = split_tracks(found.tracks, self.seed)
+            if empty := [split for split in FRACTIONS if split not in {track.split for track in tracks}]:
+                self.notes += (f"no track in {' and '.join(empty)}{self._filled()}",)
+            return tracks
         self.splits = "as given"
         tracks = self._completed(found.tracks, given)
         if "validation" not in {*given, *(track.split for track in tracks)} and not self._is_manifest:
@@ -103,16 +106,19 @@ class Folder(Dataset):
         wanted: list[SplitName] = [split for split in FRACTIONS if split == "train" or split not in given]
         fractions: dict[SplitName, float] = {split: FRACTIONS[split] for split in wanted}
         self.splits += f"; {len(rest)} without one are {' and '.join(fractions)}, seed {self.seed}"
-        fractions["train"] += 1 - sum(fractions.values())
         return self._resplit(tracks, rest, fractions)
 
     def _resplit(
         self, tracks: Sequence[Track], some: Sequence[Track], fractions: dict[SplitName, float]
     ) -> list[Track]:
         """The tracks, some of them split anew."""
-        moved = split_tracks(some, stratify_by(some, self.labels), self.seed, fractions)
-        split_of: dict[str, SplitName] = {track.id: track.split for track in moved}
-        return [track.with_split(split_of.get(track.id, track.split)) for track in tracks]
+        moved: dict[str, SplitName] = {track.id: track.split for track in split_tracks(some, self.seed, fractions)}
+        return [track.with_split(moved.get(track.id, track.split)) for track in tracks]
+
+    def _filled(self) -> str:
+        """How a split is found that leaves none empty."""
+        seed = filling_seed(self._read.tracks)
+        return "; add tracks or a column `split`" if seed is None else f"; {self.root}:seed={seed} has some in each"
 
     @classmethod
     def miniature(cls, root: Path) -> None:
@@ -134,12 +140,14 @@ class Folder(Dataset):
             if len(tables) > 1:
                 names = ", ".join(path.name for path in tables)
                 raise ValueError(f"{self.root}: several tables ({names}); give the path of one of them")
-            files = list(walk(self.root))
+            refused: list[str] = []
+            files = list(walk(self.root, refused))
             jams = [path for path in files if path.suffix == ".jams"]
             if tables:
                 found = table_tracks(tables[0])
             else:
                 found = _jams_tracks(jams, self.root) if jams else _class_tracks(files, self.root)
+            found.refused += refused
         return _unique(found)
 
 
@@ -185,17 +193,22 @@ def _jams_tracks(files: list[Path], root: Path | None = None) -> Found:
     for path in files:
         try:
             labels, metadata = read_jams(path)
-        except ValueError as error:
-            found.refused.append(str(error))
+        except (ValueError, OSError) as error:
+            found.refused.append(one_line(error))
             continue
         places = [path.parent, path.parent / "audio", path.parent.parent / "audio"]
         sounds = [place / (path.stem + suffix) for place in places for suffix in FORMATS]
-        sound = next((sound for sound in sounds if sound.is_file()), path.with_suffix(".wav"))
+        sound = next((sound for sound in sounds if is_there(sound)), path.with_suffix(".wav"))
         name, info = _name(path, root or path.parent), {**metadata, "source": path.name}
-        found.tracks.append(Track(name, sound, labels, "train", metadata.get("artist", ""), info=info))
+        found.tracks.append(Track(name, sound, labels, "train", _text(metadata.get("artist")), info=info))
     if not found.tracks:
         raise ValueError(found.refused[0])
     return found
+
+
+def _text(value: Any) -> str:
+    """A name; nothing for what is none."""
+    return value if isinstance(value, str) else ""
 
 
 def _unique(found: Found) -> Found:

@@ -27,7 +27,7 @@ from sordino.datasets.giantsteps_key import MIRROR, number_of
 
 COMMIT = "fd7b8c584f7bd6d720d170c325a6d42c9bf75a6b"
 TOLD = {
-    "artist": "made here: 80/20 train and validation by artist, stratified by key",
+    "artist": "made here: 80/20 train and validation by artist",
     "paper": "the paper's 925/234; 46 of the 234 validation tracks share an artist with train",
     "jukemir": "jukemir's 923/236, no artist in both",
 }
@@ -78,7 +78,7 @@ class GiantStepsMTGKey(Corpus):
         if self.split == "artist":
             group = shared_artists({track.id: cells.get(track.id, "") for track in found})
             grouped = [replace(track, group=group[track.id]) for track in found]
-            return self.present(split_tracks(grouped, "key", fractions={"train": 0.8, "validation": 0.2}))
+            return self.present(split_tracks(grouped, fractions={"train": 0.8, "validation": 0.2}))
         validation = published_validation(self.split)
         return self.present(track.with_split("validation" if track.id in validation else "train") for track in found)
 

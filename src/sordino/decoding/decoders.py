@@ -6,9 +6,12 @@ that is only estimated is counted instead.
 
 from __future__ import annotations
 
+import os
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,10 @@ LIBSNDFILE = (".aif", ".aifc", ".aiff", ".au", ".flac", ".mp2", ".mp3", ".oga", 
 MPEG = (".mp2", ".mp3")
 PYAV = (".aac", ".ape", ".m4a", ".m4b", ".mka", ".wma", ".wv")
 FORMATS = tuple(sorted(LIBSNDFILE + PYAV))
+LOWEST_HZ, HIGHEST_HZ = 1_000, 1_000_000
+READER = 2  # raised when a file that was read is refused, or the other way round: what was noted of files is then void
+SLACK_BYTES = 4096  # that a header may say too much, by sloppy writers
+COUNTED_FRAMES = 1 << 20  # decoded at once to count
 
 
 class AudioError(ValueError):
@@ -85,20 +92,42 @@ def opened(path: str | Path) -> Iterator[Sound]:
         AudioError: missing, empty, cut off, or nothing here can decode it; says what can be done.
     """
     path = Path(path)
-    if not path.exists():
-        raise AudioError(f"{path}: no such file")
-    if not path.is_file():
-        raise AudioError(f"{path}: not a file")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path}: empty file")
     with ExitStack() as stack:
-        try:
-            file = _by_libsndfile(path, stack)
-        except soundfile.LibsndfileError as error:
-            file = _by_pyav(path, error)
-        if file.frames <= 0:
-            raise AudioError(f"{path}: holds no sound")
+        with told_of(path):
+            file = _opened(path, stack)
         yield file
+
+
+@contextmanager
+def told_of(path: str | Path) -> Iterator[None]:
+    """Whatever a file's bytes, its name or the system make fail is one AudioError with the file and the reason."""
+    try:
+        yield
+    except AudioError:
+        raise
+    except FileNotFoundError as error:
+        raise AudioError(f"{path}: no such file") from error
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # decoders of bytes that may be anything
+        raise AudioError(f"{path}: damaged, or not audio ({type(error).__name__}: {str(error)[:80]})") from error
+
+
+def _opened(path: Path, stack: ExitStack) -> Any:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioError(f"{path}: not a file")
+    if status.st_size == 0:
+        raise AudioError(f"{path}: empty file")
+    try:
+        file = _by_libsndfile(path, stack)
+    except soundfile.LibsndfileError as error:
+        file = _by_pyav(path, error)
+    if file.frames <= 0:
+        raise AudioError(f"{path}: holds no sound")
+    if not LOWEST_HZ <= file.samplerate <= HIGHEST_HZ:
+        raise AudioError(f"{path}: a sample rate of {file.samplerate} Hz is none of music")
+    return file
 
 
 def _by_libsndfile(path: Path, stack: ExitStack) -> Any:
@@ -109,7 +138,7 @@ def _by_libsndfile(path: Path, stack: ExitStack) -> Any:
     """
 
     def enter(what: Path | Spliced) -> Counted:
-        source: Any = stack.enter_context(what) if isinstance(what, Spliced) else what
+        source: Any = stack.enter_context(what) if isinstance(what, Spliced) else _name(what)
         return stack.enter_context(Counted(source))
 
     status = path.stat()
@@ -127,8 +156,15 @@ def _by_libsndfile(path: Path, stack: ExitStack) -> Any:
         return enter(mended)
     if _is_cut_off(path, file.format, status.st_size):
         raise AudioError(f"{path}: cut off, the file ends before its sound does; copy it again")
-    if file.format == "OGG" and len(links := streams.ogg_links(*known)) > 1:
-        return _chain(path, [enter(Spliced(path, [link])) for link in links])
+    if file.format == "OGG":
+        links = streams.ogg_links(*known)
+        if len(links) > 1:
+            parts = [enter(Spliced(path, [link])) for link in links]
+            for part, link in zip(parts, links, strict=True):
+                part.counted = _ogg_frames(*known, link)
+            return _chain(path, parts)
+        file.counted = _ogg_frames(*known, (0, status.st_size))
+        return file
     if file.format == "FLAC" and (whole := streams.flac_with_length(path)):
         return enter(whole)
     if file.subtype.startswith("MPEG") and (found := mpeg.understated(*known)):
@@ -136,6 +172,11 @@ def _by_libsndfile(path: Path, stack: ExitStack) -> Any:
             return enter(mpeg.with_table(path, found))
         file.counted = found.n_samples
     return file
+
+
+def _name(path: Path) -> Path | bytes:
+    """A name as libsndfile takes it: its bytes, which need not be UTF-8."""
+    return os.fsencode(path) if os.name == "posix" else path
 
 
 def _chain(path: Path, files: list[Any]) -> Chain:
@@ -160,16 +201,45 @@ def _by_pyav(path: Path, error: Exception) -> av_decoder.AvSound:
 
 
 def _is_cut_off(path: Path, container: str, n_bytes: int) -> bool:
-    """Whether a wav, aiff or ogg file is shorter than it says; libsndfile would not tell."""
+    """Whether a wav, aiff, au or ogg file is shorter than it says; libsndfile would not tell."""
     with path.open("rb") as file:
-        if container in ("WAV", "WAVEX", "AIFF"):
-            head = file.read(8)
-            n_claimed = struct.unpack(">I" if head[:4] == b"FORM" else "<I", head[4:])[0] + 8
-            return 0.99 * n_claimed > n_bytes and n_claimed < 0x7FFFFF00  # streams do not know their length
         if container == "OGG":
             file.seek(max(0, n_bytes - 0x11000))  # a page is at most 65,307 bytes
-            tail = file.read()
-            page = tail.rfind(b"OggS")
-            is_last = page >= 0 and len(tail) > page + 27 and tail[page + 5] & 4
-            return not is_last
-    return False
+            return not streams.ends_with_last_page(file.read())
+        head = file.read(12)
+    if container in ("WAV", "WAVEX", "AIFF"):
+        n_claimed = struct.unpack(">I" if head[:4] == b"FORM" else "<I", head[4:8])[0] + 8
+        known = n_claimed < 0x7FFF0000  # streams do not know their length
+    elif container == "AU":
+        begin, length = struct.unpack(">II" if head[:4] == b".snd" else "<II", head[4:12])
+        n_claimed, known = begin + length, length < 0x7FFF0000
+    else:
+        return False
+    return known and n_claimed - n_bytes > min(SLACK_BYTES, n_claimed // 100)
+
+
+@lru_cache(maxsize=4096)
+def _ogg_frames(path: Path, n_bytes: int, changed_ns: int, link: tuple[int, int]) -> int | None:
+    """Frames of an Ogg stream whose last page says more than there is, though all pages are whole; None for others.
+
+    Args:
+        path: the file.
+        n_bytes: its size and
+        changed_ns: when it was changed: what was counted is remembered for these.
+        link: where in the file the stream begins and ends.
+
+    Raises:
+        AudioError: a page is damaged, or it decodes to less than it says because one is missing.
+    """
+    pages = streams.ogg_pages(path, *link)
+    if not pages.whole:
+        raise AudioError(f"{path}: damaged, a page of it is not what it was; copy it again")
+    with Spliced(path, [link]) as source, Counted(source) as file:  # type: ignore[arg-type]  # a file, for soundfile
+        n_tail = min(file.frames, file.samplerate)
+        file.seek(file.frames - n_tail)
+        if len(file.read(n_tail, dtype="float32", always_2d=True)) == n_tail:
+            return None
+        if not pages.in_order:
+            raise AudioError(f"{path}: cut off or damaged, it decodes to less than it says; copy it again")
+        file.seek(0)
+        return sum(iter(lambda: len(file.read(COUNTED_FRAMES, dtype="float32", always_2d=True)), 0))

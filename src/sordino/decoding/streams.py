@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import mmap
 import struct
+import zlib
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from sordino.decoding.spliced import Spliced
 
-BEGIN, CONTINUED = 2, 1  # flags of a page
+BEGIN, LAST = 2, 4  # flags of a page
+MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 MP3_IN_WAV = (0x50, 0x55)  # format tags of MPEG
 STREAMINFO = slice(8, 42)
 
@@ -33,9 +36,56 @@ def ogg_links(path: Path, n_bytes: int, changed_ns: int) -> list[tuple[int, int]
             is_begin = bool(data[at + 5] & BEGIN)
             if is_begin and not in_head:
                 begins.append(at)
-            in_head, n_segments = is_begin, data[at + 26]
-            at += 27 + n_segments + sum(data[at + 27 : at + 27 + n_segments])
+            in_head, at = is_begin, _page_end(data, at)
     return list(zip(begins, [*begins[1:], n_bytes], strict=True))
+
+
+def ends_with_last_page(tail: bytes) -> bool:
+    """Whether the end of an Ogg file holds the whole last page of a stream."""
+    at = tail.rfind(b"OggS")
+    if at < 0 or len(tail) < at + 27:
+        return False
+    return bool(tail[at + 5] & LAST) and _page_end(tail, at) <= len(tail)
+
+
+class Pages(NamedTuple):
+    """How the pages of an Ogg stream are.
+
+    Attributes:
+        whole: each has its checksum, and nothing lies between them: none is lost on the way to the decoder.
+        in_order: their numbers follow one another: none was left out.
+    """
+
+    whole: bool
+    in_order: bool
+
+
+def ogg_pages(path: Path, begin: int, end: int) -> Pages:
+    """Go through the pages of one Ogg stream (several logical ones may be interleaved)."""
+    numbers: dict[bytes, int] = {}
+    in_order = True
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        at = begin
+        while at < end and data[at : at + 4] == b"OggS":
+            page = data[at : _page_end(data, at)]
+            serial, number, checksum = page[14:18], *struct.unpack("<II", page[18:26])
+            if _page_checksum(page) != checksum:
+                return Pages(False, False)
+            in_order &= number == numbers.get(serial, number - 1) + 1
+            numbers[serial], at = number, at + len(page)
+        return Pages(bool(numbers) and data.find(b"OggS", at, end) < 0, in_order)  # tags of other kinds may follow
+
+
+def _page_end(data: bytes | mmap.mmap, at: int) -> int:
+    """The place behind the page that begins at a place."""
+    n_segments = data[at + 26]
+    return at + 27 + n_segments + sum(data[at + 27 : at + 27 + n_segments])
+
+
+def _page_checksum(page: bytes) -> int:
+    """The checksum of a page: zlib's polynomial, bits the other way round, nothing before and behind."""
+    mirrored = (page[:22] + bytes(4) + page[26:]).translate(MIRRORED)
+    return int(f"{zlib.crc32(mirrored, 0xFFFFFFFF) ^ 0xFFFFFFFF:032b}"[::-1], 2)
 
 
 def flac_with_length(path: Path) -> Spliced | None:

@@ -30,6 +30,26 @@ MODULE_LISTS = ("target_modules", "feedforward_modules")  # entries of a config 
 MODULE_TABLES = ("rank_pattern", "alpha_pattern")  # and in a table
 
 
+# Entries of configs that are passed on: numbers, switches and names of ours; none is imported or opened.
+ALLOWED = frozenset((
+    "alpha", "alpha_pattern", "bias", "block_share", "block_size", "block_size_pattern", "boft_block_num",
+    "boft_block_size", "boft_dropout", "boft_n_butterfly_factor", "cayley_neumann_eps", "coft", "config_A_B",
+    "config_C", "config_D_E", "d_initial", "decompose_both", "decompose_factor", "decomposition_method",
+    "deft_dropout", "delora_lambda", "depth", "eps", "fan_in_fan_out", "feedforward_modules", "frod_dropout",
+    "generator_seed", "gralora_dropout", "gralora_k", "group_size", "hira_dropout", "hybrid_r", "inference_mode",
+    "init_ia3_weights", "init_lora_weights", "init_r", "init_scale", "init_weights", "lambda_pattern",
+    "loftq_config", "lora_alpha", "lora_bias", "lora_dropout", "mini_r", "miss_dropout", "module_dropout",
+    "n_frequency", "n_frequency_pattern", "num_B", "num_cayley_neumann_terms", "num_vectors", "oft_block_size",
+    "para", "peft_type", "projection_prng_key", "proportional_parameters", "psoft_alpha", "psoft_dropout",
+    "psoft_mag_a", "psoft_mag_b", "psoft_orth", "pvera_dropout", "qalora_group_size", "r", "random_loc_seed",
+    "random_seed", "randlora_alpha", "randlora_dropout", "rank_dropout", "rank_dropout_scale", "rank_pattern",
+    "scaling", "sparse", "sparsity", "stride_A", "target_modules", "tinylora_dropout", "topk", "u",
+    "unilora_dropout", "use_cayley_neumann", "use_dora", "use_effective_conv2d", "use_idwt", "use_qalora",
+    "use_rslora", "variant", "vblora_dropout", "vector_length", "vera_dropout", "very_sparse", "wavelet_family",
+    "weight_tying",
+))  # fmt: skip
+
+
 class Borrowed(nn.Module):
     """A module that has the weights of one of the backbone without owning them; `around` makes one.
 
@@ -241,8 +261,8 @@ class Peft(Method):
         Raises:
             ImportError: peft is not installed.
             TypeError: a convolution has groups or a dilation.
-            ValueError: a name matches nothing, peft has no such method or no layers for it, or it begins by changing
-                the backbone's own weights.
+            ValueError: an entry is not one of `ALLOWED`, a name matches nothing, peft has no such method or no layers
+                for it, or it begins by changing the backbone's own weights.
         """
         try:
             import peft
@@ -254,6 +274,9 @@ class Peft(Method):
             raise ValueError(unknown("peft_type", str(kind), sorted(kinds)))
         if issubclass(kinds[kind], peft.PromptLearningConfig):
             raise ValueError(f"peft: {kind} makes no layers; use our prompt or prefix")
+        if refused := sorted(str(entry) for entry in self.config if entry not in ALLOWED):
+            told = "what may stand there is a number, a switch, or names of modules (docs/methods.md)"
+            raise ValueError(f"peft: {refused[0][:60]} in its config is not passed on; {told}")
         start = self.config.get("init_lora_weights")
         if start in NEEDS_DATA:
             raise ValueError(f'peft: init_lora_weights = "{start}" needs data to start from; use true or "orthogonal"')

@@ -10,6 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -18,7 +19,9 @@ import torch
 from lightning_fabric import Fabric
 
 from sordino.backbones.mini import Mini
+from sordino.compute import Compute
 from sordino.files import write_json, write_stream
+from sordino.holding import held
 from sordino.pretrain.batches import CropSampler, Material, Tracks
 from sordino.pretrain.objectives import Objectives
 from sordino.pretrain.quantiser import Quantiser
@@ -100,6 +103,19 @@ def pretrain(
     _keep_config(config, run / "config.json")
     fabric = Fabric(devices=devices, precision=config.precision, strategy=_strategy(devices))  # type: ignore[arg-type]
     fabric.launch()
+    with held(run / "checkpoint.pt") if fabric.is_global_zero else nullcontext():
+        return _pretrained(config, material, run, fabric, report, stop_at_step or config.steps)
+
+
+def _pretrained(
+    config: PretrainConfig,
+    material: Material,
+    run: Path,
+    fabric: Fabric,
+    report: Callable[[dict[str, Any]], None],
+    stop_at_step: int,
+) -> Mini:
+    """The network after so many steps; nobody else writes into the folder of the run."""
     torch.manual_seed(config.seed)
     samplers = {split: _sampler(config, split, material) for split in ("train", "validation")}
     objectives = _build(config, samplers["train"].music)
@@ -116,7 +132,7 @@ def pretrain(
         step = int(state["step"])
     module, optimiser = fabric.setup(objectives, optimiser)
     begun, begun_at, step_s = time.monotonic(), step, config.batch_size * fabric.world_size * config.crop_s
-    while step < (stop_at_step or config.steps):
+    while step < stop_at_step:
         for group in optimiser.param_groups:
             group["lr"] = config.lr * schedule(step, config.steps, config.warmup_steps)
         crops, generator = samplers["train"].draw(step * fabric.world_size + fabric.global_rank)
@@ -124,7 +140,9 @@ def pretrain(
         losses = module(crops.to(fabric.device), generator)
         losses = {"loss": objectives.total(losses), **losses}
         fabric.backward(losses["loss"])
-        norm = cast(torch.Tensor, fabric.clip_gradients(module, optimiser, max_norm=1.0))
+        norm = cast(torch.Tensor, fabric.clip_gradients(module, optimiser, max_norm=1.0, error_if_nonfinite=False))
+        if not math.isfinite(float(norm)):
+            raise ValueError(f"the gradient is {float(norm)} at step {step}; lower `lr`, the last checkpoint is kept")
         optimiser.step()
         optimiser.zero_grad()
         step += 1
@@ -150,11 +168,8 @@ def _strategy(devices: int | str) -> str:
 
 
 def usual_precision() -> str:
-    """`bf16-mixed` where the machine computes in bfloat16 faster than in float32, else `32-true`."""
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    flags = Path("/proc/cpuinfo")
-    return "bf16-mixed" if flags.is_file() and "avx512_bf16" in flags.read_text() else "32-true"
+    """`bf16-mixed` where the machine computes in bfloat16 itself, and rightly, else `32-true`."""
+    return "bf16-mixed" if Compute.choose().bf16 else "32-true"
 
 
 def schedule(step: int, steps: int, warmup_steps: int) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import soundfile
 
-from sordino.files import write_text
+from sordino.files import write_text, write_with
 from sordino.render.battery_sounds import QUESTIONS, RATE_HZ, Clip, clips
 
 
@@ -39,8 +39,7 @@ def write_battery(
     for number, clip in enumerate(wanted):
         advance(number, len(wanted))
         path = root / clip.question / f"{clip.id}.flac"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, clip.make(), RATE_HZ)
+        write_with(path, lambda part, clip=clip: soundfile.write(part, clip.make(), RATE_HZ))
         lines.append(json.dumps({"id": clip.id, "path": path.relative_to(root).as_posix(), "question": clip.question,
                                  "answer": clip.answer, "sound": clip.sound, "split": clip.split}))  # fmt: skip
     known = {root / json.loads(line)["path"] for line in lines}

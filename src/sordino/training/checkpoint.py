@@ -50,14 +50,31 @@ class Checkpoint:
     optimiser: dict[str, Any]
 
 
+class BrokenCheckpoint(ValueError):
+    """A checkpoint that cannot be gone on from; says which, and how to begin anew."""
+
+    def __init__(self, path: Path, error: Exception):
+        told = " ".join(str(error).split())[:100]
+        super().__init__(f"{path}: a broken checkpoint ({type(error).__name__}: {told}); delete it to begin anew")
+
+
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write it so that there is always one whole file."""
     write_stream(path, lambda file: torch.save(asdict(checkpoint), file))
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
-    """Read it to the host; None when there is none."""
+    """Read it to the host; None when there is none.
+
+    Raises:
+        BrokenCheckpoint: it cannot be read.
+    """
     if not path.is_file():
         return None
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    return Checkpoint(Progress(**found["progress"]), found["trained"], found["optimiser"])
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        return Checkpoint(Progress(**found["progress"]), dict(found["trained"]), dict(found["optimiser"]))
+    except MemoryError:
+        raise
+    except Exception as error:  # zip, pickle and torch raise many kinds
+        raise BrokenCheckpoint(path, error) from error

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch.distributed
 
-from sordino.answering import Segments, decoded, joined
+from sordino.answering import NotANumber, Segments, decoded, joined
 from sordino.compute import Compute
 from sordino.contracts import Prediction
 from sordino.disturbances import Disturbance
@@ -41,9 +41,11 @@ def predictions(model: Model, examples: Examples, source: Source, compute: Compu
     found: dict[int, dict[str, Prediction]] = {}
     for number, probabilities in answers(model, examples, source, compute):
         labels = examples.recordings.labels[number]
-        found[number] = {
-            name: p for name, p in decoded([("", model)], probabilities).items() if labels[name] is not None
-        }
+        try:
+            own = decoded([("", model)], probabilities)
+        except NotANumber as error:
+            raise NotANumber(f"{examples.recordings.tracks[number].id}: {error}") from error
+        found[number] = {name: p for name, p in own.items() if labels[name] is not None}
     everything = _gathered(found)
     return {name: {n: everything[n][name] for n in examples.recordings.labelled(name)} for name in model.tasks}
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 
+from sordino.audio import AudioError
 from sordino.compute import Compute
 from sordino.model import WAVEFORM
 from sordino.training.plan import Plan, briefly
@@ -32,7 +34,10 @@ def fill(plans: Sequence[Plan], advance: Advance = silent) -> None:
             groups[json.dumps([settings[name] for name in ROWS])].append(plan)
     for group in groups.values():
         if len(group) > 1:
-            _fill(group, advance)
+            try:
+                _fill(group, advance)
+            except AudioError as error:  # the runs leave it out, and compute what is missing
+                print(f"not computed ahead for all runs: {error}", file=sys.stderr)
 
 
 def _fill(plans: Sequence[Plan], advance: Advance) -> None:

@@ -13,21 +13,25 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from sordino.answering import NotANumber
 from sordino.compute import Compute
 from sordino.config import Training
 from sordino.files import write_text
+from sordino.memory import is_full
 from sordino.model import Model
-from sordino.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
+from sordino.training.checkpoint import BrokenCheckpoint, Checkpoint, Progress, load_checkpoint, save_checkpoint
 from sordino.training.cost import peak_memory_bytes
 from sordino.training.devices import summed
 from sordino.training.evaluation import scores
@@ -36,6 +40,9 @@ from sordino.training.sampling import Order, class_balance
 from sordino.training.schedule import Schedule, learning_rate
 from sordino.training.sources import Source
 from sordino.training.targets import Targets, batch_loss
+from sordino.training.trouble import Diverged, named
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -49,6 +56,7 @@ class Fitted:
         step_s: median seconds per step.
         peak_memory_bytes: of tensors in a step.
         cpu_s: CPU seconds of all steps, validations not counted.
+        notes: what a reader must know: that training diverged, that the memory was full.
     """
 
     steps: int
@@ -57,6 +65,7 @@ class Fitted:
     step_s: float
     peak_memory_bytes: int
     cpu_s: float
+    notes: list[str]
 
 
 class Loop:
@@ -97,6 +106,7 @@ class Loop:
         self.fabric, self.compute, self.begins_trained = fabric, compute, begins_trained
         if not len(train[0]):
             raise ValueError("no training example: no track of the train split has a label for this task")
+        self.n_parts, self.notes = settings.accumulate, list[str]()
         n_parts = fabric.world_size * settings.accumulate
         if settings.batch_size < n_parts:
             raise ValueError(f"batch_size = {settings.batch_size} gives {fabric.world_size} processes x "
@@ -117,16 +127,17 @@ class Loop:
             self._validate(progress, math.nan)
         saved_at = time.monotonic()
         while not schedule.ends(progress.step, progress.best_step):
-            began, began_cpu_s = time.perf_counter(), time.process_time()
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = learning_rate(progress.step, schedule.steps, rate, settings.lr_min, settings.schedule)
-            loss = self._step(wrapped, optimiser, progress.step)
-            progress.step += 1
-            progress.seconds.append(time.perf_counter() - began)
-            progress.cpu_s += time.process_time() - began_cpu_s
-            self.advance(progress.step, schedule.steps, loss)
-            if progress.step % schedule.validate_every == 0 or progress.step == schedule.steps:
-                self._validate(progress, loss)
+            try:
+                self._forward(wrapped, optimiser, progress)
+            except Diverged as error:
+                if progress.best is None:
+                    raise
+                self._note(
+                    f"training diverged and was ended: {error}; kept are the weights of step {progress.best_step}"
+                )
+                break
             if schedule.ends(progress.step, progress.best_step) or time.monotonic() - saved_at > settings.checkpoint_s:
                 self._save(progress, optimiser)
                 saved_at = time.monotonic()
@@ -135,7 +146,45 @@ class Loop:
         model.eval()
         step_s = float(np.median(progress.seconds[2:] or progress.seconds or [math.nan]))
         return Fitted(progress.step, progress.best_step, progress.best_score, step_s, progress.peak_memory_bytes,
-                      progress.cpu_s)  # fmt: skip
+                      progress.cpu_s, self.notes)  # fmt: skip
+
+    def _forward(self, wrapped, optimiser, progress: Progress) -> None:
+        """One step, and a validation where it is time for one.
+
+        Raises:
+            Diverged: a loss, a gradient or an answer is not a number.
+        """
+        began, began_cpu_s = time.perf_counter(), time.process_time()
+        loss = self._in_room(lambda: self._step(wrapped, optimiser, progress.step))
+        progress.step += 1
+        progress.seconds.append(time.perf_counter() - began)
+        progress.cpu_s += time.process_time() - began_cpu_s
+        self.advance(progress.step, self.schedule.steps, loss)
+        if progress.step % self.schedule.validate_every == 0 or progress.step == self.schedule.steps:
+            self._validate(progress, loss)
+
+    def _in_room(self, compute: Callable[[], T]) -> T:
+        """What a function computes; in twice as many parts, with the same gradient, while the memory is full."""
+        while True:
+            try:
+                return compute()
+            except RuntimeError as error:
+                if not is_full(error) or self.fabric.world_size > 1:
+                    raise
+            self.model.zero_grad()
+            if 2 * self.n_parts > self.settings.batch_size:
+                raise MemoryError(
+                    f"{self.compute.device} has no room for one row of a step; shorten training.segment_s"
+                )
+            if self.compute.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self.n_parts *= 2
+            self._note(f"{self.compute.device} was full: a step of {self.settings.batch_size} rows is computed in "
+                       f"{self.n_parts} parts")  # fmt: skip
+
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+        print(text, file=sys.stderr)
 
     def _step(self, wrapped, optimiser, step: int) -> float:
         """One optimiser step; gives back the loss of this process's rows."""
@@ -153,18 +202,28 @@ class Loop:
                 loss = self._loss(wrapped, part, target, counts)
                 self.fabric.backward(loss * self.fabric.world_size)  # processes average, the step's loss is a sum
             total += float(loss.detach())
+        total = float(
+            summed(self.fabric, torch.tensor(total, device=self.compute.device))
+        )  # all processes go on, or none
         if not math.isfinite(total):
-            raise ValueError(f"the loss is {total} at step {step}; lower the learning rate (training.lr)")
+            raise self._diverged(f"the loss is {total}", step, parts)
         if self.settings.clip:
-            self.fabric.clip_gradients(wrapped, optimiser, max_norm=self.settings.clip, error_if_nonfinite=False)
+            norm = self.fabric.clip_gradients(wrapped, optimiser, max_norm=self.settings.clip, error_if_nonfinite=False)
+            if not math.isfinite(float(norm if norm is not None else 0.0)):
+                raise self._diverged("the gradient is not a number", step, parts)
         optimiser.step()
         optimiser.zero_grad()
         return total
 
+    def _diverged(self, what: str, step: int, parts: Sequence[Sequence[Visit]]) -> Diverged:
+        recordings, tracks = self.train[0].recordings.tracks, self.train[0].rows.tracks
+        ids = [recordings[int(tracks[row])].id for part in parts for row, _ in part]
+        return Diverged(f"{what} at step {step} (with {named(ids)}); lower the learning rate (training.lr)")
+
     def _parts(self, step: int) -> list[list[Visit]]:
         """This process's rows of a step, in as many parts as are accumulated."""
         mine = self.order.step(step)[self.fabric.global_rank :: self.fabric.world_size]
-        return [mine[number :: self.settings.accumulate] for number in range(self.settings.accumulate)]
+        return [mine[number :: self.n_parts] for number in range(self.n_parts)]
 
     def _targets(self, part: Sequence[Visit]) -> Targets:
         """What rows shall answer."""
@@ -198,7 +257,12 @@ class Loop:
         """Score the validation tracks and keep the weights if they are the best so far."""
         examples, source = self.validation
         self.model.eval()
-        found = scores(self.model, examples, source, self.compute) if len(examples) else {}
+        try:
+            found = scores(self.model, examples, source, self.compute) if len(examples) else {}
+        except NotANumber as error:
+            raise Diverged(
+                f"{error} (validation at step {progress.step}); lower the learning rate (training.lr)"
+            ) from error
         finite = [score for score in found.values() if math.isfinite(score)]
         score = sum(finite) / len(finite) if finite else math.nan
         if progress.best is None or math.isnan(score) or not score <= progress.best_score:
@@ -219,12 +283,17 @@ class Loop:
         if found is None:
             if self.fabric.is_global_zero:
                 write_text(self.log, "")
-            return Progress(0, None, math.nan, 0, [], self._peak_memory_bytes())
+            return Progress(0, None, math.nan, 0, [], self._in_room(self._peak_memory_bytes))
         progress = found.progress
-        self.model.load_trained_state(found.trained)
-        optimiser.load_state_dict(found.optimiser)
-        kept = [line for line in self.log.read_text(encoding="utf-8").splitlines(keepends=True)
-                if line.endswith("\n") and json.loads(line)["step"] <= progress.step]  # fmt: skip
+        try:
+            self.model.load_trained_state(found.trained)
+            optimiser.load_state_dict(found.optimiser)
+            if progress.best is not None:
+                self.model.check_state(progress.best)
+        except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+            raise BrokenCheckpoint(self.checkpoint, error) from error
+        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
+        kept = [line for line in text.splitlines(keepends=True) if 0 <= _step_of(line) <= progress.step]
         if self.fabric.is_global_zero:
             write_text(self.log, "".join(kept))
         return progress
@@ -236,3 +305,11 @@ class Loop:
         counts = {name: value.clamp_min(1) for name, value in targets.counts(self.model).items()}
         self.model.train()
         return peak_memory_bytes(self.model, lambda: self._loss(self.model, part, targets, counts))
+
+
+def _step_of(line: str) -> int:
+    """The step of a line of the log; -1 for one that was not written to its end."""
+    try:
+        return int(json.loads(line)["step"]) if line.endswith("\n") else -1
+    except (ValueError, LookupError, TypeError):
+        return -1

@@ -14,15 +14,17 @@ import json
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sordino.adapter_file import load_adapter, read_card, save_adapter
+from sordino.adapter_file import save_adapter
 from sordino.compute import Compute
-from sordino.config import Config, Training
+from sordino.config import Config
 from sordino.contracts import Backbone, Dataset
-from sordino.datasets import load_dataset
 from sordino.files import write_json
+from sordino.holding import held
 from sordino.model import Model
 from sordino.training.beginning import begin
 from sordino.training.devices import Fabric, launched, wait
@@ -30,10 +32,12 @@ from sordino.training.evaluation import evaluate, evaluate_under, tune
 from sordino.training.examples import Examples
 from sordino.training.loop import Fitted, Loop
 from sordino.training.plan import Plan, Run, open_run
-from sordino.training.recordings import bad_labels, report
+from sordino.training.recordings import report
 from sordino.training.report import protocol, versions
 from sordino.training.sources import Source
-from sordino.training.splits import Advance, cut_splits, look_at, make_source, silent
+from sordino.training.splits import Advance, cut_splits, make_source, silent
+from sordino.training.trained_on import trained_on
+from sordino.training.trouble import check_broken, check_scorable, without_damaged
 
 
 def train(
@@ -51,7 +55,7 @@ def train(
 
 
 def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = None) -> Run:
-    """Train and evaluate what was opened, unless it is finished.
+    """Train and evaluate what was opened, unless it is finished; one process at a time, others wait for it.
 
     Args:
         plan: the run.
@@ -59,10 +63,22 @@ def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = Non
         fabric: devices and processes, launched already; None to launch them.
     """
     fabric = launched(plan.config.training) if fabric is None else fabric
-    finished = plan.finished()
-    wait(fabric)  # nobody begins to write before everybody has looked
-    if finished:
-        return finished
+    with held(plan.folder) if fabric.is_global_zero else nullcontext():
+        wait(fabric)  # until the run is ours
+        finished = plan.finished()
+        wait(fabric)  # nobody begins to write before everybody has looked
+        return finished or without_damaged(
+            plan.known, plan.tracks, lambda known: _carried_out(replace(plan, known=known), advance, fabric),
+            lambda: shutil.rmtree(plan.folder / "checkpoint", ignore_errors=True),  # of other rows
+        )  # fmt: skip
+
+
+def _carried_out(plan: Plan, advance: Advance, fabric: Fabric) -> Run:
+    """The run, carried out to its end; nobody else writes into its folder.
+
+    Raises:
+        AudioError: a file turns out to be damaged.
+    """
     began = time.time()
     report(plan.left_out)
     compute = Compute.choose(fabric.device, plan.config.training.precision)
@@ -71,6 +87,8 @@ def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = Non
     if fabric.is_global_zero:
         write_json(plan.folder / "config.json", plan.config.resolved())
     splits = cut_splits(plan.tracks, plan.known, model, plan.config.training, plan.config.seed)
+    check_broken(splits, plan.config.most_broken)
+    check_scorable(splits["test"], model.tasks)
 
     def source(examples: Examples, name: str) -> Source:
         return make_source(model, examples, compute, begun.fingerprint, plan.config.training, advance, name)
@@ -118,6 +136,7 @@ def result_of(
         "peak_memory_bytes": fitted.peak_memory_bytes,
         "broken": [line for examples in splits.values() for line in examples.recordings.broken],
         "left_out": plan.left_out,
+        "notes": fitted.notes,
         "versions": versions(),
     }
 
@@ -125,47 +144,10 @@ def result_of(
 def save(plan: Plan, model: Model, splits: Mapping[str, Examples], result: Mapping[str, Any]) -> None:
     """Write the adapter, then the result, and remove the checkpoint."""
     about = {"metrics": {name: row["metrics"] for name, row in result["tasks"].items()}, "data": plan.dataset.name,
-             "protocol": result["protocol"], "config": result["config"]}  # fmt: skip
+             "protocol": result["protocol"], "config": result["config"],
+             "trained_on": trained_on(splits["train"].recordings)}  # fmt: skip
     segment_s = splits["train"].grid.length_samples / model.backbone.sample_rate_hz
     spec = plan.config.resolved()["backbone"]
     save_adapter(model, plan.folder / "model.adapter", spec, plan.fingerprint, segment_s, about)
     write_json(plan.folder / "result.json", result)
     shutil.rmtree(plan.folder / "checkpoint", ignore_errors=True)
-
-
-def evaluate_adapter(
-    adapter: str | Path,
-    data: str | Path = "demo",
-    root: str | Path | None = None,
-    split: str = "test",
-    advance: Advance = silent,
-    device: str = "auto",
-    precision: str | None = None,
-) -> dict[str, Any]:
-    """Score an adapter on a split of a dataset.
-
-    Args:
-        adapter: its folder.
-        data: a named dataset or a path.
-        root: where a named dataset lies.
-        split: `train`, `validation`, `test`, or `all`.
-        advance: progress.
-        device: see `Compute.choose`.
-        precision: see `Compute.choose`; None for the one it was trained and tested in.
-
-    Raises:
-        ValueError: no track of the split has a label for the adapter's tasks.
-    """
-    card = read_card(adapter)
-    compute = Compute.choose(device, precision or card.get("protocol", {}).get("precision", "auto"))
-    model = load_adapter(adapter).to(compute.device)
-    dataset = load_dataset(data, root)
-    tracks = [track.with_split("test") for track in dataset.tracks() if split in ("all", track.split)]
-    report([*dataset.refused, *bad_labels(list(model.tasks.values()), tracks)])
-    settings = Training(segment_s=card["segment_s"], cache="off")
-    known = look_at(tracks, list(model.tasks.values()), advance)
-    examples = cut_splits(tracks, known, model, settings, splits=["test"])["test"]
-    if not len(examples):
-        raise ValueError(f"no track of {data} (split {split}) has a label for {', '.join(model.tasks)}")
-    source = make_source(model, examples, compute, card["backbone"]["fingerprint"], settings, advance, split)
-    return evaluate(model, examples, source, compute)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import sys
 
 import pytest
 import torch
@@ -249,3 +250,18 @@ def test_what_the_format_refuses(mini, tmp_path):
     short.layers = short.layers[:1]
     with pytest.raises(ValueError, match="belongs to no site of mini"):
         from_peft(tmp_path, short)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["megatron_core", "megatron_config", "auto_mapping", "base_model_name_or_path", "peft_version", "modules_to_save",
+     "eva_config", "corda_config", "runtime_config", "layer_replication", "target_parameters", "revision", "anything"],
+)  # fmt: skip
+def test_only_known_entries_of_a_config_reach_peft(entry, mini, tmp_path, monkeypatch):
+    """A config may come from a stranger's adapter; `megatron_core` of peft before 0.20 named a module to import."""
+    (tmp_path / "trap_of_a_stranger.py").write_text("raise SystemExit('ran')")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = {"peft_type": "LORA", "r": 2, "megatron_config": {}, entry: "trap_of_a_stranger"}
+    with pytest.raises(ValueError, match=rf"peft: (megatron_config|{entry}) in its config is not passed on"):
+        make_method("peft", config=config).attach(mini.share())
+    assert "trap_of_a_stranger" not in sys.modules

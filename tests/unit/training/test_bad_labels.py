@@ -3,8 +3,9 @@
 import pytest
 
 from sordino.config import load_config
+from sordino.training.adapter_scores import evaluate_adapter
 from sordino.training.plan import open_run
-from sordino.training.run import evaluate_adapter, train
+from sordino.training.run import train
 from tests.conftest import TINY
 
 
