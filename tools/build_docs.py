@@ -32,6 +32,9 @@ FOLDERS = (
     "pretrain",
     "render",
     "baselines",
+    "adapters",
+    "song",
+    "bulk",
     "cli",
 )
 

@@ -25,6 +25,7 @@ from sordino.backbones import load_backbone
 from sordino.contracts import Backbone, Task
 from sordino.files import whole_folder, write_folder, write_json, write_text, write_with
 from sordino.model import Model
+from sordino.model_card import model_card
 from sordino.petl import make_method
 from sordino.registry import find
 
@@ -77,7 +78,7 @@ def save_adapter(
     def fill(part: Path) -> None:
         write_with(part / "adapter.safetensors", lambda path: save_file(tensors, path))
         write_json(part / "adapter.json", card)
-        write_text(part / "README.md", _model_card(Path(folder).name, card))
+        write_text(part / "README.md", model_card(Path(folder).name, card))
 
     return write_folder(folder, fill)
 
@@ -209,30 +210,3 @@ def _load_tensors(model: Model, tensors: Mapping[str, Tensor], where: str) -> No
         })  # fmt: skip
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-
-
-def _model_card(name: str, card: Mapping[str, Any]) -> str:
-    """README.md of the folder."""
-    backbone, count = card["backbone"], card["parameters"]
-    lines = [
-        f"# {name}",
-        "",
-        f"An adapter for **{backbone['name']}** made with sordino {card['sordino']}.",
-        "",
-        f"- task: {', '.join(task['name'] for task in card['tasks'])}",
-        f"- method: {' + '.join(method['name'] for method in card['methods'])}",
-        f"- backbone weights: {backbone['weights_from']}, fingerprint `{backbone['fingerprint']}`",
-        f"- licence of the backbone's weights: {card['licence_of_weights'] or 'not stated'}",
-        f"- trained parameters: {count['method']:,} attached ({count['share']:.3%} of the backbone),"
-        f" {count['head']:,} in the head",
-        "",
-        "```",
-        f"sordino predict song.mp3 --adapter {name}",
-        "```",
-    ]
-    metrics = card.get("metrics") or {}
-    if metrics:
-        lines += ["", f"Test of {card.get('data', 'its data')}:", ""]
-        lines += [f"- {task} {metric}: {value:.3f}" for task, row in metrics.items() for metric, value in row.items()]
-    lines += [f"\n{card[entry]}" for entry in ("origin", "notice") if entry in card]
-    return "\n".join(lines) + "\n"

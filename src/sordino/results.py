@@ -38,12 +38,34 @@ class FileAnswer:
         answers: by task, the prediction; empty when the file could not be read.
         duration_s: length of the file.
         error: why there is no answer, one line; None when there is one.
+        name: what files about it are called; empty: as the file without its suffix.
     """
 
     path: str
     answers: dict[str, Prediction] = field(default_factory=dict)
     duration_s: float = 0.0
     error: str | None = None
+    name: str = ""
+
+    @property
+    def stem(self) -> str:
+        """What files about it are called, without a suffix; perhaps with folders before it."""
+        return self.name or Path(self.path).stem
+
+    def __getitem__(self, task: str) -> Prediction:
+        """The answer for a task."""
+        return self.answers[task]
+
+    @property
+    def value(self) -> Any:
+        """The value of the only answer.
+
+        Raises:
+            ValueError: there are several; they are found by task.
+        """
+        if len(self.answers) != 1:
+            raise ValueError(f"there is not one answer but {len(self.answers)}: ask for {', '.join(self.answers)}")
+        return next(iter(self.answers.values())).value
 
     def plain(self) -> dict[str, Any]:
         """As JSON-able data, one object per file."""
@@ -89,7 +111,7 @@ def scored_answers(scored: Mapping[str, Mapping[str, Any]]) -> list[FileAnswer]:
 
 def write_jams(answer: FileAnswer, tasks: Mapping[str, Task], folder: str | Path) -> None:
     """Write `folder/<name>.jams`, the name being that of the file or track."""
-    write_text(Path(folder) / f"{Path(answer.path).stem}.jams", to_jams(answer, tasks))
+    write_text(Path(folder) / f"{answer.stem}.jams", to_jams(answer, tasks))
 
 
 def to_csv(rows: Iterable[Sequence[Any]]) -> str:

@@ -33,16 +33,26 @@ def bars(quiet: bool = False) -> Iterator[Advance]:
         yield advance
 
 
+def _clock(seconds: float) -> str:
+    """A time as h:mm:ss, or m:ss."""
+    minutes, s = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{s:02}" if minutes >= 60 else f"{minutes}:{s:02}"
+
+
 def lines() -> Advance:
     """A function that writes a line for each phase's beginning and end, and every ten seconds between."""
     import click
 
     told: dict[str, float] = {}
+    began: dict[str, tuple[float, int]] = {}
 
     def advance(what: str, done: int, total: int) -> None:
         phase, now = what.partition(" (")[0], time.monotonic()
         if phase not in told or (done == total and told[phase] < now) or now - told[phase] > LINE_EVERY_S:
             told[phase] = float("inf") if total and done == total else now
-            click.echo(f"{what}: {done:,} of {total:,}" if total else what, err=True)
+            since, first = began.setdefault(phase, (now, done))
+            left = (now - since) / (done - first) * (total - done) if first < done < total else 0.0
+            more = f", {_clock(left)} left" if left else ""
+            click.echo(f"{what}: {done:,} of {total:,}{more}" if total else what, err=True)
 
     return advance
