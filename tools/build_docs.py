@@ -34,6 +34,7 @@ FOLDERS = (
     "baselines",
     "adapters",
     "song",
+    "share",
     "bulk",
     "cli",
 )

@@ -4,6 +4,7 @@
         adapter.safetensors   the sidecars, the heads, the unfrozen parameters; nothing of the frozen backbone
         adapter.json          format, backbone and its fingerprint, methods, tasks, head, names, metrics, licences
         README.md             a model card
+        backbone.safetensors  only where an adapter was merged (`share/merged.py`): the backbone's weights
 
 The folder is written beside its place and renamed when it is complete (`files.py`). Nothing in it is ever unpickled.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from sordino.petl import make_method
 from sordino.registry import find
 
 FORMAT = 1
-NAMES = ("adapter.safetensors", "adapter.json", "README.md")
+MERGED = "backbone.safetensors"
+NAMES = ("adapter.safetensors", "adapter.json", "README.md", MERGED)
 
 
 def save_adapter(
@@ -40,6 +42,7 @@ def save_adapter(
     fingerprint: str,
     segment_s: float,
     about: Mapping[str, Any] | None = None,
+    beside: Callable[[Path], object] | None = None,
 ) -> Path:
     """Write a model's trained part.
 
@@ -50,6 +53,7 @@ def save_adapter(
         fingerprint: of the backbone before training.
         segment_s: length of the segments it was trained on and answers with.
         about: what else to keep in `adapter.json` (metrics, data, settings, licences).
+        beside: writes what else belongs into the folder.
 
     Returns:
         The folder.
@@ -79,6 +83,8 @@ def save_adapter(
         write_with(part / "adapter.safetensors", lambda path: save_file(tensors, path))
         write_json(part / "adapter.json", card)
         write_text(part / "README.md", model_card(Path(folder).name, card))
+        if beside is not None:
+            beside(part)
 
     return write_folder(folder, fill)
 
@@ -104,6 +110,8 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; make the adapter again")
     _check_segment(card["segment_s"], str(path))
+    if (path.parent / MERGED).is_file():
+        card["merged"] = str(path.parent / MERGED)
     return card
 
 
@@ -133,13 +141,21 @@ def read_tasks(folder: str | Path) -> dict[str, Task]:
 
 
 def backbone_of(card: Mapping[str, Any]) -> Backbone:
-    """Load the backbone that an adapter's card names.
+    """Load the backbone that an adapter's card names, with the weights beside it where it was merged.
 
     Raises:
         FileNotFoundError: its weights are not on this machine.
         ValueError: it cannot be built as named.
     """
-    return load_backbone(**{k: v for k, v in card["backbone"].items() if k not in ("fingerprint", "weights_from")})
+    spec = {k: v for k, v in card["backbone"].items() if k not in ("fingerprint", "weights_from")}
+    backbone = load_backbone(**spec)
+    if merged := card.get("merged"):
+        try:
+            backbone.load_state_dict(load_file(merged))
+        except (SafetensorError, OSError, RuntimeError) as error:
+            raise ValueError(f"{merged} does not fit {spec['name']}: {str(error).splitlines()[0]}") from error
+        backbone.weights = card["backbone"]["weights_from"]
+    return backbone
 
 
 def load_adapter(folder: str | Path, backbone: Backbone | None = None, fingerprint: str | None = None) -> Model:

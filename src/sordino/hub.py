@@ -11,7 +11,8 @@ from pathlib import Path
 
 from sordino.files import write_bytes, write_folder
 
-FILES = ("adapter.safetensors", "adapter.json", "README.md")
+FILES = ("adapter.safetensors", "adapter.json", "README.md", "backbone.safetensors")
+NEEDED = FILES[:2]
 NAMED = re.compile(r"(?:hf:)?([\w.-]+/[\w.-]+?)(?:@([\w./-]+))?")
 
 
@@ -46,7 +47,7 @@ def pull(name: str, out: str | Path | None = None) -> Path:
         try:
             paths.append(Path(hf_hub_download(repository, file, revision=revision, endpoint=_endpoint())))
         except EntryNotFoundError as error:
-            if file != "README.md":
+            if file in NEEDED:
                 raise FileNotFoundError(f"{repository} is no adapter of sordino: it holds no {file}") from error
         except Exception as error:  # whatever keeps it from arriving, the way out is the same
             told = f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"

@@ -34,6 +34,7 @@ from sordino.training.devices import Fabric, launched, wait
 from sordino.training.evaluation import evaluate, tune
 from sordino.training.examples import Examples
 from sordino.training.identity import folder_name, identity
+from sordino.training.loggers import opened
 from sordino.training.loop import Fitted, Loop
 from sordino.training.recordings import bad_labels, report
 from sordino.training.report import protocol, versions
@@ -192,12 +193,14 @@ def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = Non
         name: make_source(model, examples, compute, plan.fingerprint, plan.config.training, advance, name)
         for name, examples in splits.items()
     }
-    loop = Loop(
-        model, plan.config.training, plan.config.seed, (splits["train"], sources["train"]),
-        (splits["validation"], sources["validation"]), plan.folder, fabric, compute,
-        lambda step, steps, loss: advance(f"train (loss {loss:.3f})", step, steps),
-    )  # fmt: skip
-    fitted = loop.run()
+    names = plan.config.training.loggers if fabric.is_global_zero else []
+    with opened(names, plan.folder, plan.config.resolved()) as log:
+        loop = Loop(
+            model, plan.config.training, plan.config.seed, (splits["train"], sources["train"]),
+            (splits["validation"], sources["validation"]), plan.folder, fabric, compute,
+            lambda step, steps, loss: advance(f"train (loss {loss:.3f})", step, steps), log,
+        )  # fmt: skip
+        fitted = loop.run()
     result = result_of(plan, model, splits, sources, compute, fitted)
     result["seconds"] = round(time.time() - began, 2)
     result["train_cpu_s"] = round(before_cpu_s + fitted.cpu_s, 3)
