@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from pathlib import Path
 
 import click
 
+from sordino.cli._common import common, forget, said, tell_at_end, with_common
 from sordino.memory import keep_freed_memory
 
 
@@ -23,7 +25,7 @@ class Verbs(click.Group):
         """Import a verb."""
         for stem in (cmd_name, f"{cmd_name}_"):
             if (Path(__file__).parent / f"{stem}.py").is_file() and not cmd_name.startswith("_"):
-                return importlib.import_module(f"sordino.cli.{stem}").command
+                return with_common(importlib.import_module(f"sordino.cli.{stem}").command)
         return None
 
 
@@ -32,15 +34,20 @@ class Verbs(click.Group):
 def group() -> None:
     """Adapt large music models to your own task by training a tiny attached part.
 
-    Example: sordino demo
+    Example: sordino predict song.mp3
     """
 
 
+group.params += common()
+
+
 def main() -> None:
-    """Run the command line; what the user can mend is told in one line, without a traceback."""
+    """Run the command line; what the user can mend is told in one line, without a traceback unless --debug is given."""
     keep_freed_memory()
+    forget()
     try:
         group.main(standalone_mode=False)
+        tell_at_end()
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -51,6 +58,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(0)
     except (ValueError, OSError, ImportError) as error:
+        if said("debug"):
+            traceback.print_exc()
         click.echo(f"sordino: {error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from sordino.cli._common import said
+
 Advance = Callable[[str, int, int], None]
 LINE_EVERY_S = 10.0
 
@@ -16,6 +18,7 @@ def bars(quiet: bool = False) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+    quiet = quiet or said("quiet")
     console = Console(stderr=True, quiet=quiet)
     if quiet or not console.is_terminal:
         yield (lambda what, done, total: None) if quiet else lines()

@@ -7,13 +7,16 @@ import time
 
 import click
 
+from sordino.cli.completion import adapters
+
 SINGLE = "a file for one song, a folder for several"
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
-@click.option("--adapter", "-a", "adapters", multiple=True, help="A folder, a name (`key`), or hf:user/name; "
-              "NAME=ADAPTER tells several of one task apart. Without any: the song card.")  # fmt: skip
+@click.option("--adapter", "-a", "adapters", multiple=True, shell_complete=adapters,
+              help="A folder, a name (`key`), or hf:user/name; NAME=ADAPTER tells several of one task apart. Without: "
+              "the song card.")  # fmt: skip
 @click.option("--json", "form", flag_value="json", help="One JSON object per file and line.")
 @click.option("--csv", "form", flag_value="csv", help="A table with a row per beat, chord, tag, key or tempo.")
 @click.option("--out", metavar="PLACE", help="Keep answers in NAME.jsonl, NAME.csv, or a folder of parquet parts.")

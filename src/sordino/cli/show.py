@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from sordino.cli.completion import everything
+
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=everything)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--plot", metavar="FILE", type=click.Path(dir_okay=False), help="Draw a run's learning curves.")
 def command(name, as_json, plot):

@@ -165,8 +165,8 @@ class Search:
     def _final(self, chosen: Candidate) -> Run:
         """The chosen one on all that may be learned from, with as many steps as the rest of the time allows."""
         left_s = max(self.budget_s - self.spent_s - chosen.seconds, 0.2 * chosen.seconds)
-        fitting = int(0.7 * left_s / chosen.step_s) if chosen.step_s > 0 else chosen.steps[-1]
-        steps = int(np.clip(fitting, chosen.steps[-1], 8 * chosen.steps[-1]))
+        fitting = int(0.7 * left_s / chosen.step_s) if chosen.step_s > 0 else chosen.steps[0]
+        steps = int(np.clip(fitting, chosen.steps[0], 8 * chosen.steps[-1]))
         return carry_out(self._opened(self._config(chosen, steps), self.dataset, self.out), self.advance)
 
     def _opened(self, config: Config, dataset: Dataset, out: Path) -> Any:

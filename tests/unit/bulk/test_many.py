@@ -137,6 +137,7 @@ def test_recordings_in_a_bucket_are_fetched_and_let_go(adapter, catalogue, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_a_cluster_goes_on_where_it_stopped_and_survives_a_killed_worker(adapter, catalogue, tmp_path):
     ray = pytest.importorskip("ray")
     out, asked = tmp_path / "answers", Asked([adapter])
