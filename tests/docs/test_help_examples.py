@@ -7,6 +7,7 @@ import shlex
 import shutil
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -44,8 +45,11 @@ def desk(triads, tmp_path_factory):
     import soundfile
 
     folder = tmp_path_factory.mktemp("desk")
-    for place in ("my_music", "music"):
-        shutil.copytree(triads.parent, folder / place)
+    shutil.copytree(triads.parent, folder / "my_music")
+    for album in "abcd":
+        (folder / "music" / album).mkdir(parents=True)
+        noise = 0.1 * np.random.default_rng(ord(album)).standard_normal(12 * 24_000)
+        soundfile.write(folder / "music" / album / "1.wav", noise, 24_000)
     shutil.copytree(triads.parent, folder, dirs_exist_ok=True)
     shutil.copytree(ROOT / "experiments", folder / "experiments")
     wave, rate = soundfile.read(triads.parent / "clip 0.wav")
