@@ -42,7 +42,7 @@ class Plain:
 
     def hear(self, path):
         wave = audio.read(path, 24_000)
-        return {name: task.plain_baseline(wave, 24_000) for name, task in self.tasks.items()}
+        return {name: task.plain_baseline(wave, 24_000).value for name, task in self.tasks.items()}
 
 
 class Librosa:

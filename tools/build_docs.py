@@ -36,6 +36,10 @@ FOLDERS = (
     "pretrain",
     "render",
     "baselines",
+    "adapters",
+    "song",
+    "share",
+    "bulk",
     "cli",
 )
 

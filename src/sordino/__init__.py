@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for editors and type checkers
     from sordino.contracts import Attachment, Backbone, Dataset, Method, Prediction, Task, Track
     from sordino.datasets import load_dataset
     from sordino.inference import predict
+    from sordino.loaded import load
     from sordino.model import Model
     from sordino.petl import make_method
     from sordino.sites import Site
@@ -20,13 +21,14 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for editors and type checkers
 __version__ = "0.1.0"
 __all__ = [
     "Attachment", "Backbone", "Dataset", "Method", "Model", "Prediction", "Site", "Task", "Track", "adapt",
-    "load_adapter", "load_backbone", "load_dataset", "make_method", "make_task", "predict",
+    "load", "load_adapter", "load_backbone", "load_dataset", "make_method", "make_task", "predict",
 ]  # fmt: skip
 _HOMES = {
     **dict.fromkeys(("Attachment", "Backbone", "Dataset", "Method", "Prediction", "Task", "Track"), "contracts"),
     "Model": "model",
     "Site": "sites",
     "adapt": "training",
+    "load": "loaded",
     "load_adapter": "adapter_file",
     "load_backbone": "backbones",
     "load_dataset": "datasets",

@@ -4,6 +4,7 @@
         adapter.safetensors   the sidecars, the heads, the unfrozen parameters; nothing of the frozen backbone
         adapter.json          format, backbone and its fingerprint, methods, tasks, head, names, metrics, licences
         README.md             a model card
+        backbone.safetensors  only where an adapter was merged (`share/merged.py`): the backbone's weights
 
 The folder is written beside its place and renamed when it is complete (`files.py`). Nothing in it is ever unpickled.
 """
@@ -11,7 +12,7 @@ The folder is written beside its place and renamed when it is complete (`files.p
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,14 @@ from sordino.backbones import load_backbone
 from sordino.contracts import Backbone, Task
 from sordino.files import whole_folder, write_folder, write_json, write_text, write_with
 from sordino.model import Model
+from sordino.model_card import model_card
 from sordino.petl import make_method
 from sordino.registry import find
 from sordino.rules import shown
 
 FORMAT = 1
-NAMES = ("adapter.safetensors", "adapter.json", "README.md")
+MERGED = "backbone.safetensors"
+NAMES = ("adapter.safetensors", "adapter.json", "README.md", MERGED)
 
 
 def save_adapter(
@@ -52,6 +55,7 @@ def save_adapter(
     fingerprint: str,
     segment_s: float,
     about: Mapping[str, Any] | None = None,
+    beside: Callable[[Path], object] | None = None,
 ) -> Path:
     """Write a model's trained part.
 
@@ -62,6 +66,7 @@ def save_adapter(
         fingerprint: of the backbone before training.
         segment_s: length of the segments it was trained on and answers with.
         about: what else to keep in `adapter.json` (metrics, data, settings, licences).
+        beside: writes what else belongs into the folder.
 
     Returns:
         The folder.
@@ -91,7 +96,9 @@ def save_adapter(
     def fill(part: Path) -> None:
         write_with(part / "adapter.safetensors", lambda path: save_file(tensors, path))
         write_json(part / "adapter.json", card)
-        write_text(part / "README.md", _model_card(Path(folder).name, card))
+        write_text(part / "README.md", model_card(Path(folder).name, card))
+        if beside is not None:
+            beside(part)
 
     return write_folder(folder, fill)
 
@@ -111,6 +118,7 @@ def read_card(folder: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not an adapter's description that this version of sordino reads: format "
                          f"{shown(card.get('format'))}, not {FORMAT}")  # fmt: skip
     check_parts(card, path)
+    card["merged"] = str(path.parent / MERGED) if (path.parent / MERGED).is_file() else None
     return card
 
 
@@ -140,7 +148,7 @@ def _tasks(card: Mapping[str, Any], where: str) -> list[Task]:
 
 
 def backbone_of(card: Mapping[str, Any], folder: str | Path) -> Backbone:
-    """Load the backbone that an adapter's card names.
+    """Load the backbone that an adapter's card names, with the weights beside it where it was merged.
 
     Args:
         card: see `read_card`.
@@ -153,7 +161,14 @@ def backbone_of(card: Mapping[str, Any], folder: str | Path) -> Backbone:
     spec = {key: value for key, value in card["backbone"].items() if key not in ("fingerprint", "weights_from")}
     check_backbone(spec, str(folder))
     with read_as_text(str(folder)):
-        return load_backbone(**spec)
+        backbone = load_backbone(**spec)
+    if merged := card.get("merged"):
+        try:
+            backbone.load_state_dict(load_file(merged))
+        except (SafetensorError, OSError, RuntimeError) as error:
+            raise ValueError(f"{merged} does not fit {spec['name']}: {str(error).splitlines()[0]}") from error
+        backbone.weights = card["backbone"]["weights_from"]
+    return backbone
 
 
 def load_adapter(folder: str | Path, backbone: Backbone | None = None, fingerprint: str | None = None) -> Model:
@@ -246,30 +261,3 @@ def _load_tensors(model: Model, tensors: Mapping[str, Tensor], where: str) -> No
         })  # fmt: skip
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-
-
-def _model_card(name: str, card: Mapping[str, Any]) -> str:
-    """README.md of the folder."""
-    backbone, count = card["backbone"], card["parameters"]
-    lines = [
-        f"# {name}",
-        "",
-        f"An adapter for **{backbone['name']}** made with sordino {card['sordino']}.",
-        "",
-        f"- task: {', '.join(task['name'] for task in card['tasks'])}",
-        f"- method: {' + '.join(method['name'] for method in card['methods'])}",
-        f"- backbone weights: {backbone['weights_from']}, fingerprint `{backbone['fingerprint']}`",
-        f"- licence of the backbone's weights: {card['licence_of_weights'] or 'not stated'}",
-        f"- trained parameters: {count['method']:,} attached ({count['share']:.3%} of the backbone),"
-        f" {count['head']:,} in the head",
-        "",
-        "```",
-        f"sordino predict song.mp3 --adapter {name}",
-        "```",
-    ]
-    metrics = card.get("metrics") or {}
-    if metrics:
-        lines += ["", f"Test of {card.get('data', 'its data')}:", ""]
-        lines += [f"- {task} {metric}: {value:.3f}" for task, row in metrics.items() for metric, value in row.items()]
-    lines += [f"\n{card[entry]}" for entry in ("origin", "notice") if entry in card]
-    return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,17 +23,9 @@ from sordino.decoding.decoders import FORMATS, READER, AudioError, Sound, opened
 from sordino.files import write_with
 
 __all__ = [
-    "FORMATS",
-    "READER",
-    "AudioError",
-    "AudioInfo",
-    "blocks",
-    "blocks_at",
-    "fingerprint",
-    "info",
-    "read",
-    "write",
-]
+    "FORMATS", "READER", "AudioError", "AudioInfo", "as_mono", "blocks", "blocks_at", "fingerprint", "info", "read",
+    "resampled", "write", "write_blocks",
+]  # fmt: skip
 
 VERSION = 2  # raised when the same file gives other samples
 _CODINGS = {
@@ -163,6 +155,33 @@ def blocks_at(
             yield [x if each is None else each.resample_chunk(x, last=end == n_frames) for each in resamplers]
 
 
+def as_mono(waveform: np.ndarray) -> Float32[np.ndarray, " time"]:
+    """Samples from elsewhere as a waveform.
+
+    Args:
+        waveform: an array or tensor [time]; of two axes the shorter one are the channels. Whole numbers are scaled.
+
+    Raises:
+        ValueError: it is empty, has other axes, or holds samples that are not numbers.
+    """
+    x = np.asarray(waveform)
+    x = x / (float(2 ** (8 * x.dtype.itemsize - 1)) if x.dtype.kind == "i" else 1.0)
+    if x.ndim == 2:
+        x = x.mean(int(np.argmin(x.shape)))
+    if x.ndim != 1:
+        raise ValueError(f"a waveform is [time] or [channel time], not of shape {x.shape}")
+    if not x.size:
+        raise ValueError("a waveform without a sample cannot be answered")
+    if not np.isfinite(x).all():
+        raise ValueError("the waveform holds samples that are not numbers")
+    return np.ascontiguousarray(x, dtype=np.float32)
+
+
+def resampled(waveform: Float32[np.ndarray, " time"], sample_rate_hz: int, wanted_hz: int) -> np.ndarray:
+    """A waveform at another rate, float32 [time]."""
+    return waveform if sample_rate_hz == wanted_hz else soxr.resample(waveform, sample_rate_hz, wanted_hz)
+
+
 def fingerprint(path: str | Path) -> str:
     """A hash of the file's bytes, 16 hexadecimal digits."""
     with Path(path).open("rb") as file:
@@ -171,16 +190,26 @@ def fingerprint(path: str | Path) -> str:
 
 def write(path: str | Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
     """Write a sound file, [time] or [time channel], in the format of its suffix (16 bit where it can be)."""
+    n_channels = 1 if waveform.ndim == 1 else waveform.shape[1]
+    write_blocks(path, [waveform], sample_rate_hz, n_channels)
+
+
+def write_blocks(path: str | Path, blocks: Iterable[np.ndarray], sample_rate_hz: int, n_channels: int = 1) -> None:
+    """Write a sound file that comes in blocks, each [time] or [time channel]; as `write`.
+
+    Raises:
+        AudioError: the suffix is of no format that is written.
+    """
     path = Path(path)
     container, coding = _CODINGS.get(path.suffix.lower(), (None, None))
     if container is None:
         raise AudioError(f"{path}: sound is written as {' '.join(_CODINGS)}")
-    n_channels = 1 if waveform.ndim == 1 else waveform.shape[1]
 
     def fill(part: Path) -> None:
         with soundfile.SoundFile(part, "w", sample_rate_hz, n_channels, coding, format=container) as file:
-            for begin in range(0, len(waveform), WRITE_FRAMES):
-                file.write(waveform[begin : begin + WRITE_FRAMES])
+            for block in blocks:
+                for begin in range(0, len(block), WRITE_FRAMES):
+                    file.write(block[begin : begin + WRITE_FRAMES])
 
     write_with(path, fill)
 

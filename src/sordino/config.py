@@ -27,6 +27,7 @@ from sordino.registry import SpecOf, specs
 from sordino.rules import Count, NotNegative, OneOf, Positive, Range, Seed, unknown
 from sordino.settings import KeysOf, Settings, build, settings
 
+LOGGERS = ("tensorboard", "trackio", "wandb")
 Spec = str | dict[str, Any] | list[Any]  # one or several, as configs and flags write them
 
 
@@ -67,6 +68,7 @@ class Training(Settings):
         devices: how many of it.
         head_first: settings (`steps`, `lr`, ...) of a probe that is trained first, on stored states, and whose head is
             then trained on with the rest (Kumar et al., 2022, arXiv 2202.10054); empty for no such probe.
+        loggers: where validations are told beside `log.jsonl` (extras of these names).
         loss_weights: by task, when several are trained at once; 1 for those not named.
     """
 
@@ -93,6 +95,7 @@ class Training(Settings):
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: Count = 1
     head_first: Annotated[dict[str, Any], KeysOf(Training, but=("head_first",))] = field(default_factory=dict)
+    loggers: Annotated[list[Annotated[str, OneOf(LOGGERS)]], Neutral()] = field(default_factory=list)
     loss_weights: dict[str, NotNegative] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

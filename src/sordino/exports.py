@@ -25,7 +25,12 @@ def write_audacity(answer: FileAnswer, tasks: Mapping[str, Task], folder: str | 
     for task, prediction in answer.answers.items():
         rows = tasks[task].observations(prediction, answer.duration_s)
         lines = [f"{row.start_s:.6f}\t{row.start_s + row.duration_s:.6f}\t{_text(row.value)}\n" for row in rows]
-        write_text(Path(folder) / f"{name}.{task.replace('/', '_')}.txt", "".join(lines))
+        write_text(audacity_file(name, task, folder), "".join(lines))
+
+
+def audacity_file(name: str, task: str, folder: str | Path) -> Path:
+    """Where the label track of a task is written."""
+    return Path(folder) / f"{name}.{task.replace('/', '_')}.txt"
 
 
 def _text(value: Any) -> str:

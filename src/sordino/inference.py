@@ -10,7 +10,7 @@ probabilities), nor on which other files or adapters are asked.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -20,12 +20,15 @@ import numpy as np
 
 from sordino import audio
 from sordino.adapter_file import backbone_of, load_adapter, read_card
+from sordino.adapters import locate
 from sordino.ahead import ahead
 from sordino.answering import Joined, Named, NotANumber, answer_grid, decoded, pad
 from sordino.compute import Compute
 from sordino.contracts import Backbone, Prediction, Task
+from sordino.plain_answers import RATE_HZ as PLAIN_RATE_HZ
+from sordino.plain_answers import PlainAnswer
 from sordino.results import FileAnswer
-from sordino.segments import Cutter, Grid, Piece, stream
+from sordino.segments import Cutter, Grid, Piece
 from sordino.together import Together
 
 BLOCK_S = 20.0
@@ -69,6 +72,13 @@ class Cut(NamedTuple):
     wave: np.ndarray
 
 
+class Said(NamedTuple):
+    """What plain estimators say of a file."""
+
+    number: int
+    answers: dict[str, Prediction]
+
+
 class Unreadable(NamedTuple):
     """A file that turned out to be none, or not whole; nothing more comes of it."""
 
@@ -76,15 +86,27 @@ class Unreadable(NamedTuple):
     error: str
 
 
+class Wave(NamedTuple):
+    """A recording in memory: mono samples [time], full scale +-1, and their rate."""
+
+    samples: np.ndarray
+    sample_rate_hz: int
+
+
+Sound = str | Path | Wave
+Item = Cut | Said | Unreadable
+
+
 class Predictor:
     """Loaded adapters, ready for files. Several threads may ask at once.
 
     Args:
-        adapters: adapter folders; their tasks must differ in name, or be told apart with `names`.
-        names: a name for each adapter, put before its tasks as `name/task`; None for bare task names.
+        adapters: folders, or names, see `locate`; their tasks must differ in name, or be told apart with `names`.
+        names: a name for each adapter, put before its tasks as `name/task`; None or empty for bare task names.
         device: where to compute; None for a GPU if there is one.
         precision: `auto`, `float32` or `bf16`, see `Compute`.
         batch_size: segments computed at once.
+        plain: tasks that are answered by their plain estimators, by the names of the answers.
 
     Raises:
         ValueError: two adapters answer the same task, or one does not fit its backbone.
@@ -94,22 +116,23 @@ class Predictor:
     def __init__(
         self,
         adapters: Sequence[str | Path],
-        names: Sequence[str] | None = None,
+        names: Sequence[str | None] | None = None,
         device: str | None = None,
         precision: str = "auto",
         batch_size: int = 8,
+        plain: Mapping[str, Task] | None = None,
     ):
         self.compute = Compute.choose(device or "auto", precision)
-        self.batch_size = batch_size
+        self.batch_size, self.plain = batch_size, dict(plain or {})
         backbones: dict[str, Backbone] = {}
         members: dict[tuple[str, Grid], list[Named]] = {}
-        tasks: set[str] = set()
-        for number, folder in enumerate(adapters):
+        tasks: set[str] = set(self.plain)
+        for number, folder in enumerate(map(locate, adapters)):
             card = read_card(folder)
             weights = card["backbone"]["fingerprint"]
             backbones[weights] = backbones.get(weights) or backbone_of(card, folder)
             model = load_adapter(folder, backbones[weights])
-            prefix = f"{names[number]}/" if names else ""
+            prefix = f"{names[number]}/" if names and names[number] else ""
             twice = tasks & {prefix + task for task in model.tasks}
             if twice:
                 raise ValueError(f"two adapters answer {sorted(twice)[0]}; give each a name to tell them apart")
@@ -125,7 +148,8 @@ class Predictor:
     def tasks(self) -> dict[str, Task]:
         """All tasks by the names of the answers."""
         members = [member for each in self.passes for member in each.models]
-        return {prefix + name: task for prefix, model in members for name, task in model.tasks.items()}
+        learned = {prefix + name: task for prefix, model in members for name, task in model.tasks.items()}
+        return learned | self.plain
 
     def file(self, path: str | Path, block_s: float = BLOCK_S) -> FileAnswer:
         """Answer one file; a file that cannot be read gets an error instead.
@@ -137,16 +161,22 @@ class Predictor:
         (answer,) = self.files([path], block_s)
         return answer
 
-    def files(self, paths: Iterable[str | Path], block_s: float = BLOCK_S) -> Iterator[FileAnswer]:
-        """Answer many files, in their order; one waits for at most `batch_size` others that share its last batch."""
+    def files(self, sounds: Iterable[Sound], block_s: float = BLOCK_S) -> Iterator[FileAnswer]:
+        """Answer many recordings, in their order; one waits for at most `batch_size` others that share its last batch.
+
+        Args:
+            sounds: files, or what is in memory already.
+            block_s: seconds of a file decoded at a time.
+        """
         asked: dict[int, FileAnswer] = {}  # by number, until it is given back
         lines = [Line(each, self.compute, self.batch_size) for each in self.passes]
         n_lacking: dict[int, int] = {}  # passes that have not answered yet
 
-        def opened() -> Iterator[Generator[Cut | Unreadable, None, None]]:
-            for number, path in zip(count(), paths):
-                asked[number], n_lacking[number] = FileAnswer(str(path)), len(lines)
-                yield self._cut(number, asked[number], block_s)
+        def opened() -> Iterator[Generator[Item, None, None]]:
+            for number, sound in zip(count(), sounds):
+                path = "" if isinstance(sound, Wave) else str(sound)
+                asked[number], n_lacking[number] = FileAnswer(path), len(lines) + bool(self.plain)
+                yield self._cut(number, sound, asked[number], block_s)
 
         def note(each: Pass, found: Iterable[tuple[int, dict[str, np.ndarray]]]) -> None:
             for number, probabilities in found:
@@ -159,7 +189,9 @@ class Predictor:
         def complete() -> Iterator[FileAnswer]:
             while asked and n_lacking[first := next(iter(asked))] == 0:
                 del n_lacking[first]
-                yield asked.pop(first)
+                answer = asked.pop(first)
+                answer.answers = answer.answers and self._ordered(answer.answers)
+                yield answer
 
         with closing(ahead(opened(), DECODERS, self.batch_size)) as items:
             for item in items:
@@ -168,6 +200,9 @@ class Predictor:
                         line.drop(item.number)
                     asked[item.number] = FileAnswer(asked[item.number].path, error=item.error)
                     n_lacking[item.number] = 0
+                elif isinstance(item, Said):
+                    asked[item.number].answers.update(item.answers)
+                    n_lacking[item.number] -= 1
                 else:
                     line = lines[item.pass_number]
                     note(line.each, line.add((item.number, item.piece), item.wave))
@@ -176,24 +211,39 @@ class Predictor:
             note(line.each, line.flush())
         yield from complete()
 
-    def waveform(self, waveform: np.ndarray) -> dict[str, Prediction]:
-        """Answer a waveform [time], mono at the backbones' rate."""
-        answers: dict[str, Prediction] = {}
-        for each in self.passes:
-            line = Line(each, self.compute, self.batch_size)
-            found = [found for piece, wave in stream([np.asarray(waveform, np.float32)], each.grid)
-                     for found in line.add((0, piece), wave)]  # fmt: skip
-            for _, probabilities in [*found, *line.flush()]:
-                answers.update(decoded(each.models, probabilities))
-        return answers
+    def waveform(self, waveform: np.ndarray, sample_rate_hz: int | None = None) -> dict[str, Prediction]:
+        """Answer samples that are in memory.
 
-    def _cut(self, number: int, answer: FileAnswer, block_s: float) -> Generator[Cut | Unreadable, None, None]:
-        """A file's segments for all passes, from one decoding."""
-        rates = sorted({each.backbone.sample_rate_hz for each in self.passes})
+        Args:
+            waveform: see `audio.as_mono`.
+            sample_rate_hz: its rate; None where it is already at the backbones'.
+
+        Raises:
+            ValueError: it is empty, or holds samples that are not numbers.
+        """
+        (answer,) = self.files([Wave(audio.as_mono(waveform), sample_rate_hz or self.rates_hz[0])])
+        return answer.answers
+
+    @property
+    def rates_hz(self) -> list[int]:
+        """The rates that sound is wanted at."""
+        rates = {each.backbone.sample_rate_hz for each in self.passes}
+        return sorted(rates | ({PLAIN_RATE_HZ} if self.plain else set()))
+
+    def _ordered(self, answers: dict[str, Prediction]) -> dict[str, Prediction]:
+        """By task, in the order in which tasks were given."""
+        return {name: answers[name] for name in self.tasks}
+
+    def _cut(self, number: int, sound: Sound, answer: FileAnswer, block_s: float) -> Generator[Item, None, None]:
+        """The segments of a recording for all passes, from one decoding, and what plain estimators say of it."""
+        rates = self.rates_hz
         cutters = [Cutter(each.grid) for each in self.passes]
+        listeners = {name: PlainAnswer(task) for name, task in self.plain.items()}
         try:
-            answer.duration_s = audio.info(answer.path).duration_s
-            for at_rates in audio.blocks_at(answer.path, rates, block_s):
+            answer.duration_s, blocks = _opened(sound, rates, block_s)
+            for at_rates in blocks:
+                for listener in listeners.values():
+                    listener.add(at_rates[rates.index(PLAIN_RATE_HZ)])
                 for index, (each, cutter) in enumerate(zip(self.passes, cutters, strict=True)):
                     block = at_rates[rates.index(each.backbone.sample_rate_hz)]
                     yield from (Cut(number, index, *cut) for cut in cutter.add(block))
@@ -202,8 +252,18 @@ class Predictor:
                     rate = self.passes[index].backbone.sample_rate_hz
                     raise audio.AudioError(f"{answer.path}: too short, not one sample at {rate} Hz")
                 yield from (Cut(number, index, *cut) for cut in cutter.end())
+            if listeners:
+                yield Said(number, {name: listener.end() for name, listener in listeners.items()})
         except audio.AudioError as error:
             yield Unreadable(number, str(error))
+
+
+def _opened(sound: Sound, rates_hz: Sequence[int], block_s: float) -> tuple[float, Iterable[list[np.ndarray]]]:
+    """A recording's length in seconds and its blocks at each rate."""
+    if isinstance(sound, Wave):
+        at_rates = [audio.resampled(sound.samples, sound.sample_rate_hz, rate) for rate in rates_hz]
+        return len(sound.samples) / sound.sample_rate_hz, [at_rates]
+    return audio.info(sound).duration_s, audio.blocks_at(str(sound), rates_hz, block_s)
 
 
 class Line:

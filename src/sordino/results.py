@@ -40,12 +40,34 @@ class FileAnswer:
         answers: by task, the prediction; empty when the file could not be read.
         duration_s: length of the file.
         error: why there is no answer, one line; None when there is one.
+        name: what files about it are called; empty: as the file without its suffix.
     """
 
     path: str
     answers: dict[str, Prediction] = field(default_factory=dict)
     duration_s: float = 0.0
     error: str | None = None
+    name: str = ""
+
+    @property
+    def stem(self) -> str:
+        """What files about it are called, without a suffix; perhaps with folders before it."""
+        return self.name or Path(self.path).stem
+
+    def __getitem__(self, task: str) -> Prediction:
+        """The answer for a task."""
+        return self.answers[task]
+
+    @property
+    def value(self) -> Any:
+        """The value of the only answer.
+
+        Raises:
+            ValueError: there are several; they are found by task.
+        """
+        if len(self.answers) != 1:
+            raise ValueError(f"there is not one answer but {len(self.answers)}: ask for {', '.join(self.answers)}")
+        return next(iter(self.answers.values())).value
 
     def plain(self) -> dict[str, Any]:
         """As JSON-able data, one object per file."""

@@ -192,6 +192,8 @@ def test_changes_of_pitch_and_speed_can_be_taken_back(case):
         assert task.transpose(task.transpose(label, 5), -5) == label
         assert close(task.stretch(task.stretch(label, 1.25), 1 / 1.25), label, 1e-9)
         assert task.parse(task.transpose(label, 3)) == task.transpose(label, 3)
+        assert close(task.shift(task.shift(label, 2.5), -2.5), label, 1e-9)
+        assert (task.shift(label, 2.5) != label) == (task.level == "frame" and bool(label))
 
 
 @pytest.mark.parametrize("sound", ["noise", "silence", "one sample", "empty"])
@@ -203,4 +205,5 @@ def test_the_plain_baseline_answers_whatever_it_hears(case, sound):
     wave = {"noise": rng.normal(0, 0.1, 30_000), "silence": np.zeros(30_000),
             "one sample": np.ones(1), "empty": np.zeros(0)}[sound]  # fmt: skip
     answer = task.plain_baseline(wave.astype(np.float32), 16_000)
-    assert set(task.score(labels[0], answer)) == set(task.evaluate(labels[:1], [Prediction(labels[0])]).per_track[0])
+    usual = task.evaluate(labels[:1], [Prediction(labels[0])]).per_track[0]
+    assert set(task.score(labels[0], answer.value)) == set(usual)

@@ -56,6 +56,7 @@ def test_every_command_works(desk, monkeypatch):
     monkeypatch.chdir(desk)
     monkeypatch.setattr("sordino.training.run.load_dataset", lambda name, root=None: (
         small_demo() if name == "demo" else load_dataset(name, root)))  # fmt: skip
+    monkeypatch.setattr("sordino.study.choosing.backbones_here", lambda: [TINY])
     assert any(line.startswith("sordino train") for line in COMMANDS)
     for line in COMMANDS:
         program, *words = shlex.split(line)
@@ -65,6 +66,8 @@ def test_every_command_works(desk, monkeypatch):
         assert program == "sordino", line
         if words[0] in ("train", "study"):
             words += QUICK
+        if words[0] == "adapt":
+            words[words.index("--budget") + 1] = "1s"
         if words[0] == "study":
             quick = Path("experiments/demo/methods.toml")
             text = quick.read_text(encoding="utf-8")

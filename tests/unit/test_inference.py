@@ -10,26 +10,17 @@ import pytest
 import soundfile
 import torch
 
+import sordino
 from sordino import audio
-from sordino.adapter_file import load_adapter, save_adapter
+from sordino.adapter_file import load_adapter
 from sordino.backbones import load_backbone
 from sordino.inference import DECODERS, Line, Predictor, predict
-from sordino.model import Model
-from sordino.petl import make_method
+from sordino.plain_answers import PlainAnswer
 from sordino.segments import Cutter, stream
 from sordino.tasks import make_task
 from tests.conftest import RATE_HZ, TINY
-
-
-def adapter(folder, task: str, method: str = "lora", segment_s: float = 1.0, spec=TINY, seed: int = 0, **options):
-    """An adapter with random trained tensors."""
-    backbone = load_backbone(**spec)
-    model = Model(backbone, [make_task(task)], [make_method(method, **options)], {"hidden": 0}, seed=3)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for value in model.trained().values():
-            value += 0.1 * torch.randn(value.shape, generator=generator)
-    return save_adapter(model, folder, spec, backbone.fingerprint(), segment_s)
+from tests.known_audio import click_track
+from tests.tiny_adapters import adapter
 
 
 @pytest.fixture(scope="module")
@@ -253,3 +244,60 @@ def test_a_finetuned_adapter_predicts_with_its_own_weights(songs, tmp_path):
     model = load_adapter(folder)
     assert model.backbone.fingerprint() != load_backbone(**TINY).fingerprint()
     assert predict([songs[0]], folder)[0].error is None
+
+
+def test_what_is_loaded_answers_files_arrays_tensors_and_lists_of_them(adapters, songs):
+    hear = sordino.load(adapters["key"], adapters["tempo"])
+    wave, rate = soundfile.read(songs[1], dtype="float32")
+    asked = [wave.T, torch.from_numpy(wave), (wave * 32767).astype(np.int16), str(songs[1])]
+    told = [hear(sound, rate) for sound in asked]
+    for answer in told:
+        assert answer["key"].value == told[-1]["key"].value
+        assert answer["tempo"].value == pytest.approx(told[-1]["tempo"].value, rel=0.02)
+        assert answer.duration_s == pytest.approx(3.3, abs=0.01)
+    several = hear([songs[0], "missing.wav", wave], rate)
+    assert [each.error is None for each in several] == [True, False, True]
+    assert several[2]["key"].value == told[0]["key"].value
+    with pytest.raises(ValueError, match="ask for key, tempo"):
+        _ = told[0].value
+    assert sordino.load(adapters["key"])(songs[0]).value == several[0]["key"].value
+
+
+@pytest.mark.parametrize(
+    ("sound", "message"),
+    [("missing.wav", "no such file"), (np.zeros(0), "without a sample"), (np.zeros((2, 2, 2)), "not of shape"),
+     (np.full(9, np.nan), "not numbers")],
+)  # fmt: skip
+def test_what_is_loaded_refuses_what_is_no_sound(sound, message, adapters):
+    with pytest.raises(ValueError, match=message):
+        sordino.load(adapters["key"])(sound, 8000)
+
+
+def test_samples_want_a_rate(adapters):
+    with pytest.raises(ValueError, match="sample_rate_hz"):
+        sordino.load(adapters["key"])(np.zeros(9))
+
+
+def test_threads_that_share_what_is_loaded_get_what_they_would_alone(adapters, songs):
+    hear = sordino.load(*adapters.values())
+    alone = [hear(path).plain() for path in songs]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(hear, songs * 3))
+    assert [answer.plain() for answer in together] == alone * 3
+
+
+def test_plain_estimators_answer_beside_adapters_and_long_recordings_in_windows(adapters, tmp_path, monkeypatch):
+    first, label = click_track(100, 4, 20, rate_hz=RATE_HZ)
+    wave = np.concatenate([first, click_track(100, 4, 20, first_s=20.25 % 0.6, rate_hz=RATE_HZ)[0]])
+    soundfile.write(tmp_path / "clicks.wav", wave, RATE_HZ)
+    plain = {"tempo": make_task("tempo"), "beat": make_task("beat")}
+    predictor = Predictor([adapters["key"]], plain=plain)
+    whole = predictor.file(tmp_path / "clicks.wav", block_s=1.7)
+    assert list(whole.answers) == ["key", "tempo", "beat"] == list(predictor.tasks)
+    assert whole["tempo"].details["by"] == "onset autocorrelation"
+    monkeypatch.setattr(PlainAnswer.__init__, "__defaults__", (20.0,))
+    parted = predictor.file(tmp_path / "clicks.wav", block_s=1.7)
+    assert parted["tempo"].value == pytest.approx(100, rel=0.02) == pytest.approx(whole["tempo"].value, rel=0.02)
+    times = np.array(parted["beat"].value["beats"])
+    assert np.abs(times[:, None] - np.array(label["beats"])).min(0).max() < 0.05 and times.max() > 38
+    assert (np.diff(times) > 0.2).all()

@@ -123,6 +123,7 @@ class MiniFrontend(nn.Module):
             "lags_frames": lags_frames,
             "tempogram_window": torch.hann_window(window_frames, periodic=False),
         }
+        self.farthest_frames = math.ceil(60.0 / SLOWEST_BPM * SAMPLE_RATE_HZ / MEL_HOP_SAMPLES) + 1
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
 
@@ -173,9 +174,8 @@ class MiniFrontend(nn.Module):
         n_frames = onset.shape[1]
         whole = self.lags_frames.floor().long()
         part = self.lags_frames - whole
-        farthest = int(whole[0]) + 1
-        earlier = F.pad(onset, (farthest, 0))
-        at = torch.arange(n_frames, device=mel.device) + farthest - whole[:, None]
+        earlier = F.pad(onset, (self.farthest_frames, 0))
+        at = torch.arange(n_frames, device=mel.device) + self.farthest_frames - whole[:, None]
         shifted = earlier[:, at] * (1 - part[:, None]) + earlier[:, at - 1] * part[:, None]
         products = torch.cat([onset[:, None] ** 2, onset[:, None] * shifted], dim=1)
         pooled = self._smooth(products)

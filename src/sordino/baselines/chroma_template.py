@@ -40,14 +40,20 @@ def chroma(waveform: Float[np.ndarray, " time"], sample_rate_hz: int) -> Float[n
     return folded / np.where(top > 0, top, 1.0)
 
 
-def estimate_key(waveform: Float[np.ndarray, " time"], sample_rate_hz: int) -> str | None:
-    """The key whose profile correlates best with the mean squared chroma; None for silence."""
+def rank_keys(waveform: Float[np.ndarray, " time"], sample_rate_hz: int) -> dict[str, float]:
+    """Each key and how well its profile correlates with the mean squared chroma, the best first; empty for silence."""
     mean = np.square(chroma(waveform, sample_rate_hz)).mean(0)
     if not mean.any():
-        return None
+        return {}
+    names = [f"{NAMES[tonic]} {mode}" for mode in ("major", "minor") for tonic in range(12)]
     profiles = [np.roll(p, tonic) for p in (MAJOR_PROFILE, MINOR_PROFILE) for tonic in range(12)]
-    best = int(np.argmax([np.corrcoef(mean, profile)[0, 1] for profile in profiles]))
-    return f"{NAMES[best % 12]} {'major' if best < 12 else 'minor'}"
+    fits = np.array([np.corrcoef(mean, profile)[0, 1] for profile in profiles])
+    return {names[index]: float(fits[index]) for index in np.argsort(-fits, kind="stable")}
+
+
+def estimate_key(waveform: Float[np.ndarray, " time"], sample_rate_hz: int) -> str | None:
+    """The key whose profile correlates best with the mean squared chroma; None for silence."""
+    return next(iter(rank_keys(waveform, sample_rate_hz)), None)
 
 
 def template_fit(

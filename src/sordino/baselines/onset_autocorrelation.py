@@ -60,8 +60,23 @@ def tempo_strength(
     return np.maximum(total, 0.0) * prior
 
 
-def estimate_tempo(waveform: Float[np.ndarray, " time"], sample_rate_hz: int) -> float | None:
-    """The tempo in BPM, 30 to 300; None where nothing begins."""
+def estimate_tempi(waveform: Float[np.ndarray, " time"], sample_rate_hz: int) -> tuple[float, float, float] | None:
+    """The tempo in BPM, its likelier octave (twice or half of it), and their strengths' share of the first.
+
+    None where nothing begins.
+    """
     envelope = onset_envelope(waveform, sample_rate_hz)
     strength = tempo_strength(envelope, ENVELOPE_HZ, GRID_BPM)
-    return float(GRID_BPM[np.argmax(strength)]) if strength.max() > 0 else None
+    if not strength.max() > 0:
+        return None
+    bpm = float(GRID_BPM[np.argmax(strength)])
+    octaves = np.array([octave for octave in (bpm / 2, bpm * 2) if GRID_BPM[0] <= octave <= GRID_BPM[-1]])
+    others = np.interp(octaves, GRID_BPM, strength)
+    best = int(np.argmax(others))
+    return bpm, float(octaves[best]), float(strength.max() / (strength.max() + others[best]))
+
+
+def estimate_tempo(waveform: Float[np.ndarray, " time"], sample_rate_hz: int) -> float | None:
+    """The tempo in BPM, 30 to 300; None where nothing begins."""
+    found = estimate_tempi(waveform, sample_rate_hz)
+    return found and found[0]

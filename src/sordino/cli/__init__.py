@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from sordino.cli._common import common, forget, said, tell_at_end, with_common
 from sordino.files import one_line
 from sordino.memory import is_full, keep_freed_memory
 
@@ -26,24 +27,24 @@ class Verbs(click.Group):
         """Import a verb."""
         for stem in (cmd_name, f"{cmd_name}_"):
             if (Path(__file__).parent / f"{stem}.py").is_file() and not cmd_name.startswith("_"):
-                return importlib.import_module(f"sordino.cli.{stem}").command
+                return with_common(importlib.import_module(f"sordino.cli.{stem}").command)
         return None
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sordino")
-@click.option("--debug", is_flag=True, help="Show where in the program an error arose.")
-def group(debug: bool) -> None:
+def group() -> None:
     """Adapt large music models to your own task by training a tiny attached part.
 
-    Example: sordino demo
+    Example: sordino predict song.mp3
     """
-    shown["traceback"] = debug
 
 
 STOPPED = "sordino: stopped; the same command goes on where it was"
-shown = {"traceback": False}  # what `--debug` asks for
 MENDABLE = (ValueError, OSError, ImportError, EOFError, MemoryError, RecursionError, UnicodeError)
+
+
+group.params += common()
 
 
 def main() -> None:
@@ -52,8 +53,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files need not be UTF-8
+    forget()
     try:
         group.main(standalone_mode=False)
+        tell_at_end()
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -81,6 +84,6 @@ def main() -> None:
 
 
 def _tell(error: BaseException) -> None:
-    if shown["traceback"]:
+    if said("debug"):
         traceback.print_exception(error)
     click.echo(f"sordino: {one_line(error)}", err=True)

@@ -73,9 +73,10 @@ class PlainBaseline:
     title: str
     estimate: Callable[[np.ndarray, int], Any]
 
-    def __call__(self, waveform: np.ndarray, sample_rate_hz: int) -> Any:
+    def __call__(self, waveform: np.ndarray, sample_rate_hz: int) -> Prediction:
         """The answer for a recording."""
-        return self.estimate(waveform, sample_rate_hz)
+        answer = self.estimate(waveform, sample_rate_hz)
+        return answer if isinstance(answer, Prediction) else Prediction(answer)
 
 
 class Task(Settings, ABC):
@@ -258,6 +259,10 @@ class Task(Settings, ABC):
 
     def stretch(self, label: Label, rate: float) -> Label:
         """The label after playing the audio `rate` times as fast; unchanged unless time matters."""
+        return label
+
+    def shift(self, label: Label, by_s: float) -> Label:
+        """The label of a recording that begins so much earlier; unchanged unless it holds times."""
         return label
 
     def config(self) -> dict[str, Any]:

@@ -52,8 +52,10 @@ def split_of(group: str, seed: int = 0, fractions: Mapping[SplitName, float] = F
     return "validation" if place >= 1 - fractions.get("validation", 0.0) else "train"
 
 
-def filling_seed(tracks: Sequence[Track], fractions: Mapping[SplitName, float] = FRACTIONS) -> int | None:
-    """The first seed that leaves no split empty; None where there is none."""
+def filling_seed(
+    tracks: Sequence[Track], fractions: Mapping[SplitName, float] = FRACTIONS, first: int = 0
+) -> int | None:
+    """The first seed from `first` on that leaves no split empty; None where there is none."""
     groups = {group_of(track) for track in tracks}
-    seeds = range(MOST_SEEDS) if len(groups) >= len(fractions) else range(0)
+    seeds = range(first, first + MOST_SEEDS) if len(groups) >= len(fractions) else range(0)
     return next((n for n in seeds if {split_of(group, n, fractions) for group in groups} == set(fractions)), None)

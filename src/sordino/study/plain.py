@@ -51,25 +51,26 @@ def plain_scores(task: Task, dataset: Dataset) -> dict[str, dict[str, Any]]:
     return {title: scored for title, scored in scores.items() if scored is not None}
 
 
-def plain_baseline(task: Task, dataset: Dataset) -> dict[str, Any] | None:
-    """The task's plain estimator on the test split, in the form of a run's scores; None where it has none.
+def plain_baseline(task: Task, dataset: Dataset, split: str = "test") -> dict[str, Any] | None:
+    """The task's plain estimator on a split, in the form of a run's scores; None where it has none.
 
     Args:
         task: fitted to the dataset.
-        dataset: where the test tracks are; those that cannot be decoded are left out, as in a run.
+        dataset: where the tracks are; those that cannot be decoded are left out, as in a run.
+        split: which tracks; `all` for all.
     """
     estimator = task.plain_baseline
     if estimator is None:
         return None
     ids, references, predictions = [], [], []
-    for track, label in _labelled(task, dataset.tracks(), "test"):
+    for track, label in _labelled(task, dataset.tracks(), split):
         try:
             wave = audio.read(track.path, RATE_HZ, track.start_s, track.duration_s)
         except audio.AudioError:
             continue
         ids.append(track.id)
         references.append(label)
-        predictions.append(_prediction(estimator(wave, RATE_HZ)))
+        predictions.append(estimator(wave, RATE_HZ))
     return report(task, ids, references, predictions)
 
 
@@ -93,9 +94,5 @@ def majority(task: Task, dataset: Dataset) -> dict[str, Any] | None:
 
 
 def _labelled(task: Task, tracks: Iterable[Track], split: str) -> list[tuple[Track, Any]]:
-    pairs = [(track, parse_label(task, track)) for track in tracks if track.split == split]
+    pairs = [(track, parse_label(task, track)) for track in tracks if split in ("all", track.split)]
     return [(track, label) for track, label in pairs if label is not None]
-
-
-def _prediction(answer: Any) -> Prediction:
-    return answer if isinstance(answer, Prediction) else Prediction(answer)

@@ -132,7 +132,7 @@ class Beat(Task):
         return logits.sigmoid()
 
     def decode(self, probabilities: np.ndarray, frame_rate_hz: float) -> Prediction:
-        """Beats with their downbeats; `tempo_bpm` of the median interval among the details."""
+        """Beats with their downbeats; `tempo_bpm` of the median interval and `beats_per_bar` among the details."""
         beat, downbeat = np.asarray(probabilities, dtype=float).T
         if self.decoder == "dp":
             beats = track_beats(beat, frame_rate_hz)
@@ -149,7 +149,10 @@ class Beat(Task):
             peaks = pick_peaks(downbeat, frame_rate_hz, self.threshold)
             downbeats = beats[np.unique([np.abs(beats - t).argmin() for t in peaks]).astype(int)]
         value = {"beats": beats.tolist(), "downbeats": downbeats.tolist() if len(downbeats) else None}
-        details = {"tempo_bpm": float(60 / np.median(np.diff(beats)))} if len(beats) > 1 else {}
+        details: dict[str, Any] = {"tempo_bpm": float(60 / np.median(np.diff(beats)))} if len(beats) > 1 else {}
+        if len(downbeats) > 1:
+            lengths = np.diff(np.searchsorted(beats, downbeats))
+            details["beats_per_bar"] = int(np.bincount(lengths).argmax())
         return Prediction(value, float(beat[frames].mean()), details)
 
     def score(self, reference: dict[str, Any], estimated: dict[str, Any]) -> dict[str, float]:
@@ -175,6 +178,10 @@ class Beat(Task):
     def stretch(self, label: dict[str, Any], rate: float) -> dict[str, Any]:
         """All times divided by `rate`."""
         return {name: None if times is None else [t / rate for t in times] for name, times in label.items()}
+
+    def shift(self, label: dict[str, Any], by_s: float) -> dict[str, Any]:
+        """All times later."""
+        return {name: None if times is None else [t + by_s for t in times] for name, times in label.items()}
 
     def config(self) -> dict[str, Any]:
         """The options."""

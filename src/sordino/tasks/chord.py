@@ -189,6 +189,17 @@ class Chord(Task):
         """All times divided by `rate`."""
         return [[start / rate, end / rate, chord] for start, end, chord in label]
 
+    def shift(self, label: list[list[Any]], by_s: float) -> list[list[Any]]:
+        """All times later."""
+        return [[start + by_s, end + by_s, chord] for start, end, chord in label]
+
+    def pitch_classes(self, chord: str) -> list[int]:
+        """The notes of a chord as semitones above C, its root first; none of `N` and `X`."""
+        if chord in (NO_CHORD, UNKNOWN):
+            return []
+        root, bitmap, _ = mir_eval.chord.encode(chord)
+        return [(int(root) + int(step)) % 12 for step in np.flatnonzero(bitmap)]
+
     def config(self) -> dict[str, Any]:
         """The options."""
         return asdict(self)

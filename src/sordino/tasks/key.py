@@ -160,9 +160,14 @@ class Key(Task):
     @property
     def plain_baseline(self) -> PlainBaseline:
         """Correlation of the mean chroma with key profiles."""
-        from sordino.baselines.chroma_template import estimate_key
+        return PlainBaseline("chroma template", self._match_profiles)
 
-        return PlainBaseline("chroma template", lambda wave, rate_hz: self.parse(estimate_key(wave, rate_hz)))
+    def _match_profiles(self, waveform: np.ndarray, sample_rate_hz: int) -> Prediction:
+        from sordino.baselines.chroma_template import rank_keys
+
+        ranked = {self.parse(key): fit for key, fit in rank_keys(waveform, sample_rate_hz).items()}
+        ranking = dict(list(ranked.items())[:3])
+        return Prediction(next(iter(ranking), NO_KEY), None, {"alternatives": ranking} if ranking else {})
 
 
 def _parse_letter(text: str) -> str | None:

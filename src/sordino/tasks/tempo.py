@@ -206,9 +206,16 @@ class Tempo(Task):
     @property
     def plain_baseline(self) -> PlainBaseline:
         """The strongest period of the onset envelope's autocorrelation."""
-        from sordino.baselines.onset_autocorrelation import estimate_tempo
+        return PlainBaseline("onset autocorrelation", self._autocorrelate)
 
-        return PlainBaseline("onset autocorrelation", lambda wave, rate_hz: estimate_tempo(wave, rate_hz) or 0.0)
+    def _autocorrelate(self, waveform: np.ndarray, sample_rate_hz: int) -> Prediction:
+        from sordino.baselines.onset_autocorrelation import estimate_tempi
+
+        found = estimate_tempi(waveform, sample_rate_hz)
+        if found is None:
+            return Prediction(0.0)
+        both: Any = self.parse(found)
+        return Prediction(found[0], None, {"tempi": both["tempi"], "salience": both["salience"]})
 
     def _near(self, bpm: float, target: float) -> bool:
         return bool(abs(bpm - target) <= self.tolerance * target * (1 + 1e-9))

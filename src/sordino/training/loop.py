@@ -15,7 +15,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -82,6 +82,7 @@ class Loop:
         compute: device and precision.
         begins_trained: what it begins with was trained before, and is kept unless a later step is better.
         advance: called after every step with (step, steps, loss).
+        log: called after every validation with (step, values by name), by the first process.
 
     Raises:
         ValueError: there is nothing to train on, or a step has fewer rows than there are parts of it.
@@ -99,10 +100,11 @@ class Loop:
         compute: Compute,
         begins_trained: bool = False,
         advance: Callable[[int, int, float], None] = lambda step, steps, loss: None,
+        log: Callable[[int, Mapping[str, float]], None] = lambda step, values: None,
     ):
         self.model, self.settings, self.seed = model, settings, seed
         self.train, self.validation, self.advance = train, validation, advance
-        self.checkpoint, self.log = folder / "checkpoint" / "last.pt", folder / "log.jsonl"
+        self.checkpoint, self.log, self._tell = folder / "checkpoint" / "last.pt", folder / "log.jsonl", log
         self.fabric, self.compute, self.begins_trained = fabric, compute, begins_trained
         if not len(train[0]):
             raise ValueError("no training example: no track of the train split has a label for this task")
@@ -272,6 +274,8 @@ class Loop:
         if self.fabric.is_global_zero:
             with self.log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
+            told = {"loss": loss, **{f"validation/{name}": value for name, value in found.items()}}
+            self._tell(progress.step, {name: value for name, value in told.items() if math.isfinite(value)})
 
     def _save(self, progress: Progress, optimiser) -> None:
         if self.fabric.is_global_zero:

@@ -30,6 +30,7 @@ from sordino.training.beginning import begin
 from sordino.training.devices import Fabric, launched, wait
 from sordino.training.evaluation import evaluate, evaluate_under, tune
 from sordino.training.examples import Examples
+from sordino.training.loggers import opened
 from sordino.training.loop import Fitted, Loop
 from sordino.training.plan import Plan, Run, open_run
 from sordino.training.recordings import report
@@ -94,12 +95,14 @@ def _carried_out(plan: Plan, advance: Advance, fabric: Fabric) -> Run:
         return make_source(model, examples, compute, begun.fingerprint, plan.config.training, advance, name)
 
     sources = {name: source(examples, name) for name, examples in splits.items()}
-    loop = Loop(
-        model, plan.config.training, plan.config.seed, (splits["train"], sources["train"]),
-        (splits["validation"], sources["validation"]), plan.folder, fabric, compute,
-        begun.trained, lambda step, steps, loss: advance(f"train (loss {loss:.3f})", step, steps),
-    )  # fmt: skip
-    fitted = loop.run()
+    names = plan.config.training.loggers if fabric.is_global_zero else []
+    with opened(names, plan.folder, plan.config.resolved()) as log:
+        loop = Loop(
+            model, plan.config.training, plan.config.seed, (splits["train"], sources["train"]),
+            (splits["validation"], sources["validation"]), plan.folder, fabric, compute, begun.trained,
+            lambda step, steps, loss: advance(f"train (loss {loss:.3f})", step, steps), log,
+        )  # fmt: skip
+        fitted = loop.run()
     result = result_of(plan, model, splits, sources, compute, fitted)
     if plan.config.under:
         result["under"] = evaluate_under(plan.config.under, model, splits["test"], source, compute)

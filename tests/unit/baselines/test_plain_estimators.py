@@ -15,7 +15,7 @@ def test_cadences_in_all_keys_even_out_of_tune(mode):
     for tonic in range(12):
         for detune in (0.0, 0.35, -0.35):
             wave, _ = cadence(tonic, mode, chord_s=0.6, detune=detune)
-            assert task.plain_baseline(wave, RATE_HZ) == task.parse(key_label(tonic, mode))
+            assert task.plain_baseline(wave, RATE_HZ).value == task.parse(key_label(tonic, mode))
 
 
 def test_chroma_of_a_triad_has_its_three_notes():
@@ -42,7 +42,7 @@ def test_click_tracks_up_to_the_octave(bpm, beats_per_bar):
     if 70 <= bpm <= 160:
         assert scores["accuracy1"] == 1.0
         beat = make_task("beat")
-        assert beat.score(beat.parse(label), beat.plain_baseline(wave, RATE_HZ))["f_measure"] > 0.95
+        assert beat.score(beat.parse(label), beat.plain_baseline(wave, RATE_HZ).value)["f_measure"] > 0.95
 
 
 def test_onsets_are_where_the_clicks_are():
@@ -58,4 +58,16 @@ def test_chords_of_cadences(mode):
     for tonic in (0, 3, 8):
         wave, label = cadence(tonic, mode, chord_s=1.5)
         task = make_task("chord")
-        assert task.score(task.parse(label), task.plain_baseline(wave, RATE_HZ))["majmin"] > 0.85
+        assert task.score(task.parse(label), task.plain_baseline(wave, RATE_HZ).value)["majmin"] > 0.85
+
+
+def test_a_key_has_a_second_choice_and_a_tempo_its_octave():
+    wave, _ = cadence(9, "minor")
+    ranking = make_task("key").plain_baseline(wave, RATE_HZ).details["alternatives"]
+    fits = list(ranking.values())
+    assert next(iter(ranking)) == "A minor" and len(fits) == 3 and fits == sorted(fits, reverse=True)
+    clicks, _ = click_track(100, 4, 20)
+    found = make_task("tempo").plain_baseline(clicks, RATE_HZ)
+    slow, fast = found.details["tempi"]
+    assert found.value in (slow, fast) and fast == pytest.approx(2 * slow, rel=0.02)
+    assert (found.details["salience"] >= 0.5) == (found.value == slow)

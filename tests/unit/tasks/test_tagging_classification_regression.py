@@ -13,7 +13,7 @@ def test_tags_are_learned_and_unknown_ones_ignored():
     task.fit([["piano"], ["drums", "piano"]])
     assert task.label == "instruments" and task.tags == ["drums", "piano"]
     assert task.encode(["piano", "tuba"]).tolist() == [0.0, 1.0]
-    assert task.plain_baseline(np.zeros(1), 8000) == ["drums", "piano"]
+    assert task.plain_baseline(np.zeros(1), 8000).value == ["drums", "piano"]
     given = make_task("tagging", tags=["b", "a"])
     given.fit([["a"], ["c"]])
     assert given.tags == ["b", "a"]
@@ -67,7 +67,7 @@ def test_classes_and_their_confusion():
     with pytest.raises(ValueError, match="call fit"):
         _ = task.n_outputs
     task.fit(["rock", "jazz", "rock"])
-    assert task.classes == ["jazz", "rock"] and task.plain_baseline(np.zeros(1), 8000) == "rock"
+    assert task.classes == ["jazz", "rock"] and task.plain_baseline(np.zeros(1), 8000).value == "rock"
     result = task.evaluate(["rock", "rock", "jazz", "folk"], [Prediction(x) for x in ("rock", "jazz", "jazz", "rock")])
     assert result.metrics["accuracy"] == 0.5
     assert result.tables["confusion"] == {
@@ -83,7 +83,7 @@ def test_numbers_alone_and_by_name():
     one = make_task("regression", label="danceability")
     one.fit([1.0, 3.0])
     assert one.encode(4.0).item() == 2.0 and one.decode(np.array([2.0])).value == 4.0
-    assert one.plain_baseline(np.zeros(1), 8000) == 2.0
+    assert one.plain_baseline(np.zeros(1), 8000).value == 2.0
     two = make_task("regression", names=["valence"])
     two.fit([{"arousal": 1.0, "valence": 5.0}, {"arousal": 2.0, "valence": 5.0}])
     assert two.n_outputs == 1 and two.decode(np.array([0.0])).value == {"valence": 5.0}

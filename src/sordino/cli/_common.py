@@ -1,0 +1,68 @@
+"""Flags that every verb has: how much is told on stderr, and what is told when something goes wrong."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import click
+
+QUIET = "quiet"
+_began = time.monotonic()
+_said: set[str] = set()
+
+
+def said(flag: str) -> bool:
+    """Whether a flag (`quiet`, `verbose`, `debug`) was given, to `sordino` or to the verb."""
+    return flag in _said
+
+
+def forget() -> None:
+    """Begin a command line: nothing was given yet."""
+    _said.clear()
+
+
+def with_common(command: click.Command) -> click.Command:
+    """A verb with the flags that it does not have of its own."""
+    own = {param.name for param in command.params}
+    command.params += [option for option in common() if option.name not in own]
+    return command
+
+
+def common() -> list[click.Option]:
+    """The flags."""
+    return [
+        _flag("quiet", "q", "No progress on stderr."),
+        _flag("verbose", "v", "At the end, tell time, memory and versions on stderr."),
+        _flag("debug", None, "When something goes wrong, show where in the program; log what libraries say."),
+    ]
+
+
+def _flag(name: str, letter: str | None, told: str) -> click.Option:
+    words = [f"--{name}", *([f"-{letter}"] if letter else [])]
+    return click.Option(words, is_flag=True, expose_value=False, help=told, callback=_note)
+
+
+def _note(context: click.Context, option: click.Parameter, value: bool) -> None:
+    if value and option.name:
+        _said.add(option.name)
+    if value and option.name == "debug":
+        import logging
+
+        logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(name)s: %(message)s")
+
+
+def tell_at_end() -> None:
+    """With --verbose: how long it took, how much memory, by which versions."""
+    if not said("verbose"):
+        return
+    import resource
+
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (30 if sys.platform == "darwin" else 20))
+    loaded: Any = sys.modules.get("torch")
+    versions = f", torch {loaded.__version__}, {loaded.get_num_threads()} threads" if loaded else ""
+    import sordino
+
+    click.echo(f"{time.monotonic() - _began:.1f} s, {peak_gb:.2f} GB at most; sordino {sordino.__version__}, "
+               f"Python {sys.version.split()[0]}{versions}", err=True)  # fmt: skip

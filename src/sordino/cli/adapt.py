@@ -1,0 +1,113 @@
+"""`sordino adapt`: from a folder of labels to an adapter in a given time, without opinions."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("data")
+@click.option("--budget", default="15m", show_default=True, help="How long all of it may take: 90s, 15m, 2h.")
+@click.option("--task", "-t", help="What is learned; by default what most tracks are labelled for.")
+@click.option("--backbone", "-b", "backbones", multiple=True, help="By default `mini` and what was fetched.")
+@click.option("--root", type=click.Path(), help="Where a named dataset lies.")
+@click.option("--out", default="runs", show_default=True, type=click.Path(), help="Where run folders lie.")
+@click.option("--quiet", "-q", is_flag=True, help="Say nothing on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def command(data, budget, task, backbones, root, out, quiet, as_json):
+    """Find out how to learn the labels of DATA, learn them, and leave the best adapter.
+
+    Reads everything, picks the task, the length of segments and the backbone, and says what it will do. Then heads on
+    stored states are compared, and methods that change the model, by successive halving on repeated splits by group.
+    The chosen one is tested once, beside what learns nothing and the majority answer.
+
+    Example: sordino adapt my_music --budget 15m
+    """
+    import json
+    import time
+    from pathlib import Path
+
+    from sordino.cli._progress import bars
+    from sordino.files import write_json
+    from sordino.study.choosing import backbones_here, seconds_of
+    from sordino.study.search import Search
+
+    began, budget_s = time.monotonic(), seconds_of(budget)
+
+    def tell(line):
+        if not quiet:
+            click.echo(line, err=True)
+
+    with bars(quiet) as advance:
+        dataset, tracks, found = read(data, root, advance, tell)
+        spec, length_s = chosen(task, tracks, found, tell)
+        names = list(backbones) or backbones_here()
+        search = Search(dataset, spec, length_s, names, Path(out), budget_s, tell, advance, began)
+        tell(f"backbones: {', '.join(map(str, names))}; segments of {length_s:g} s; at most {budget_s / 60:g} min:")
+        tell("  heads on stored states, then bitfit, lora and adapter from the best head; splits by group, the test "
+             "tracks apart; a third of the time for the one that is chosen")  # fmt: skip
+        run, why = search.run()
+        beside = plain(run, dataset, advance)
+    (row,) = run.result["tasks"].values()
+    write_json(run.folder / "adapt.json", {"why": why, "rounds": search.rounds, "seconds": search.spent_s})
+    if as_json:
+        click.echo(json.dumps({**run.result, "why": why, "adapter": str(run.adapter)}))
+        return
+    low, high = row["interval"]
+    click.echo(f"{row['metric']} {row['metrics'][row['metric']]:.3f} (95 % {low:.3f} to {high:.3f}, "
+               f"{row['n_tracks']} test tracks), after {search.spent_s / 60:.1f} min")  # fmt: skip
+    for title, scored in beside.items():
+        low, high = scored["interval"]
+        click.echo(f"  {title}: {scored['metrics'][row['metric']]:.3f} (95 % {low:.3f} to {high:.3f})")
+    click.echo(f"why: {why}\nadapter: {run.adapter}")
+
+
+def read(data, root, advance, tell):
+    """The data without what is broken, its tracks, and what a look through it found (None of a named corpus)."""
+    import os
+    from functools import partial
+
+    from sordino.cli.prepare import report
+    from sordino.datasets import load_dataset, prepare
+
+    dataset = load_dataset(data, root)
+    if dataset.name != "folder":
+        return dataset, dataset.tracks(), None
+    found = prepare(dataset, [], os.cpu_count() or 1, None, partial(advance, "read"))
+    for line in report(found, dataset):
+        tell(line)
+    if found.torn:
+        first, second, how, _ = found.torn[0]
+        raise ValueError(f"{first} and {second} are one recording ({how}) in two splits; give both one group")
+    dataset = load_dataset(found.manifest) if found.manifest else dataset
+    return dataset, dataset.tracks(), found
+
+
+def chosen(task, tracks, found, tell):
+    """The task's spec and the length of a segment."""
+    from sordino.config import specs
+    from sordino.study.choosing import choose_task, segment_s
+    from sordino.tasks import choose_tasks
+
+    if task:
+        (spec,) = specs(task, "task")
+        (made,) = choose_tasks([spec], tracks)
+        spec = {"name": made.name, **({"label": made.label} if "label" in made.config() else {})}
+    else:
+        choice = choose_task(tracks)
+        spec = choice.task
+        others = f"; the labels would also do for {', '.join(choice.others)} (--task)" if choice.others else ""
+        tell(f"task: {choice.told}, {choice.n_labelled} tracks{others}")
+    (made,) = choose_tasks([spec], tracks)
+    lengths = list(found.lengths_s()) if found else [track.duration_s for track in tracks if track.duration_s]
+    return spec, segment_s(made, lengths)
+
+
+def plain(run, dataset, advance):
+    """What learns nothing, on the same test tracks."""
+    from sordino.study.plain import plain_scores
+    from sordino.training.splits import make_tasks
+
+    advance("score without learning", 0, 1)
+    (task,) = make_tasks(run.result["config"]["task"], dataset.tracks())
+    return plain_scores(task, dataset)
