@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from sordino.cli import group
 from sordino.config import load_config
 from sordino.disturbances import DISTURBANCES, Disturbance
 from sordino.study.report.under import markdown
 from sordino.study.rows import rows_of
+from sordino.training.adapter_scores import evaluate_adapter
 from sordino.training.run import train
 from tests.conftest import TINY
 
@@ -90,3 +93,15 @@ def test_a_run_tells_what_each_change_costs(triads, tmp_path):
     assert not markdown(rows_of(runs[:1]))
     with pytest.raises(ValueError, match="noise"):
         load_config(None, (), under=["nois"])
+
+
+def test_an_adapter_is_scored_under_changes(triads, tmp_path):
+    settings = {"steps": 4, "batch_size": 6, "precision": "float32"}
+    config = load_config(None, (), data=str(triads), backbone=TINY, method="lora", training=settings, under=["mp3"])
+    run = train(config, tmp_path)
+    scored = evaluate_adapter(run.adapter, triads, under=["mp3", "quiet"])["key"]
+    assert list(scored["under"]) == ["mp3", "quiet"]
+    assert scored["under"]["mp3"]["metrics"] == run.result["under"]["mp3"]["key"]["metrics"]
+    told = CliRunner().invoke(group, ["evaluate", str(run.adapter), "--data", str(triads), "--under", "mp3"])
+    assert "weighted_score under mp3" in told.output
+    assert not CliRunner().invoke(group, ["evaluate", str(run.adapter), "--data", str(triads), "--under", "x"]).output

@@ -18,7 +18,7 @@ from sordino.study.rows import rows_of
 from sordino.tasks import make_task
 
 FILES = sorted(Path("experiments").glob("*/*.toml"))
-CORPORA = [path for path in FILES if path.parent.name != "demo"]
+CORPORA = [path for path in FILES if path.parent.name not in ("demo", "ready")]
 PAPER = [path for path in FILES if path.parent.name == "paper"]
 EVERY, LARGE = (pytest.mark.parametrize("path", paths, ids=lambda path: path.stem) for paths in (FILES, CORPORA))
 SMALL = ("short_cnn", "tempo_cnn", "key_cnn", "beat_tcn", "transformer")

@@ -24,7 +24,9 @@ import click
 @click.option("--json", "form", flag_value="json", help="Print scores, intervals and per-track scores as JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print every track's scores as a table.")
 @click.option("--jams", metavar="FOLDER", type=click.Path(file_okay=False), help="Also write FOLDER/<id>.jams.")
-def command(adapter, data, root, split, device, precision, most_broken, form, jams):
+@click.option("--under", multiple=True, metavar="CHANGE", help="Score once more with the sound changed: "
+              "noise, telephone, mp3, quiet, loud, detuned; may be given again.")  # fmt: skip
+def command(adapter, data, root, split, device, precision, most_broken, form, jams, under):
     """Score ADAPTER on the labelled tracks of a dataset.
 
     Example: sordino evaluate runs/my-run/model.adapter --data demo
@@ -33,12 +35,17 @@ def command(adapter, data, root, split, device, precision, most_broken, form, ja
 
     from sordino.adapter_file import read_tasks
     from sordino.cli._progress import bars
+    from sordino.disturbances import DISTURBANCES
     from sordino.files import distinct_names, finite
     from sordino.results import SCORE_COLUMNS, score_rows, scored_answers, shown_score, to_csv, write_jams
+    from sordino.rules import unknown
     from sordino.training.adapter_scores import evaluate_adapter
 
+    for name in under:
+        if name not in DISTURBANCES:
+            raise ValueError(unknown("change of the sound", name, list(DISTURBANCES)))
     with bars() as advance:
-        scored = evaluate_adapter(adapter, data, root, split, advance, device, precision, most_broken)
+        scored = evaluate_adapter(adapter, data, root, split, advance, device, precision, most_broken, under)
     answers = scored_answers(scored) if jams else []
     names = distinct_names(answer.path for answer in answers)
     for answer in answers:
@@ -54,5 +61,9 @@ def command(adapter, data, root, split, device, precision, most_broken, form, ja
         click.echo(f"{name}: {row['n_tracks']} tracks, {row['metric']} 95 % {shown_score(low)} to {shown_score(high)}")
         for metric, value in row["metrics"].items():
             click.echo(f"  {metric:<28} {shown_score(value)}")
+        for change, changed in row["under"].items():
+            score = changed["metrics"][row["metric"]]
+            lost = f" ({score - row['metrics'][row['metric']]:+.3f})" if score == score else ""
+            click.echo(f"  {row['metric']} under {change:<12} {shown_score(score)}{lost}")
         for note in row["notes"]:
             click.echo(f"  {note}")

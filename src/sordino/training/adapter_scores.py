@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from sordino.compute import Compute
 from sordino.config import Training
 from sordino.datasets import load_dataset
 from sordino.known_files import Known
-from sordino.training.evaluation import evaluate
+from sordino.training.evaluation import evaluate, evaluate_under
+from sordino.training.examples import Examples
 from sordino.training.recordings import bad_labels, report
+from sordino.training.sources import Source
 from sordino.training.splits import Advance, cut_splits, look_at, make_source, silent
 from sordino.training.trained_on import known_again, overlap_note
 from sordino.training.trouble import MOST_BROKEN, check_broken, check_scorable, without_damaged
@@ -29,6 +31,7 @@ def evaluate_adapter(
     device: str = "auto",
     precision: str | None = None,
     most_broken: float = MOST_BROKEN,
+    under: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Score an adapter on a split of a dataset.
 
@@ -41,10 +44,11 @@ def evaluate_adapter(
         device: see `Compute.choose`.
         precision: see `Compute.choose`; None for the one it was trained and tested in.
         most_broken: the share of labelled tracks that may be missing or broken.
+        under: changes of the sound (`disturbances.py`) to score once more with, one at a time.
 
     Returns:
-        By task, its scores; `trained_on` counts the scored tracks that the adapter has learned from, which is a note
-        too, and told on stderr.
+        By task, its scores; `under` has those with the sound changed; `trained_on` counts the scored tracks that the
+        adapter has learned from, which is a note too, and told on stderr.
 
     Raises:
         ValueError: no track of the split has a label for one of the adapter's tasks, or too many are broken.
@@ -64,8 +68,15 @@ def evaluate_adapter(
         check_broken(splits, most_broken)
         examples = splits["test"]
         check_scorable(examples, model.tasks, split)
-        source = make_source(model, examples, compute, card["backbone"]["fingerprint"], settings, advance, split)
-        return evaluate(model, examples, source, compute), known_again(card, examples.recordings, dataset.name)
+
+        def source(examples: Examples, name: str) -> Source:
+            return make_source(model, examples, compute, card["backbone"]["fingerprint"], settings, advance, name)
+
+        found = evaluate(model, examples, source(examples, split), compute)
+        changed = evaluate_under(under, model, examples, source, compute)
+        for name, row in found.items():
+            row["under"] = {change: by_task[name] for change, by_task in changed.items()}
+        return found, known_again(card, examples.recordings, dataset.name)
 
     known = look_at(tracks, list(model.tasks.values()), advance)
     scored, seen = without_damaged(known, tracks, scored_on)
