@@ -110,7 +110,9 @@ def test_a_broken_checkpoint_is_named(spoil, triads, tmp_path, monkeypatch):
     config = load_config(None, (), data=str(triads), task="key", backbone=TINY, method="probe", training=training)
     step = loop.Loop._step
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(loop.Loop, "_step", lambda self, w, o, n: step(self, w, o, n) if n < 3 else raising(KeyboardInterrupt)())
+        patch.setattr(
+            loop.Loop, "_step", lambda self, w, o, n: step(self, w, o, n) if n < 3 else raising(KeyboardInterrupt)()
+        )
         train(config, tmp_path)
     (path,) = tmp_path.glob("*/checkpoint/last.pt")
     data = path.read_bytes()
@@ -143,7 +145,9 @@ def table(folder, text):
 
 def test_cells_of_all_kinds_in_a_table(tmp_path):
     long, digits = "x" * 200_000, "9" * 400
-    text = f'path,key,tempo\na.wav,C,120\n~nouser/a.wav,C,1\n{"y" * 300}.wav,C,1\n"{long}",C,1\na.wav,{digits},{digits}\n'
+    text = (
+        f'path,key,tempo\na.wav,C,120\n~nouser/a.wav,C,1\n{"y" * 300}.wav,C,1\n"{long}",C,1\na.wav,{digits},{digits}\n'
+    )
     dataset = table(tmp_path, text)
     tracks = dataset.tracks()
     assert tracks[0].labels["key"] == "C" and len(tracks) == 3
@@ -153,7 +157,9 @@ def test_cells_of_all_kinds_in_a_table(tmp_path):
 
 
 @pytest.mark.parametrize("task", ["key", "tempo", "beat", "chord", "tagging", "classification", "regression"])
-@pytest.mark.parametrize("value", [10**400, float("inf"), {"a": 1}, [[1]], [None], "9" * 400, -1e308, True, {"beats": 5}])
+@pytest.mark.parametrize(
+    "value", [10**400, float("inf"), {"a": 1}, [[1]], [None], "9" * 400, -1e308, True, {"beats": 5}]
+)
 def test_labels_of_any_kind_are_read_or_told(task, value, tmp_path):
     from pathlib import Path
 

@@ -185,6 +185,8 @@ def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = Non
         wait(fabric)  # until the run is ours
         finished = plan.finished()
         wait(fabric)  # nobody begins to write before everybody has looked
+        if finished and fabric.is_global_zero:  # killed, or the disk full, between the result and this
+            shutil.rmtree(plan.folder / "checkpoint", ignore_errors=True)
         return finished or without_damaged(
             plan.known, plan.tracks, lambda known: _carried_out(replace(plan, known=known), advance, fabric),
             lambda: shutil.rmtree(plan.folder / "checkpoint", ignore_errors=True),  # of other rows
@@ -227,9 +229,19 @@ def _carried_out(plan: Plan, advance: Advance, fabric: Fabric) -> Run:
 
 
 def finished_runs(folders: Iterable[str | Path]) -> list[Run]:
-    """Every finished run in some folders or anywhere below them, each once."""
+    """Every finished run in some folders or anywhere below them, each once.
+
+    Raises:
+        ValueError: a `result.json` cannot be read; says which.
+    """
     found = {path.parent.resolve(): path for folder in folders for path in sorted(Path(folder).rglob("result.json"))}
-    return [Run(path.parent, json.loads(path.read_text(encoding="utf-8"))) for path in found.values()]
+    runs = []
+    for path in found.values():
+        try:
+            runs.append(Run(path.parent, json.loads(path.read_text(encoding="utf-8"))))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path} cannot be read ({error}); delete its folder and train again") from error
+    return runs
 
 
 def untrained(plan: Plan) -> Model:

@@ -184,3 +184,11 @@ def test_an_adapter_that_tells_nothing_says_so(triads, tmp_path):
     path.write_text(json.dumps(card))
     row = evaluate_adapter(run.adapter, triads)["key"]
     assert row["trained_on"] is None and "does not tell which tracks it was trained on" in row["notes"][0]
+
+
+def test_a_checkpoint_that_a_killed_process_left_beside_its_result_is_removed(triads, tmp_path):
+    run = train(config(triads), tmp_path)
+    (run.folder / "checkpoint").mkdir()
+    (run.folder / "checkpoint" / "last.pt").write_bytes(b"x")
+    assert train(config(triads), tmp_path).result == run.result
+    assert not (run.folder / "checkpoint").exists()
