@@ -177,7 +177,8 @@ def test_jams_of_any_kind_are_read_or_told(tmp_path):
     write_tone(tmp_path / "b.wav", 0.05)
     good = {"annotations": [{"namespace": "key_mode", "data": [{"time": 0, "duration": 1, "value": "C:major"}]}]}
     (tmp_path / "a.jams").write_text(json.dumps({**good, "file_metadata": {"artist": {"odd": 1}, "duration": [1]}}))
-    for content in ([], 7, None, {"annotations": 3}, {"annotations": [1, None]}, {"annotations": [], "file_metadata": [1]},
+    for content in ([], 7, None, {"annotations": 3}, {"annotations": [1, None]},
+                    {"annotations": [], "file_metadata": [1]},
                     {"annotations": [{"namespace": 5, "data": 5}]}, "[" * 5000):  # fmt: skip
         (tmp_path / "b.jams").write_text(content if isinstance(content, str) else json.dumps(content))
         dataset = load_dataset(tmp_path)
