@@ -126,7 +126,7 @@ def test_without_a_test_track_nothing_is_trained(triads, tmp_path):
 
 def test_more_broken_than_allowed_ends_with_the_reasons(triads, tmp_path):
     broken = table(triads, tmp_path / "broken", str)
-    for number in range(14):
+    for number in (*range(6), *range(12, 20)):
         if number % 2:
             (broken.parent / f"clip {number}.wav").unlink()
         else:
