@@ -169,9 +169,19 @@ def with_config(plan: Plan, config: Config) -> Plan:
 
 
 def finished_runs(folders: Iterable[str | Path]) -> list[Run]:
-    """Every finished run in some folders or anywhere below them, each once."""
+    """Every finished run in some folders or anywhere below them, each once.
+
+    Raises:
+        ValueError: a `result.json` cannot be read; says which.
+    """
     found = {path.parent.resolve(): path for folder in folders for path in sorted(Path(folder).rglob("result.json"))}
-    return [Run(path.parent, json.loads(path.read_text(encoding="utf-8"))) for path in found.values()]
+    runs = []
+    for path in found.values():
+        try:
+            runs.append(Run(path.parent, json.loads(path.read_text(encoding="utf-8"))))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path} cannot be read ({error}); delete its folder and train again") from error
+    return runs
 
 
 def untrained(plan: Plan) -> Model:

@@ -68,6 +68,8 @@ def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = Non
         wait(fabric)  # until the run is ours
         finished = plan.finished()
         wait(fabric)  # nobody begins to write before everybody has looked
+        if finished and fabric.is_global_zero:  # killed, or the disk full, between the result and this
+            shutil.rmtree(plan.folder / "checkpoint", ignore_errors=True)
         return finished or without_damaged(
             plan.known, plan.tracks, lambda known: _carried_out(replace(plan, known=known), advance, fabric),
             lambda: shutil.rmtree(plan.folder / "checkpoint", ignore_errors=True),  # of other rows
