@@ -7,7 +7,8 @@ card uses.
 Each study is one part of the song card, named as its file. The run that is best on the validation tracks is the
 adapter. It is scored on the test tracks of the study's data, and on every corpus of REAL that is on this machine;
 the plain estimator of the task on the same tracks. The card uses the adapter unless the plain estimator scores better
-on real music, all corpora together, weighted by their tracks (on rendered music, where no real one is here).
+on real music than the upper end of the adapter's interval, all corpora together, weighted by their tracks (on rendered
+music, where no real one is here): within it neither is shown to be better, and adapters say more (downbeats).
 """
 
 import json
@@ -86,10 +87,12 @@ def chosen(scores):
         return "adapter", "there is no plain estimator"
     n = sum(row["n_tracks"] for row in rows)
     learned, plain = (sum(row[who]["score"] * row["n_tracks"] for row in rows) / n for who in ("adapter", "plain"))
+    highest = sum(row["adapter"]["interval"][1] * row["n_tracks"] for row in rows) / n
     kind = "real" if any(row["real"] for row in rows) else "rendered"
     names = " and ".join(real)
     why = f"{scores['metric']} on {kind} music ({names}): adapter {learned:.3f}, {scores['plain']} {plain:.3f}"
-    return ("adapter" if learned >= plain else "plain"), why
+    why += ", within the adapter's interval" if learned < plain <= highest else ""
+    return ("adapter" if plain <= highest else "plain"), why
 
 
 def collect(adapter, study, scores):

@@ -15,7 +15,10 @@ import build_adapters
 
 
 def row(adapter, plain, real=True, n=10):
-    told = {"adapter": {"score": adapter}, "plain": plain and {"score": plain}}
+    told = {
+        "adapter": {"score": adapter, "interval": [adapter - 0.1, adapter + 0.1]},
+        "plain": plain and {"score": plain},
+    }
     return {"real": real, "n_tracks": n, **told}
 
 
@@ -27,6 +30,8 @@ def test_real_music_decides_where_there_is_some():
     use, why = build_adapters.chosen({**about, "data": {"demo": rendered, "gtzan": real, "more": row(0.9, 0.5, n=10)}})
     assert use == "adapter" and "real music (gtzan and more): adapter 0.650, template 0.550" in why
     assert build_adapters.chosen({**about, "data": {"demo": rendered, "gtzan": real}})[0] == "plain"
+    use, why = build_adapters.chosen({**about, "data": {"demo": rendered, "gtzan": row(0.55, 0.6)}})
+    assert use == "adapter" and why.endswith("within the adapter's interval")
     assert build_adapters.chosen({**about, "data": {"demo": row(0.1, None)}})[0] == "adapter"
 
 
