@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from sordino import adapters
-from sordino.adapter_file import backbone_of, load_adapter, read_card, save_adapter
+from sordino.adapter_file import load_adapter, read_card, save_adapter
 from sordino.cli._progress import bars
 from sordino.config import specs
 from sordino.datasets import load_dataset
@@ -25,7 +25,7 @@ from sordino.files import write_json
 from sordino.study.grid import read_study
 from sordino.study.plain import plain_baseline
 from sordino.study.side_by_side import run_all, usual_jobs
-from sordino.training.run import evaluate_adapter
+from sordino.training.adapter_scores import evaluate_adapter
 from sordino.training.splits import make_tasks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,7 +99,7 @@ def collect(adapter, study, scores):
     """Put a run's adapter into the package, its card with all scores, and nothing in it that tells of this machine."""
     card = read_card(adapter)
     spec = {k: v for k, v in card["backbone"].items() if k not in ("fingerprint", "weights_from")}
-    model = load_adapter(adapter, backbone_of(card))
+    model = load_adapter(adapter)
     about = {"metrics": card["metrics"], "data": card["data"], "scores": scores,
              "config": {key: value for key, value in card["config"].items() if key != "root"},
              "origin": f"Made by `tools/build_adapters.py` from `experiments/ready/{Path(study).name}`."}  # fmt: skip

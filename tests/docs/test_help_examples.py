@@ -84,7 +84,7 @@ def at_desk(desk, monkeypatch, tmp_path):
         return dataset
 
     monkeypatch.setattr(Mini, "load", classmethod(load))
-    for module in ("training.run", "study.demo"):
+    for module in ("training.plan", "study.demo"):
         monkeypatch.setattr(f"sordino.{module}.load_dataset", few)
     monkeypatch.setattr("sordino.datasets.load_dataset", few)
     monkeypatch.setattr("sordino.adapters.FOLDER", tmp_path)

@@ -54,7 +54,7 @@ def small_demo(*_):
 
 def test_every_command_works(desk, monkeypatch):
     monkeypatch.chdir(desk)
-    monkeypatch.setattr("sordino.training.run.load_dataset", lambda name, root=None: (
+    monkeypatch.setattr("sordino.training.plan.load_dataset", lambda name, root=None: (
         small_demo() if name == "demo" else load_dataset(name, root)))  # fmt: skip
     monkeypatch.setattr("sordino.study.choosing.backbones_here", lambda: [TINY])
     assert any(line.startswith("sordino train") for line in COMMANDS)
@@ -85,7 +85,7 @@ def test_the_lines_of_python_work(desk, monkeypatch, capsys):
     adapt = sordino.adapt
     quick = {"backbone": TINY, "training": {"steps": 2, "batch_size": 4}}
     monkeypatch.setattr(sordino, "adapt", lambda *args, **options: adapt(*args, **options, **quick), raising=False)
-    monkeypatch.setattr("sordino.training.run.load_dataset", small_demo)
+    monkeypatch.setattr("sordino.training.plan.load_dataset", small_demo)
     exec(code, {})
     told = capsys.readouterr().out
     assert "weighted_score" in told and re.search(r"(major|minor|none)\n$", told)

@@ -1,6 +1,7 @@
 """Every shipped study: names real things, has the paper's protocol where it says so, is told, and runs in miniature."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ from sordino.study import estimate, side_by_side
 from sordino.study.grid import read_study
 from sordino.study.rows import rows_of
 from sordino.tasks import make_task
+from sordino.training import plan
 
 FILES = sorted(Path("experiments").glob("*/*.toml"))
-CORPORA = [path for path in FILES if path.parent.name not in ("demo", "ready")]
+CORPORA = [path for path in FILES if path.parent.name not in ("demo", "ready", "transfer")]
+TRANSFER = [path for path in FILES if path.parent.name == "transfer"]
 PAPER = [path for path in FILES if path.parent.name == "paper"]
 EVERY, LARGE = (pytest.mark.parametrize("path", paths, ids=lambda path: path.stem) for paths in (FILES, CORPORA))
 SMALL = ("short_cnn", "tempo_cnn", "key_cnn", "beat_tcn", "transformer")
@@ -118,6 +121,26 @@ def test_a_study_runs_in_miniature(path, corpora, monkeypatch, tmp_path):
     rows = rows_of(runs)
     assert len({row.name for row in rows}) == len(rows) == len(configs)
     assert all(row.n_tracks > 0 for row in rows)
+
+
+@pytest.mark.parametrize("path", TRANSFER, ids=lambda path: path.stem)
+def test_a_study_of_transfer_runs_in_miniature(path, monkeypatch, tmp_path):
+    demo = load_dataset("demo")
+    tracks = demo.tracks()
+    few = [t for split in ("train", "validation", "test") for t in [x for x in tracks if x.split == split][:4]]
+    monkeypatch.setattr(demo, "tracks", lambda: few)
+    monkeypatch.setattr(plan, "load_dataset", lambda name, root=None: demo)
+    monkeypatch.setattr(side_by_side, "load_backbone", tiny)
+    configs = read_study(path, ["grid.seed=[0]", "training.batch_size=2", "training.tracks=4"])
+    once = {"steps": 1, "validate_every": 1}
+    for config in configs:
+        config.training = replace(config.training, **once, head_first=once if config.training.head_first else {})
+        for table in config.after:
+            table["training"] = {**table.get("training", {}), **once}
+    runs = side_by_side.run_all(configs, tmp_path)
+    rows = rows_of(runs)
+    assert len({(row.task, row.name) for row in rows}) == len(rows) == len(configs)
+    assert {len(run.model().backbone.attached) for run in runs} >= {len(config.after) for config in configs} - {0}
 
 
 def test_several_corpora_are_one(tmp_path):
