@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from sordino import registry
+from sordino.adapter_file import read_card
 from sordino.cli.study import command
 from sordino.config import specs
 from sordino.datasets import load_dataset, with_test_of
@@ -140,7 +141,9 @@ def test_a_study_of_transfer_runs_in_miniature(path, monkeypatch, tmp_path):
     runs = side_by_side.run_all(configs, tmp_path)
     rows = rows_of(runs)
     assert len({(row.task, row.name) for row in rows}) == len(rows) == len(configs)
-    assert {len(run.model().backbone.attached) for run in runs} >= {len(config.after) for config in configs} - {0}
+    for run, config in zip(runs, configs, strict=True):
+        n_beneath = len(config.after) if config.after_as == "frozen" else 0
+        assert read_card(run.adapter)["frozen_methods"] == n_beneath
 
 
 def test_several_corpora_are_one(tmp_path):
