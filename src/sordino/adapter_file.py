@@ -37,6 +37,7 @@ from sordino.adapter_reading import (
 from sordino.backbones import load_backbone
 from sordino.contracts import Backbone, Task
 from sordino.files import whole_folder, write_folder, write_json, write_text, write_with
+from sordino.hub import FILES
 from sordino.model import Model
 from sordino.model_card import model_card
 from sordino.petl import make_method
@@ -45,7 +46,6 @@ from sordino.rules import shown
 
 FORMAT = 1
 MERGED = "backbone.safetensors"
-NAMES = ("adapter.safetensors", "adapter.json", "README.md", MERGED)
 
 
 def save_adapter(
@@ -127,7 +127,7 @@ def _check_replaceable(folder: Path) -> None:
     held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     if not folder.exists() or (folder.is_dir() and not held):
         return
-    foreign = [name for name in held if name not in NAMES]
+    foreign = [name for name in held if name not in FILES]
     try:
         known = {"format", "methods"} <= json.loads((folder / "adapter.json").read_text(encoding="utf-8")).keys()
     except (OSError, ValueError, AttributeError):

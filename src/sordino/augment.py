@@ -82,6 +82,17 @@ class TimeStretch(Change):
         return task.stretch(label, self.rate)
 
 
+def louder(x: Waveform, db: float) -> Waveform:
+    """The waveform at another level; softer where `db` is negative."""
+    return x * np.float32(10 ** (db / 20))
+
+
+def with_noise(x: Waveform, snr_db: float, rng: np.random.Generator) -> Waveform:
+    """White noise added, so many dB under the waveform's own level."""
+    level = np.sqrt(np.mean(x**2)) * 10 ** (-snr_db / 20)
+    return x + (level * rng.standard_normal(len(x))).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Gain(Change):
     """Another level, drawn evenly.
@@ -94,7 +105,7 @@ class Gain(Change):
 
     def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: Any = None) -> Waveform:
         """The louder or softer waveform; it may leave +-1, as floats may."""
-        return x * np.float32(10 ** (rng.uniform(-self.range_db, self.range_db) / 20))
+        return louder(x, rng.uniform(-self.range_db, self.range_db))
 
 
 @dataclass(frozen=True)
@@ -109,8 +120,7 @@ class Noise(Change):
 
     def apply(self, x: Waveform, sample_rate_hz: int, rng: np.random.Generator, other: Any = None) -> Waveform:
         """The noisy waveform."""
-        level = np.sqrt(np.mean(x**2)) * 10 ** (-rng.uniform(self.snr_db, self.snr_db + 30) / 20)
-        return x + (level * rng.standard_normal(len(x))).astype(np.float32)
+        return with_noise(x, rng.uniform(self.snr_db, self.snr_db + 30), rng)
 
 
 def band_pass(x: Waveform, sample_rate_hz: int, low_hz: float, high_hz: float) -> Waveform:

@@ -24,7 +24,7 @@ import numpy as np
 import soundfile
 from jaxtyping import Float32
 
-from sordino.augment import Change, band_pass
+from sordino.augment import Change, band_pass, louder, with_noise
 from sordino.vocoder import pitch_shift
 
 Waveform = Float32[np.ndarray, " time"]
@@ -36,8 +36,7 @@ MP3_RATES_HZ = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 4
 
 def noisy(x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
     """White noise added, `SNR_DB` under the waveform's own level."""
-    level = np.sqrt(np.mean(x**2)) * 10 ** (-SNR_DB / 20)
-    return x + (level * rng.standard_normal(len(x))).astype(np.float32)
+    return with_noise(x, SNR_DB, rng)
 
 
 def telephone(x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
@@ -47,12 +46,12 @@ def telephone(x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Wav
 
 def quiet(x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
     """Softer."""
-    return x * np.float32(10 ** (-SOFTER_DB / 20))
+    return louder(x, -SOFTER_DB)
 
 
 def loud(x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
     """Louder than full scale, and cut off there."""
-    return np.clip(x * np.float32(10 ** (LOUDER_DB / 20)), -1, 1)
+    return np.clip(louder(x, LOUDER_DB), -1, 1)
 
 
 def detuned(x: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from sordino.cluster import connect
 from sordino.config import make_config
 from sordino.files import write_bytes, write_folder
@@ -53,8 +55,6 @@ def train_on_ray(plans: Sequence[Plan], address: str, advance: Advance = silent,
 
 def _train(config: dict[str, Any], out: str, threads: int) -> dict[str, bytes]:
     """One run, on a worker; gives back the files of its folder."""
-    import torch
-
     torch.set_num_threads(threads)
     folder = train(make_config(config, "the study"), out).folder
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

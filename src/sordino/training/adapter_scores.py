@@ -12,7 +12,9 @@ from sordino.audio import AudioError
 from sordino.compute import Compute
 from sordino.config import Training
 from sordino.datasets import load_dataset
+from sordino.disturbances import DISTURBANCES
 from sordino.known_files import Known
+from sordino.rules import unknown
 from sordino.training.evaluation import evaluate, evaluate_under
 from sordino.training.examples import Examples
 from sordino.training.recordings import bad_labels, report
@@ -51,8 +53,12 @@ def evaluate_adapter(
         adapter has learned from, which is a note too, and told on stderr.
 
     Raises:
-        ValueError: no track of the split has a label for one of the adapter's tasks, or too many are broken.
+        ValueError: no track of the split has a label for one of the adapter's tasks, too many are broken, or a change
+            of the sound is unknown.
     """
+    for name in under:
+        if name not in DISTURBANCES:
+            raise ValueError(unknown("change of the sound", name, list(DISTURBANCES)))
     card = read_card(adapter)
     protocol = card.get("protocol")
     trained_in = protocol.get("precision", "auto") if isinstance(protocol, dict) else "auto"

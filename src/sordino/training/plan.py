@@ -145,7 +145,12 @@ def open_run(
 
 
 def _open_first(
-    config: Config, table: Mapping[str, Any], out: str | Path, advance: Advance, dataset: Dataset, backbone: Backbone
+    config: Config,
+    table: Mapping[str, Any],
+    out: str | Path,
+    advance: Advance,
+    dataset: Dataset | None,
+    backbone: Backbone,
 ) -> Plan:
     first = first_config(config, table)
     same_data = (first.data, first.root) == (config.data, config.root)
@@ -161,8 +166,7 @@ def first_config(config: Config, table: Mapping[str, Any]) -> Config:
 def with_config(plan: Plan, config: Config) -> Plan:
     """Another run beside an opened one, on the same tracks, tasks and backbone; nothing of these is read again."""
     tasks, out = make_tasks(config.resolved()["task"], plan.tracks), plan.folder.parent
-    before = [_open_first(config, table, out, silent, load_dataset(config.data, config.root), plan.backbone)
-              for table in config.after]  # fmt: skip
+    before = [_open_first(config, table, out, silent, None, plan.backbone) for table in config.after]
     what = identity(config, plan.dataset, plan.tracks, tasks, plan.known, plan.fingerprint,
                     [own.identity for own in before])  # fmt: skip
     return replace(plan, config=config, tasks=tasks, identity=what, folder=out / folder_name(what), before=before)
