@@ -39,17 +39,18 @@ def pull(name: str, out: str | Path | None = None) -> Path:
         FileNotFoundError: it is not there, or cannot be reached, and is not in the cache either.
     """
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     repository, revision = parse(name)
     paths = []
     for file in FILES:
         try:
             paths.append(Path(hf_hub_download(repository, file, revision=revision, endpoint=_endpoint())))
-        except EntryNotFoundError as error:
-            if file in NEEDED:
-                raise FileNotFoundError(f"{repository} is no adapter of sordino: it holds no {file}") from error
         except Exception as error:  # whatever keeps it from arriving, the way out is the same
+            if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+                if file not in NEEDED:
+                    continue
+                raise FileNotFoundError(f"{repository} is no adapter of sordino: it holds no {file}") from error
             told = f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"
             raise FileNotFoundError(f"{repository} is not here and cannot be downloaded ({told})") from error
     if out is None:
