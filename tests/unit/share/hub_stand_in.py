@@ -34,8 +34,9 @@ class Hub(BaseHTTPRequestHandler):
             if not self.headers.get("Authorization"):
                 return self._answer(401, b'{"error": "no token"}')
             wanted = json.loads(body)
+            private = wanted.get("private") or wanted.get("visibility") == "private"  # before and since 2.0
             name = f"{wanted.get('organization') or 'me'}/{wanted['name']}"
-            self.repositories.setdefault(name, {"private": wanted.get("private"), "files": {}})
+            self.repositories.setdefault(name, {"private": private, "files": {}})
             return self._json({"url": f"http://{self.headers['Host']}/{name}"})
         if self.path == "/api/validate-yaml":
             return self._json({"warnings": [], "errors": []})

@@ -19,6 +19,14 @@ def tiny(tmp_path_factory):
     return adapter(tmp_path_factory.mktemp("share") / "key.adapter", "key")
 
 
+def offline(patch, whether):
+    from huggingface_hub.utils import _http
+
+    patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", whether)
+    # The next session asks again whether it may; the name changed with huggingface_hub 1.0.
+    (_http.close_session if hasattr(_http, "close_session") else _http.reset_sessions)()
+
+
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     with stand_in() as (address, served):
@@ -26,7 +34,7 @@ def hub(tmp_path, monkeypatch):
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
         monkeypatch.setattr("huggingface_hub.file_download.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        offline(monkeypatch, False)
         monkeypatch.setenv("HF_TOKEN", "a-token")
         yield served
 
@@ -54,10 +62,10 @@ def test_the_verbs_say_where_it_is(hub, tiny, tmp_path):
 def test_what_is_not_there_is_told_in_one_line(hub, tiny, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"^me/none is not here and cannot be downloaded \(Repository"):
         pull("me/none")
-    with monkeypatch.context() as offline:
-        offline.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-        with pytest.raises(FileNotFoundError, match=r"is not here and cannot be downloaded \(LocalEntryNotFound"):
-            pull("me/keys")
+    offline(monkeypatch, True)
+    with pytest.raises(FileNotFoundError, match=r"is not here and cannot be downloaded \(LocalEntryNotFound"):
+        pull("me/keys")
+    offline(monkeypatch, False)
     push(tiny, "me/keys")
     del hub.repositories["me/keys"]["files"]["adapter.json"]
     with pytest.raises(FileNotFoundError, match=r"is no adapter of sordino: it holds no adapter\.json"):
