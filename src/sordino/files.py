@@ -16,6 +16,7 @@ import math
 import os
 import secrets
 import shutil
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePath
@@ -97,7 +98,7 @@ def write_folder(folder: str | Path, fill: Callable[[Path], object]) -> Path:
         OSError: it cannot be written (the folder that was there is whole), or `folder` is a file.
     """
     target = Path(folder).resolve()
-    if target.exists() and not target.is_dir():
+    if _kind(target) not in (None, stat.S_IFDIR):
         raise OSError(f"{folder} is there and is no folder; give another place")
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{_own()}.part")
@@ -166,9 +167,17 @@ def one_line(error: BaseException, longest: int = 300) -> str:
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
+def _kind(path: Path) -> int | None:
+    """What is there; asked once, for who asks twice can see two states of what another process replaces."""
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except FileNotFoundError:
+        return None
+
+
 def _write(path: str | Path, fill: Callable[[Path], object], suffix: str) -> Path:
     target = Path(path).resolve()
-    if target.exists() and not target.is_file():
+    if _kind(target) not in (None, stat.S_IFREG):
         raise OSError(f"{path} is there and is no file; give another place")
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.stem[:40]}.{_own()}.part{suffix}")

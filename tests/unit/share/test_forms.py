@@ -24,7 +24,7 @@ WAVE = (0.1 * np.random.default_rng(0).standard_normal(RATE_HZ)).astype(np.float
 
 
 def probabilities(folder):
-    return sordino.load(folder)(WAVE, RATE_HZ)["key"].details["alternatives"]
+    return sordino.load(folder, precision="float32")(WAVE, RATE_HZ)["key"].details["alternatives"]
 
 
 @pytest.mark.parametrize("method", ["lora", "bitfit", "ssf", "finetune"])
