@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from sordino.contracts import Dataset, Track
-from sordino.datasets._splits import MOST_SEEDS, SplitName, filling_seed, split_tracks
-
-FRACTIONS: dict[SplitName, float] = {"train": 0.6, "test": 0.25, "validation": 0.15}
+from sordino.datasets._splits import MOST_SEEDS, QUARTER, filling_seed, split_tracks
 
 
 class Resplit(Dataset):
@@ -30,5 +28,5 @@ class Resplit(Dataset):
         """All but the test tracks."""
         learned = [track for track in self.whole.tracks() if track.split != "test"]
         first = self.seed * MOST_SEEDS
-        seed = filling_seed(learned, FRACTIONS, first)  # no split is empty, if there are tracks enough
-        return split_tracks(learned, first if seed is None else seed, FRACTIONS)
+        seed = filling_seed(learned, QUARTER, first)  # no split is empty, if there are tracks enough
+        return split_tracks(learned, first if seed is None else seed, QUARTER)

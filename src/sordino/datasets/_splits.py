@@ -16,6 +16,7 @@ from sordino.contracts import Track
 
 SplitName = Literal["train", "validation", "test"]
 FRACTIONS: dict[SplitName, float] = {"train": 0.8, "test": 0.1, "validation": 0.1}
+QUARTER: dict[SplitName, float] = {"train": 0.6, "test": 0.25, "validation": 0.15}  # to compare by
 ALIASES: dict[str, SplitName] = {
     **dict.fromkeys(("train", "training", "tr"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
