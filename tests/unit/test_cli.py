@@ -42,6 +42,15 @@ def test_every_result_stands_beside_what_learns_nothing(trained):
     assert call(*words, "--quiet").stderr == ""
 
 
+def test_data_may_stand_in_the_file(trained, triads, tmp_path):
+    words, first, out = trained
+    config = tmp_path / "run.toml"
+    config.write_text(f'data = "{triads}"\ntask = "key+tempo"\nmethod = "lora"\n')
+    again = call("train", "--config", config, *SETTINGS, *BACKBONE, "--out", out)
+    assert again.stdout == first.stdout  # the same run, with nothing trained anew
+    assert "Give DATA" in CliRunner().invoke(group, ["train", "-t", "key"]).stderr
+
+
 def test_runs_are_listed_best_first(trained, tmp_path):
     rows = [json.loads(line) for line in call("runs", trained[2], "--json").stdout.splitlines()]
     assert [row["task"] for row in rows] == ["key", "tempo"] and rows[0]["method"] == "lora"

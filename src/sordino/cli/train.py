@@ -8,7 +8,7 @@ from sordino.cli._settings import WithSettings
 
 
 @click.command(cls=WithSettings)
-@click.argument("data")
+@click.argument("data", required=False)
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--task", "-t", help="What is learned: key, tempo, ... or several joined with +.")
 @click.option("--method", "-m", help="What is attached and trained: lora, adapter, ... or several joined with +.")
@@ -20,7 +20,8 @@ from sordino.cli._settings import WithSettings
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing on stderr but what was left out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def command(data, settings, task, method, backbone, root, config_path, out, strict, quiet, as_json):
-    """Train an adapter on DATA (a named dataset, a folder, a table) and test it.
+    """Train an adapter on DATA (a named dataset, a folder, a table) and test it; DATA may stand in the file of
+    --config instead.
 
     Your own data are looked through first, as `sordino prepare` does; files that cannot be decoded and labels that are
     not understood are listed and left out.
@@ -37,6 +38,10 @@ def command(data, settings, task, method, backbone, root, config_path, out, stri
     from sordino.training.plan import open_run
     from sordino.training.run import carry_out
 
+    if config_path and data and "=" in data and data.split("=")[0].replace(".", "").isidentifier():
+        data, settings = None, (data, *settings)
+    if not (data or config_path):
+        raise click.UsageError("what shall be learned from? Give DATA, or a file with --config.")
     config = load_config(
         config_path, settings, data=data, task=task, method=method, backbone=backbone, root=root, strict=strict
     )
