@@ -20,7 +20,8 @@ from tests.conftest import TINY
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-QUICK = ["training.steps=2", "training.batch_size=4", *(f"backbone.{key}={value}" for key, value in TINY.items())]
+QUICK = ["training.steps=2", "training.head_first.steps=2", "training.batch_size=4"]
+QUICK += [f"backbone.{key}={value}" for key, value in TINY.items()]
 COMMANDS = [
     line.partition("#")[0].strip()
     for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
@@ -65,7 +66,7 @@ def test_every_command_works(desk, monkeypatch):
             continue
         assert program == "sordino", line
         if words[0] in ("train", "study"):
-            words += QUICK
+            words += QUICK if words[0] == "study" else [word for word in QUICK if "head_first" not in word]
         if words[0] == "adapt":
             words[words.index("--budget") + 1] = "1s"
         if words[0] == "study":

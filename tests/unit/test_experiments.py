@@ -21,8 +21,8 @@ from sordino.tasks import make_task
 from sordino.training import plan
 
 FILES = sorted(Path("experiments").glob("*/*.toml"))
-CORPORA = [path for path in FILES if path.parent.name not in ("demo", "ready", "transfer")]
-TRANSFER = [path for path in FILES if path.parent.name == "transfer"]
+CORPORA = [path for path in FILES if path.parent.name not in ("demo", "ready", "transfer", "evidence")]
+TRANSFER = [path for path in FILES if path.parent.name in ("transfer", "evidence")]
 PAPER = [path for path in FILES if path.parent.name == "paper"]
 EVERY, LARGE = (pytest.mark.parametrize("path", paths, ids=lambda path: path.stem) for paths in (FILES, CORPORA))
 SMALL = ("short_cnn", "tempo_cnn", "key_cnn", "beat_tcn", "transformer")
@@ -125,14 +125,16 @@ def test_a_study_runs_in_miniature(path, corpora, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("path", TRANSFER, ids=lambda path: path.stem)
-def test_a_study_of_transfer_runs_in_miniature(path, monkeypatch, tmp_path):
+def test_a_study_of_our_own_runs_in_miniature(path, monkeypatch, tmp_path):
     demo = load_dataset("demo")
     tracks = demo.tracks()
     few = [t for split in ("train", "validation", "test") for t in [x for x in tracks if x.split == split][:4]]
     monkeypatch.setattr(demo, "tracks", lambda: few)
     monkeypatch.setattr(plan, "load_dataset", lambda name, root=None: demo)
     monkeypatch.setattr(side_by_side, "load_backbone", tiny)
-    configs = read_study(path, ["grid.seed=[0]", "training.batch_size=2", "training.tracks=4"])
+    named = ["grid.seed=[0]", "training.batch_size=2", "training.tracks=4"]
+    named += ['grid.task=["beat"]'] if "task =" in path.read_text().partition("[grid]")[2] else []
+    configs = read_study(path, named)
     once = {"steps": 1, "validate_every": 1}
     for config in configs:
         config.training = replace(config.training, **once, head_first=once if config.training.head_first else {})

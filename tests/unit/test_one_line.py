@@ -80,8 +80,8 @@ def test_the_file_stands_in_front():
 
 
 def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(triads, tmp_path):
-    words = [sys.executable, "-m", "sordino", "train", triads, "--task", "key", "--out", tmp_path, "training.steps=400",
-             "training.checkpoint_s=0", "training.validate_every=100", "head.hidden=0", *BACKBONE]  # fmt: skip
+    words = [sys.executable, "-m", "sordino", "train", triads, "--task", "key", "--out", tmp_path, "training.steps=120",
+             "training.checkpoint_s=0", "training.validate_every=30", "head.hidden=0", *BACKBONE]  # fmt: skip
     first = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     for _ in range(6000):
         if list(tmp_path.glob("*/checkpoint/last.pt")) or first.poll() is not None:
@@ -96,7 +96,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(triads, tmp_path):
     again = subprocess.run(words, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr[-2000:]
     (log,) = tmp_path.glob("*/log.jsonl")
-    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == list(range(100, 401, 100))
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == list(range(30, 121, 30))
 
 
 @pytest.mark.parametrize("spoil", ["cut", "noise", "empty", "other", "nothing inside"])

@@ -92,6 +92,7 @@ def estimates(configs: Sequence[Config], plans: Sequence[Plan] | None = None) ->
     names = row_names([json.loads(key) for key in groups])
     backbones: dict[str, tuple[Backbone, list[str]]] = {}
     sounds: dict[str, Sound] = {}
+    speeds: dict[str, Speed] = {}
     found = []
     for name, numbers in zip(names, groups.values(), strict=True):
         config, plain = configs[numbers[0]], configs[numbers[0]].resolved()
@@ -103,7 +104,7 @@ def estimates(configs: Sequence[Config], plans: Sequence[Plan] | None = None) ->
         if spec not in backbones:
             backbones[spec] = (plans[numbers[0]].backbone, []) if plans else _stand_in(plain["backbone"])
         backbone, lacking = backbones[spec]
-        estimate = _estimate(config, sounds[data], backbone)
+        estimate = _estimate(config, sounds[data], backbone, speeds)
         estimate.name, estimate.n_runs = name, len(numbers)
         estimate.lacking = [*sounds[data].lacking, *lacking]
         found.append(estimate)
@@ -150,7 +151,8 @@ def _stand_in(spec: Mapping[str, Any]) -> tuple[Backbone, list[str]]:
     return load_backbone(**{**spec, "weights": "random"}), lacking
 
 
-def _estimate(config: Config, sound: Sound, backbone: Backbone) -> Estimate:
+def _estimate(config: Config, sound: Sound, backbone: Backbone, speeds: dict[str, Speed]) -> Estimate:
+    """What one run takes, with those that go before it; `speeds` are those of models measured already."""
     settings, compute = config.training, Compute.choose(config.training.accelerator, config.training.precision)
     tasks = [make_task(**spec) for spec in config.resolved()["task"]]
     sound = sound.fewer(settings.tracks)
@@ -158,7 +160,11 @@ def _estimate(config: Config, sound: Sound, backbone: Backbone) -> Estimate:
     segment_s = settings.segment_s or max(task.segment_s for task in tasks)
     n_versions = len(list(Augmentation.named(settings.augment).versions()))
     at_once = settings.batch_size if compute.device.type == "cuda" else 1  # what a processor does one by one
-    speed = _measured(model.to(compute.device), min(segment_s, TRIAL_S), at_once, compute)
+    plain, trial_s = config.resolved(), min(segment_s, TRIAL_S)
+    alike = json.dumps([plain["backbone"], plain["method"], plain["head"], sorted(model.heads), trial_s, at_once,
+                        settings.accelerator, settings.precision])  # fmt: skip
+    speed = speeds.get(alike) or _measured(model.to(compute.device), trial_s, at_once, compute)
+    speeds[alike] = speed
     answering, rate_hz = answer_grid(model, segment_s), backbone.sample_rate_hz
     learning = replace(answering, hop_samples=answering.length_samples, least_tail=TRAIN_TAIL)
     pieces = [piece.n_samples / rate_hz for piece in learning.cut(max(1, round(sound.usual_s("train") * rate_hz)))]
@@ -180,12 +186,12 @@ def _estimate(config: Config, sound: Sound, backbone: Backbone) -> Estimate:
         kept[f"{data} {rate_hz}"] = rows_s * rate_hz * 4
     elif stored:
         n_bytes = rows_s * backbone.frame_rate_hz * backbone.dim * DTYPES[settings.cache].itemsize
-        kept = {f"{data} {config.resolved()['backbone']} {state}": n_bytes for state in model.constant_states}
+        kept = {f"{data} {plain['backbone']} {state}": n_bytes for state in model.constant_states}
     if settings.head_first:
-        first = _estimate(probe_config(config, model), sound, backbone)
+        first = _estimate(probe_config(config, model), sound, backbone, speeds)
         seconds, kept = seconds + first.seconds, kept | first.stored
     for table in config.after:
-        first = _estimate(first_config(config, table), sound, backbone)
+        first = _estimate(first_config(config, table), sound, backbone, speeds)
         seconds, kept = seconds + first.seconds, kept | first.stored
     model.detach()
     return Estimate("", 1, schedule.steps, sound, seconds, kept)
