@@ -43,7 +43,7 @@ def test_every_result_stands_beside_what_learns_nothing(trained):
 
 
 def test_data_may_stand_in_the_file(trained, triads, tmp_path):
-    words, first, out = trained
+    _, first, out = trained
     config = tmp_path / "run.toml"
     config.write_text(f'data = "{triads}"\ntask = "key+tempo"\nmethod = "lora"\n')
     again = call("train", "--config", config, *SETTINGS, *BACKBONE, "--out", out)

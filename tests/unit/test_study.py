@@ -14,7 +14,8 @@ from sordino.study.demo import configs
 from sordino.study.grid import read_study
 from sordino.study.names import own_settings, row_names, short
 from sordino.study.plain import beside_plain, majority, plain_baseline
-from sordino.study.report.table import caption, cells, header, markdown, notes, picture
+from sordino.study.report.pictures import cost_picture, picture
+from sordino.study.report.table import caption, cells, header, markdown, notes
 from sordino.study.rows import Row, plain_row, rows_of
 from sordino.study.side_by_side import run_all
 from sordino.tasks import make_task
@@ -275,6 +276,8 @@ def test_the_table_shows_ratios_to_finetuning_and_spread(tmp_path):
     assert cells(kept)[-1][0] == "adapter †" and notes(kept)[0].endswith("validation tracks")
     assert "†" not in markdown(ROWS)
     assert picture(ROWS, tmp_path / "t.png").stat().st_size > 5000
+    text = cost_picture(ROWS, tmp_path / "c.svg").read_text()
+    assert all(row.name in text for row in ROWS) and "CPU seconds of training" in text
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from sordino.datasets import load_dataset
 from sordino.files import write_text
 from sordino.inference import predict
 from sordino.study.plain import plain_baseline
-from sordino.study.report.table import markdown, picture
+from sordino.study.report.pictures import picture
+from sordino.study.report.table import markdown
 from sordino.study.rows import Row, plain_row, rows_of
 from sordino.study.side_by_side import run_all
 from sordino.training.plan import Run

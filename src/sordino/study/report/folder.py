@@ -9,7 +9,7 @@ from typing import Any
 from sordino.files import write_json, write_text
 from sordino.results import to_csv
 from sordino.study.names import flat, short
-from sordino.study.report import paper_table, table, under
+from sordino.study.report import paper_table, pictures, table, under
 from sordino.study.report.page import COMPARED, comparison_cells, comparisons, page
 from sordino.study.rows import Row
 
@@ -47,7 +47,7 @@ def write_report(rows: Sequence[Row], folder: str | Path, title: str, against: s
     }  # fmt: skip
     written = [write_text(folder / name, text) for name, text in texts.items()]
     written.append(write_json(folder / "rows.json", [plain(row) for row in rows]))
-    return [*written, table.picture(rows, folder / "table.png")]
+    return [*written, pictures.picture(rows, folder / "table.png")]
 
 
 def plain(row: Row) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tables of rows: on the terminal, as Markdown, and as a picture.
+"""Tables of rows: on the terminal and as Markdown.
 
 Costs stand as ratios to full fine-tuning on the same backbone, data and machine with the same segments, where the
 table has it.
@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from textwrap import fill
 
 from sordino.config import Config
-from sordino.files import write_with
 from sordino.study.names import flat, own_settings, short
 from sordino.study.rows import Row
 
@@ -51,11 +48,11 @@ def caption(rows: Sequence[Row]) -> str:
     """What the numbers are: task, metric, tracks, seeds, and where the backbone's weights come from."""
     trained = [row for row in rows if row.config]
     weights = sorted({row.weights for row in trained})
-    seeds = _range(len(row.scores) for row in trained)
+    seeds = counted(len(row.scores) for row in trained)
     told = "" if seeds in ("", "1") else f", mean ± standard deviation of {seeds} seeds"
     parts = [
         f"{rows[0].task}: {' or '.join(dict.fromkeys(row.metric for row in rows))} on "
-        f"{_range(row.n_tracks for row in rows)} test tracks{told}",
+        f"{counted(row.n_tracks for row in rows)} test tracks{told}",
         f"backbone weights: {'; '.join(weights)}" if weights else "",
         "the rows were tested on different tracks" if len({row.tracks for row in trained}) > 1 else "",
     ]
@@ -120,55 +117,7 @@ def print_table(rows: Sequence[Row]) -> None:
         console.print(table)
 
 
-def picture(rows: Sequence[Row], path: str | Path) -> Path:
-    """A plot for each task, one under the other: score with its interval, and the share of parameters trained.
-
-    Args:
-        rows: the tables' rows.
-        path: a PNG or SVG file.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    tasks = by_task(rows)
-    heights = [1.1 + 0.34 * len(own) for own in tasks.values()]
-    figure, axes = plt.subplots(
-        len(tasks), 1, figsize=(8, sum(heights)), squeeze=False, height_ratios=heights, layout="constrained"
-    )
-    for axis, own in zip(axes[:, 0], tasks.values(), strict=True):
-        for place, row in enumerate(reversed(own)):
-            trained = row.parameters is not None
-            color = "#1f5a92" if trained else "#9a9a9a"
-            axis.plot(row.interval, [place, place], color=color, linewidth=2.2, solid_capstyle="round")
-            axis.plot(row.score, place, "o", color=color, markersize=7)
-            told = f"{row.score:.3f}" + (f"   {row.share:.2%} trained" if trained else "")
-            axis.text(1.02, place, told, va="center", fontsize=9, transform=axis.get_yaxis_transform())
-        axis.set_yticks(range(len(own)), [row[0] for row in reversed(cells(own))], fontsize=9)
-        axis.set_ylim(-0.7, len(own) - 0.3)
-        axis.set_xlim(*_limits(own))
-        metric = own[0].metric.replace("_", " ")
-        title = f"{own[0].task}: {metric} (95 % interval, {_range(row.n_tracks for row in own)} test tracks)"
-        axis.set_title(title, fontsize=10, loc="left")
-        axis.grid(axis="x", color="#dddddd")
-        axis.set_axisbelow(True)
-        for side in ("top", "right", "left"):
-            axis.spines[side].set_visible(False)
-    below = dict.fromkeys(note for own in tasks.values() for note in notes(own))
-    figure.text(0.01, -0.005, "\n".join(fill(note, 130) for note in below), fontsize=7, va="top")
-    write_with(path, lambda part: figure.savefig(part, dpi=160, bbox_inches="tight"))
-    plt.close(figure)
-    return Path(path)
-
-
-def _limits(rows: Sequence[Row]) -> tuple[float, float]:
-    ends = [end for row in rows for end in (*row.interval, row.score) if math.isfinite(end)]
-    lowest, highest = min(ends, default=0.0), max(ends, default=1.0)
-    return lowest - 0.03 if lowest < 0 else max(0.0, lowest - 0.03), highest + 0.02
-
-
-def _range(counts: Iterable[int]) -> str:
+def counted(counts: Iterable[int]) -> str:
     """A count, or the lowest and the highest where they differ."""
     found = sorted(set(counts))
     return " to ".join(f"{count}" for count in dict.fromkeys([*found[:1], *found[-1:]]))
