@@ -88,8 +88,8 @@ def rows(share: float) -> list[tuple[str, Callable[[Path], Row]]]:
     ]  # fmt: skip
 
 
-WORK_ON_DISK = ("prepare", "cache", "train", "predict")
-EVERY = {"train": 3}  # its sites repeat with every checkpoint
+WORK_ON_DISK = ("prepare", "cache", "train", "study", "predict")
+EVERY = {"train": 3, "study": 7}  # their sites repeat with every checkpoint and run
 
 
 def bad_audio(folder: Path) -> Row:

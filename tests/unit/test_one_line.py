@@ -104,15 +104,17 @@ def test_a_broken_checkpoint_is_named(spoil, triads, tmp_path, monkeypatch):
     import torch
 
     from sordino.config import load_config
-    from sordino.training import loop
     from sordino.training.run import train
+    from sordino.training.step import Step
 
     training = {"steps": 6, "checkpoint_s": 0.0, "segment_s": 1.0, "batch_size": 4, "precision": "float32"}
     config = load_config(None, (), data=str(triads), task="key", backbone=TINY, method="probe", training=training)
-    step = loop.Loop._step
+    step = Step._taken
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(
-            loop.Loop, "_step", lambda self, w, o, n: step(self, w, o, n) if n < 3 else raising(KeyboardInterrupt)()
+            Step,
+            "_taken",
+            lambda self, w, o, n, end: step(self, w, o, n, end) if n < 3 else raising(KeyboardInterrupt)(),
         )
         train(config, tmp_path)
     (path,) = tmp_path.glob("*/checkpoint/last.pt")

@@ -9,7 +9,7 @@ import torch
 
 import sordino
 from sordino.config import Training, load_config
-from sordino.training import loop as loop_module
+from sordino.training import step as step_module
 from sordino.training.cost import peak_memory_bytes
 from sordino.training.plan import open_run
 from sordino.training.run import carry_out, train
@@ -33,20 +33,20 @@ def test_a_killed_run_ends_as_an_undisturbed_one(method, triads, tmp_path, monke
     head = {"hidden": 8, "dropout": 0.5}  # dropout draws random numbers, which must be the same again
     whole = train(config(triads, method=method, head=head), tmp_path / "whole")
     killed = config(triads, method=method, head=head, training={"checkpoint_s": 0.0})
-    step = loop_module.Loop._step
+    step = step_module.Step._taken
 
     for last in (5, 9):  # killed in the middle of a step, twice
 
-        def dying(self, wrapped, optimiser, number, last=last):
+        def dying(self, wrapped, optimiser, number, is_last, last=last):
             if number == last:
                 raise Killed
-            return step(self, wrapped, optimiser, number)
+            return step(self, wrapped, optimiser, number, is_last)
 
-        monkeypatch.setattr(loop_module.Loop, "_step", dying)
+        monkeypatch.setattr(step_module.Step, "_taken", dying)
         with pytest.raises(Killed):
             train(killed, tmp_path / "killed")
         assert open_run(killed, tmp_path / "killed").finished() is None
-    monkeypatch.setattr(loop_module.Loop, "_step", step)
+    monkeypatch.setattr(step_module.Step, "_taken", step)
     again = train(killed, tmp_path / "killed")
 
     def tensors(run):
@@ -143,17 +143,17 @@ def test_random_crops_train_and_resume(cache, triads, tmp_path, monkeypatch):
     settings = {"steps": 8, "segment_s": 0.5, "crops": "random", "checkpoint_s": 0.0, "cache": cache}
     whole = train(config(triads, method="lora", training=settings), tmp_path / "whole")
     assert whole.result["protocol"]["crops"] == "random"
-    step = loop_module.Loop._step
+    step = step_module.Step._taken
 
-    def dying(self, wrapped, optimiser, number):
+    def dying(self, wrapped, optimiser, number, is_last):
         if number == 5:
             raise Killed
-        return step(self, wrapped, optimiser, number)
+        return step(self, wrapped, optimiser, number, is_last)
 
-    monkeypatch.setattr(loop_module.Loop, "_step", dying)
+    monkeypatch.setattr(step_module.Step, "_taken", dying)
     with pytest.raises(Killed):
         train(config(triads, method="lora", training=settings), tmp_path / "killed")
-    monkeypatch.setattr(loop_module.Loop, "_step", step)
+    monkeypatch.setattr(step_module.Step, "_taken", step)
     again = train(config(triads, method="lora", training=settings), tmp_path / "killed")
     assert again.result["tasks"] == whole.result["tasks"]
 
@@ -204,7 +204,7 @@ def test_every_setting_is_read():
     """A field of Training that no code reads would be a dead option."""
     from pathlib import Path
 
-    text = "".join(path.read_text() for path in Path(loop_module.__file__).parent.glob("*.py"))
+    text = "".join(path.read_text() for path in Path(step_module.__file__).parent.glob("*.py"))
     unread = [name for name in vars(Training()) if f".{name}" not in text]
     assert not unread
 

@@ -11,9 +11,9 @@ import torch
 
 from sordino.answering import NotANumber
 from sordino.config import load_config
-from sordino.training import loop as loop_module
 from sordino.training.adapter_scores import evaluate_adapter
 from sordino.training.run import train
+from sordino.training.step import Step
 from tests.conftest import RATE_HZ, TINY
 
 SETTINGS = {"steps": 6, "batch_size": 8, "lr": 1e-2, "validate_every": 2, "precision": "float32", "segment_s": 1.0}
@@ -27,14 +27,14 @@ def config(table, **values):
 
 def spoiled(monkeypatch, at_step, value=math.nan):
     """From a step on the loss is no number."""
-    loss, steps = loop_module.Loop._loss, []
+    loss, steps = Step._loss, []
 
     def wrong(self, wrapped, part, targets, counts):
         steps.append(1)
         found = loss(self, wrapped, part, targets, counts)
         return found * value if len(steps) > at_step + 1 else found  # the first one measures memory
 
-    monkeypatch.setattr(loop_module.Loop, "_loss", wrong)
+    monkeypatch.setattr(Step, "_loss", wrong)
 
 
 def test_divergence_keeps_the_best_so_far_and_names_the_tracks(triads, tmp_path, monkeypatch, capsys):
@@ -75,8 +75,8 @@ class Room:
     """A device that holds so many rows."""
 
     def __init__(self, monkeypatch, most):
-        self.loss, self.seen = loop_module.Loop._loss, []
-        monkeypatch.setattr(loop_module.Loop, "_loss", lambda loop, *args: self(most, loop, *args))
+        self.loss, self.seen = Step._loss, []
+        monkeypatch.setattr(Step, "_loss", lambda loop, *args: self(most, loop, *args))
 
     def __call__(self, most, loop, wrapped, part, targets, counts):
         self.seen.append(len(part))
