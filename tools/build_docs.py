@@ -38,6 +38,7 @@ FOLDERS = (
     "baselines",
     "adapters",
     "song",
+    "checks",
     "share",
     "bulk",
     "cli",

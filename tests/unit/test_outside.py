@@ -20,7 +20,7 @@ from sordino.petl import parse_methods
 from sordino.training.run import train
 from tests.conftest import TINY
 
-CORPUS = '''
+CORPUS = """
 from sordino.contracts import Dataset, Track
 
 class Two(Dataset):
@@ -31,26 +31,17 @@ class Two(Dataset):
 
     def tracks(self):
         return []
-'''
+"""
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch, pytestconfig):
+def here(tmp_path, monkeypatch, forget_outside, pytestconfig):
     """The method of docs/add_a_method.md in a file of the working directory; nothing is known of it before or after."""
     page = (pytestconfig.rootpath / "docs" / "add_a_method.md").read_text(encoding="utf-8")
     (source,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     (tmp_path / "my_methods.py").write_text(source, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    forget(monkeypatch)
     return tmp_path
-
-
-def forget(monkeypatch):
-    """As in another process."""
-    monkeypatch.setattr(outside, "_used", {})
-    monkeypatch.setattr(outside, "_files", {})
-    monkeypatch.setattr(outside, "_read", set())
-    monkeypatch.setenv(outside.PLUGINS, "")
 
 
 def test_a_place_in_a_config_is_a_name_from_then_on(here):
@@ -63,7 +54,7 @@ def test_a_place_in_a_config_is_a_name_from_then_on(here):
         load_config(None, ["method.name=my_methods.py:Gate", "method.role=norm"])
 
 
-def test_its_adapter_says_what_is_missing_and_is_loaded_at_the_users_word(here, triads, monkeypatch):
+def test_its_adapter_says_what_is_missing_and_is_loaded_at_the_users_word(here, triads, forget_outside):
     settings = {"method": "my_methods.py:Gate", "backbone": TINY, "training": {"steps": 2, "validate_every": 2}}
     run = train(load_config(None, (), data=str(triads), **settings), here / "runs")
     assert "gate" in run.folder.name and ".py" not in run.folder.name
@@ -72,8 +63,8 @@ def test_its_adapter_says_what_is_missing_and_is_loaded_at_the_users_word(here, 
     assert (told["kind"], told["name"], told["from"]) == ("method", "gate", "my_methods.py:Gate")
     assert "my_methods.py:Gate" in (folder / "README.md").read_text(encoding="utf-8")
     assert load_adapter(folder).methods[0].name == "gate"
-    forget(monkeypatch)
-    with pytest.raises(ValueError, match='wants the "method" "gate" of "my_methods.py:Gate".*--plugin my_methods.py'):
+    forget_outside()
+    with pytest.raises(ValueError, match=r'wants the "method" "gate" of "my_methods.py:Gate".*--plugin my_methods.py'):
         load_adapter(folder)
     sordino.use("my_methods.py")
     assert load_adapter(folder).methods[0].name == "gate"
@@ -98,7 +89,7 @@ def test_an_adapter_never_says_what_to_import(key, part, here, triads):
     spec[key] = "evil.py:Evil"
     (here / "x.adapter").mkdir()
     (here / "x.adapter" / "adapter.json").write_text(json.dumps(card), encoding="utf-8")
-    with pytest.raises(ValueError, match="is a place of code; an adapter names what it wants by name alone"):
+    with pytest.raises(ValueError, match=r"is a place of code; an adapter names what it wants by name alone"):
         load_adapter(here / "x.adapter")
 
 
@@ -109,7 +100,7 @@ def test_what_it_says_of_outside_things_is_read_as_text(here):
             "tasks": [{"name": "key", "config": {}}], "segment_s": 1.0, "outside": [told]}  # fmt: skip
     (here / "x.adapter").mkdir()
     (here / "x.adapter" / "adapter.json").write_text(json.dumps(card), encoding="utf-8")
-    with pytest.raises(ValueError, match="If you trust it: pip install evil, and say --plugin evil.py") as told:
+    with pytest.raises(ValueError, match=r"If you trust it: pip install evil, and say --plugin evil.py") as told:
         load_adapter(here / "x.adapter")
     assert len(str(told.value)) <= 300
 
@@ -146,9 +137,9 @@ def test_two_of_one_name_are_an_error(here):
     (here / "other.py").write_text(source, encoding="utf-8")
     (here / "mine.py").write_text(source.replace('= "gate"', '= "lora"'), encoding="utf-8")
     sordino.use("my_methods.py:Gate")
-    with pytest.raises(ValueError, match='two methods are called "gate": that of my_methods.py:Gate and that of other'):
+    with pytest.raises(ValueError, match=r'two methods are called "gate": that of my_methods.py:Gate and that of'):
         sordino.use("other.py:Gate")
-    with pytest.raises(ValueError, match='two methods are called "lora": that of sordino and that of mine.py:Gate'):
+    with pytest.raises(ValueError, match=r'two methods are called "lora": that of sordino and that of mine.py:Gate'):
         load_config(None, ["method=mine.py:Gate"])
 
 
@@ -162,14 +153,14 @@ def test_a_package_brings_names_by_entry_points(here, monkeypatch):
     assert outside.origin(registry.find("method", "gate"))["from"] == "my_methods:Gate"
     assert load_config(None, ["method=my_methods:Gate"]).resolved()["method"][0]["name"] == "gate"  # the same class
     points["sordino.methods"] = (point("gate", "my_methods:Gate"), point("gate", "others:Gate"))
-    with pytest.raises(ValueError, match='two methods are called "gate"'):
+    with pytest.raises(ValueError, match=r'two methods are called "gate"'):
         registry.names("method")
     points["sordino.methods"] = (point("door", "my_methods:Gate"),)
-    with pytest.raises(ValueError, match='my_methods:Gate is no method with name = "door"'):
+    with pytest.raises(ValueError, match=r'my_methods:Gate is no method with name = "door"'):
         registry.find("method", "door")
     monkeypatch.setattr(outside, "_used", {})
     points["sordino.methods"] = (point("gate", "no_such_module:Gate"),)
-    with pytest.raises(ValueError, match="method gate of the package extras cannot be imported: ModuleNotFoundError"):
+    with pytest.raises(ValueError, match=r"method gate of the package extras cannot be imported: ModuleNotFoundError"):
         registry.find("method", "gate")
     sys.modules.pop("my_methods")
 
