@@ -110,6 +110,18 @@ def starts_as_claimed(case: MethodCase) -> None:
     assert [x.shape for x in found] == [x.shape for x in case.bare]
 
 
+def begins_from_data_as_claimed(case: MethodCase) -> None:
+    """Started from data, the answers are still the bare backbone's if `identity` says so; once more, the same."""
+    _only_attached(case)
+    attachment = case.attach()
+    case.method.begin(attachment, lambda: case.states(attachment))
+    with torch.no_grad():
+        assert _equal(case.states(attachment), case.bare) == case.method.identity
+    once = [value.clone() for value in attachment.parameters()]
+    case.method.begin(attachment, lambda: case.states(attachment))
+    assert _equal(once, list(attachment.parameters()))
+
+
 def names_and_number(case: MethodCase) -> None:
     """It trains as many parameters as its formula says, named by their sites, none the backbone's unless told."""
     method, backbone = case.method, case.backbone

@@ -110,3 +110,19 @@ def test_pissa_starts_and_trains_as_in_peft(mini, frames):
 
 def site_of(attachment, part):
     return next(f"{site.path}.weight" for site, own in attachment.placed() if own is part)
+
+
+def test_eva_finds_the_axes_that_pefts_incremental_pca_finds(mini, frames):
+    from peft.utils.incremental_pca import IncrementalPCA
+
+    method = make_method("eva", roles=("attn.q", "ffn.out"), r=3)
+    attachment = method.attach(mini.share())
+    given = {}
+    for site, _ in attachment.placed():
+        module = attachment.backbone.get_submodule(site.path)
+        module.register_forward_pre_hook(lambda _, x, path=site.path: given.update({path: x[0].flatten(0, 1)}))
+    method.begin(attachment, lambda: attachment.backbone.encode(frames))
+    for site, part in attachment.placed():
+        pca = IncrementalPCA(n_components=3)
+        pca.fit(given[site.path].detach())
+        torch.testing.assert_close((part.A @ pca.components_.T).abs(), torch.eye(3), rtol=1e-3, atol=1e-3)
