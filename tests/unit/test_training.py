@@ -164,7 +164,7 @@ def schedule(n_rows, heads_only=False, **settings):
 
 
 def test_steps_follow_the_data_where_they_are_not_set():
-    assert schedule(800).steps == 3000
+    assert schedule(800).steps == 1000
     assert schedule(8).steps == 200
     assert schedule(80, heads_only=True).steps == 1000
     assert schedule(10**6).steps == 20_000
@@ -172,10 +172,10 @@ def test_steps_follow_the_data_where_they_are_not_set():
 
 
 def test_training_ends_when_nothing_gets_better():
-    usual = schedule(800)  # validates every 150 steps
-    assert not usual.ends(1799, 900)
-    assert usual.ends(1800, 900)
-    assert usual.ends(3000, 3000)
+    usual = schedule(800)  # validates every 50 steps
+    assert not usual.ends(599, 300)
+    assert usual.ends(600, 300)
+    assert usual.ends(1000, 1000)
     assert not schedule(800, steps=1000).ends(999, 0)
     assert schedule(800, steps=1000, patience=2, validate_every=10).ends(30, 10)
 
