@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, File, HTTPException, Query, Request, Response  # pyright: ignore[reportMissingImports]
+from fastapi.middleware.trustedhost import TrustedHostMiddleware  # pyright: ignore[reportMissingImports]
 from fastapi.responses import JSONResponse, PlainTextResponse  # pyright: ignore[reportMissingImports]
 
 import sordino
@@ -39,17 +40,19 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def make_api(residents: Residents, desk: Desk, swap: bool = False) -> FastAPI:
+def make_api(residents: Residents, desk: Desk, swap: bool = False, hosts: Sequence[str] = ("*",)) -> FastAPI:
     """The API.
 
     Args:
         residents: what answers.
         desk: whose turn it is.
         swap: whether who asks may add and remove residents.
+        hosts: names under which the server may be asked; `*` for all.
     """
     app = FastAPI(
         title="sordino", version=sordino.__version__, summary="Answers about music.", description=_about(desk)
     )
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.add_middleware(_BodyLimit, most_bytes=desk.limits.upload_bytes)
 
     @app.get("/v1/health", summary="Whether the server is up")

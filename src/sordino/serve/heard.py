@@ -63,10 +63,6 @@ class Ear:
         return {"heard": HEAD, "backbone": self.fingerprint, "segment_s": self.segment_s,
                 "precision": self.compute.precision, "sordino": sordino.__version__}  # fmt: skip
 
-    def lengths(self, n_samples: int) -> list[int]:
-        """How many samples each segment is the first to cover, in a sound of that length."""
-        return [piece.n_new for piece in self.grid.cut(n_samples)]
-
     @torch.inference_mode()
     def __call__(self, wave: np.ndarray) -> Float[np.ndarray, "segment dim"]:
         """The vectors of a waveform [time] at the backbone's rate."""
@@ -89,19 +85,19 @@ class Heard(NamedTuple):
     Attributes:
         paths: where they are.
         names: within the folder.
-        contents: hashes of their bytes.
         vectors: of all segments, song by song.
         songs: by segment, the number of its song.
         weights: by segment, its share of its song.
+        starts_s: by segment, where it begins in its song.
         broken: a line for each file that cannot be read.
     """
 
     paths: list[Path]
     names: list[str]
-    contents: list[str]
     vectors: Float[np.ndarray, "segment dim"]
     songs: Int[np.ndarray, " segment"]
     weights: Float[np.ndarray, " segment"]
+    starts_s: Float[np.ndarray, " segment"]
     broken: list[str]
 
     def mean(self, of_segments: np.ndarray) -> np.ndarray:
@@ -129,9 +125,9 @@ def hear(folder: str | Path, ear: Ear, advance: Advance = lambda done, total: No
     broken = [str(found) for found in known.values() if isinstance(found, audio.AudioError)]
     good = [path for path in files if not isinstance(known[str(path)], audio.AudioError)]
     n_samples = [max(1, round(min(MOST_S, known[str(p)].duration_s) * rate_hz)) for p in good]  # type: ignore[union-attr]
-    shares = [np.array(ear.lengths(n), float) / n for n in n_samples]
+    cut = [ear.grid.cut(n) for n in n_samples]
     keys = [row_key(known[str(path)].content, MOST_S) for path in good]  # type: ignore[union-attr]
-    stored = Stored(ear.kind, keys, [len(share) for share in shares], ear.width)
+    stored = Stored(ear.kind, keys, [len(pieces) for pieces in cut], ear.width)
     failed: dict[int, str] = {}
     if len(stored.missing()):
         with stored.filling() as missing:
@@ -149,7 +145,13 @@ def hear(folder: str | Path, ear: Ear, advance: Advance = lambda done, total: No
     if not rows:
         raise FileNotFoundError(f"{folder}: no sound file that can be read" + "".join(f"; {x}" for x in broken[:1]))
     vectors = [stored.get(row).numpy() for row in rows]
-    return Heard([good[row] for row in rows], [str(good[row].relative_to(root)) for row in rows],
-                 [known[str(good[row])].content for row in rows],  # type: ignore[union-attr]
-                 np.concatenate(vectors), np.repeat(np.arange(len(rows)), [len(each) for each in vectors]),
-                 np.concatenate([shares[row] for row in rows]), [*broken, *failed.values()])  # fmt: skip
+    pieces = [(piece, n_samples[row]) for row in rows for piece in cut[row]]
+    return Heard(
+        paths=[good[row] for row in rows],
+        names=[str(good[row].relative_to(root)) for row in rows],
+        vectors=np.concatenate(vectors),
+        songs=np.repeat(np.arange(len(rows)), [len(each) for each in vectors]),
+        weights=np.array([piece.n_new / n for piece, n in pieces]),
+        starts_s=np.array([piece.start_samples / rate_hz for piece, _ in pieces]),
+        broken=[*broken, *failed.values()],
+    )

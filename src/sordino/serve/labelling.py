@@ -26,8 +26,10 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from sordino import audio
 from sordino.adapter_file import save_adapter
 from sordino.files import write_text
+from sordino.inference import Wave
 from sordino.model import Model
 from sordino.petl import make_method
 from sordino.results import to_csv
@@ -112,7 +114,7 @@ class Labelling:
         Returns:
             Number of a song, and its probability; while nothing can be learned, or with an example, its likeness.
         """
-        said = self.marks.get(tag, {})
+        said = dict(self.marks.get(tag, {}))
         confirmed = [song for song, is_one in said.items() if is_one]
         if example is None and self.can_learn(tag):
             values = self.probabilities(tag)
@@ -137,6 +139,14 @@ class Labelling:
             for song in out:
                 right[said[song]].append(float((values[song] >= 0.5) == said[song]))
         return float(np.mean([np.mean(kind) for kind in right]))
+
+    def excerpt(self, song: int, tag: str) -> Wave:
+        """The segment of a song that speaks most for the tag, or the first while nothing is learned."""
+        segments = np.flatnonzero(self.heard.songs == song)
+        if self.can_learn(tag):
+            segments = segments[np.argsort(-(self._normed[segments] @ self._head(tag)[0]), kind="stable")]
+        rate_hz, start_s = self.ear.backbone.sample_rate_hz, float(self.heard.starts_s[segments[0]])
+        return Wave(audio.read(self.heard.paths[song], rate_hz, start_s, self.ear.segment_s), rate_hz)
 
     def save(self, folder: str | Path) -> Path:
         """Write `labels.csv`, and `labels.adapter` with all tags that can be learned.

@@ -123,6 +123,21 @@ def test_the_saved_adapter_answers_as_the_loop_did_and_its_labels_can_be_read(la
     assert again.load(tmp_path) == 0
 
 
+def test_the_telling_part_of_a_song_is_played(ear, tmp_path):
+    """Silence, but for hiss in the third second of one song."""
+    hiss = 0.1 * np.random.default_rng(0).standard_normal(RATE_HZ)
+    for name, part in (("a", 2), ("b", None)):
+        wave = np.zeros((4, RATE_HZ))
+        if part:
+            wave[part] = hiss
+        soundfile.write(tmp_path / f"{name}.wav", wave.reshape(-1), RATE_HZ)
+    labelling = Labelling(hear(tmp_path, ear), ear)
+    assert not labelling.excerpt(0, "hiss").samples.any()
+    labelling.mark(0, "hiss", True)
+    labelling.mark(1, "hiss", False)
+    assert np.std(labelling.excerpt(0, "hiss").samples) == pytest.approx(0.1, abs=0.01)
+
+
 @pytest.mark.parametrize(("song", "tag"), [(0, " "), (0, "a;b"), (0, "path"), (N, "fine"), (-1, "fine")])
 def test_what_is_no_mark(song, tag, labelling):
     with pytest.raises(ValueError, match=r"is no tag|there is no song"):
