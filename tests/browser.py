@@ -29,7 +29,9 @@ class Browser:
     def _ask(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
         try:
-            with urlopen(Request(self.address + path, data, {"Content-Type": "application/json"}, method=method)) as found:
+            with urlopen(
+                Request(self.address + path, data, {"Content-Type": "application/json"}, method=method)
+            ) as found:
                 return json.load(found)["value"]
         except HTTPError as error:
             raise AssertionError(json.load(error)["value"]["message"].splitlines()[0]) from error
@@ -55,7 +57,8 @@ class Browser:
 
     def click(self, text, kind="button"):
         """Click what has exactly this text."""
-        find = "[...document.querySelectorAll(arguments[1])].find(e => e.innerText.trim() === arguments[0] && e.offsetParent)"
+        found = "[...document.querySelectorAll(arguments[1])]"
+        find = f"{found}.find(e => e.innerText.trim() === arguments[0] && e.offsetParent)"
         self.wait(f"return !!{find}", text, kind)
         self.run(f"{find}.click()", text, kind)
 
@@ -83,7 +86,7 @@ def browser(folder, width=1240, height=1500):
     driver = subprocess.Popen([DRIVER, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         for line in driver.stdout:
-            if "on port" in line:
+            if "successfully on port" in line:
                 break
         opened = Browser(f"http://127.0.0.1:{line.rstrip().rstrip('.').rpartition(' ')[2]}", folder, width, height)
         try:

@@ -22,7 +22,6 @@ from sordino.backbones import load_backbone
 from sordino.compute import Compute
 from sordino.contracts import Backbone
 from sordino.datasets import walk
-from sordino.inference import Wave
 from sordino.known_files import look
 from sordino.model import Model
 from sordino.petl import make_method
@@ -74,9 +73,13 @@ class Ear:
                 found.append(self._model.predict(waveform, n_samples)["tagging"].float().cpu())
         return torch.cat(found).numpy()
 
-    def sound(self, wave: Wave) -> Float[np.ndarray, "segment dim"]:
-        """The vectors of a recording in memory."""
-        return self(audio.resampled(wave.samples, wave.sample_rate_hz, self.backbone.sample_rate_hz))
+    def file(self, path: str | Path) -> Float[np.ndarray, "segment dim"]:
+        """The vectors of a sound file.
+
+        Raises:
+            AudioError: it cannot be read.
+        """
+        return self(audio.read(path, self.backbone.sample_rate_hz, 0.0, MOST_S))
 
 
 class Heard(NamedTuple):

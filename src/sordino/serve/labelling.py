@@ -41,6 +41,7 @@ FOLDS = 5
 LABELS, ADAPTER = "labels.csv", "labels.adapter"
 SAID = {True: "yes", False: "no"}
 
+Example = int | Float[np.ndarray, "segment dim"]
 Linear = tuple[np.ndarray, float]  # weights [dim] and bias
 
 
@@ -101,7 +102,7 @@ class Labelling:
         return self._of_songs(self._head(tag))
 
     def suggest(
-        self, tag: str, n: int = 10, by: Literal["likely", "unsure"] = "likely", example: int | None = None
+        self, tag: str, n: int = 10, by: Literal["likely", "unsure"] = "likely", example: Example | None = None
     ) -> list[tuple[int, float]]:
         """Songs to be asked about next, of which nothing was said, with what speaks for them.
 
@@ -109,7 +110,7 @@ class Labelling:
             tag: which.
             n: how many.
             by: the most probable ones first, or those closest to one half.
-            example: a song to be like, instead.
+            example: what to be like, instead: a song, or the vectors of a sound.
 
         Returns:
             Number of a song, and its probability; while nothing can be learned, or with an example, its likeness.
@@ -120,10 +121,14 @@ class Labelling:
             values = self.probabilities(tag)
             order = np.argsort(np.abs(values - 0.5) if by == "unsure" else -values, kind="stable")
         else:
-            examples = [example] if example is not None else confirmed
-            values = self.similar(examples) if examples else np.zeros(len(self.heard.names))
+            examples = confirmed if example is None else [example] if isinstance(example, int) else example
+            values = self.similar(examples) if len(examples) else np.zeros(len(self.heard.names))
             order = np.argsort(-values, kind="stable")
-        return [(int(song), float(values[song])) for song in order if song not in said and song != example][:n]
+        return [
+            (int(song), float(values[song]))
+            for song in order
+            if song not in said and not (isinstance(example, int) and song == example)
+        ][:n]
 
     def agreement(self, tag: str) -> float | None:
         """How often a head that has not seen a song says what was said of it, mean of both kinds; None if too few."""

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import gradio as gr  # pyright: ignore[reportMissingImports]
+import numpy as np
 
 from sordino.files import one_line
 from sordino.serve import pictures
@@ -24,13 +25,8 @@ from sordino.serve.rooms import Rooms
 
 ROWS = 12
 TITLE = "sordino"
-CSS = (
-    pictures.STYLE
-    + """
-footer { display:none !important } .gradio-container { max-width:1180px !important; margin:auto !important }
-#sordino-said { font-size:15px } #sordino-table table { cursor:pointer }
-"""
-)
+HEAD = "# sordino\nWhat a music model hears, with small adapters clipped on.\n\nThe same by HTTP: [API](docs)"
+CSS = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 
 
 def mount(api: Any, residents: Residents, desk: Desk, rooms: Rooms | None = None) -> Any:
@@ -54,21 +50,23 @@ def mount(api: Any, residents: Residents, desk: Desk, rooms: Rooms | None = None
 def _page(residents: Residents, desk: Desk, rooms: Rooms | None) -> Any:
     names = list(residents)
     with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:
-        gr.Markdown("# sordino\nWhat a music model hears, with small adapters clipped on.")
-        sound = gr.Audio(sources=["upload", "microphone"], type="filepath", editable=False, elem_id="sordino-sound",
-                         label="Drop a sound here, or record one")  # fmt: skip
+        with gr.Row(equal_height=True):
+            gr.Markdown(HEAD, container=False)
+            sound = gr.Audio(sources=["upload", "microphone"], type="filepath", editable=False, scale=2, buttons=[],
+                             label="Drop a sound here, or record one", elem_id="sordino-sound")  # fmt: skip
         with gr.Tabs():
             with gr.Tab("Listen"):
-                who = gr.CheckboxGroup(names, value=names[:8], label="Who answers")
-                again = gr.Button("Ask again", size="sm")
+                with gr.Row(equal_height=True):
+                    who = gr.CheckboxGroup(names, value=names[:8], label="Who answers", scale=5)
+                    again = gr.Button("Ask again", scale=1)
                 shown, told = gr.HTML(), gr.HTML()
             with gr.Tab("Compare"):
                 with gr.Row():
-                    first = gr.Dropdown(names, value=names[0] if names else None, label="First")
-                    second = gr.Dropdown(names, value=names[-1] if names else None, label="Second")
+                    pair = zip(_pair(residents), ("First", "Second"), strict=True)
+                    first, second = (gr.Dropdown(names, value=name, label=label) for name, label in pair)
                 compare = gr.Button("Compare", variant="primary")
                 both = gr.HTML()
-            saved = _labelling(rooms, [who, first, second], residents) if rooms else None
+            saved = _labelling(rooms, sound) if rooms else None
         asked = {"inputs": [sound, who], "outputs": [shown, told], "fn": _listener(residents, desk)}
         gr.on([sound.upload, sound.stop_recording, again.click], **asked, api_visibility="private")
         compare.click(_comparer(residents, desk), [sound, first, second], both, api_visibility="private")
@@ -76,6 +74,17 @@ def _page(residents: Residents, desk: Desk, rooms: Rooms | None) -> Any:
         if saved:
             saved.then(lambda: _choices(residents), None, [who, first, second], api_visibility="private")
     return blocks
+
+
+def _pair(residents: Residents) -> list[str | None]:
+    """Two residents that can be compared: the first two of one task, where there are such."""
+    seen: dict[tuple[str, ...], str] = {}
+    for each in residents.listed():
+        kinds = tuple(sorted(each.tasks.values()))
+        if kinds in seen:
+            return [seen[kinds], each.name]
+        seen[kinds] = each.name
+    return [*list(residents)[:2], None, None][:2]
 
 
 def _choices(residents: Residents) -> list[Any]:
@@ -125,7 +134,7 @@ def _comparer(residents: Residents, desk: Desk) -> Callable[..., str]:
     return compare
 
 
-def _labelling(rooms: Rooms, choosers: list[Any], residents: Residents) -> Any:
+def _labelling(rooms: Rooms, sound: Any) -> Any:
     """The tab for labels; gives the event after which there may be a new resident."""
     with gr.Tab("Label"):
         with gr.Row():
@@ -140,10 +149,11 @@ def _labelling(rooms: Rooms, choosers: list[Any], residents: Residents) -> Any:
                                      label="A click plays a song", datatype=["str", "number", "str"])  # fmt: skip
             with gr.Column(scale=2):
                 title = gr.HTML()
-                excerpt = gr.Audio(type="numpy", label="The part that speaks most for the tag", interactive=False)
+                excerpt = gr.Audio(type="numpy", label="What speaks most for it", interactive=False, buttons=[])
                 with gr.Row():
                     yes, no = gr.Button("Confirm", variant="primary"), gr.Button("Reject", variant="stop")
-                like = gr.Button("Search for its like")
+                with gr.Row():
+                    like, like_sound = gr.Button("More like this"), gr.Button("Like the sound above")
                 save = gr.Button("Save labels and adapter")
         song, listed = gr.State(None), gr.State([])
         view = [table, said, title, excerpt, song, listed]
@@ -167,6 +177,12 @@ def _labelling(rooms: Rooms, choosers: list[Any], residents: Residents) -> Any:
             with _told():
                 return _view(rooms, folder, tag, by, song)
 
+        def alike_sound(folder, tag, by, path):
+            with _told():
+                if path is None:
+                    raise ValueError("drop or record a sound first")
+                return _view(rooms, folder, tag, by, rooms.open(folder).ear.file(path))
+
         def chosen(folder, tag, listed, event: gr.SelectData):
             with _told():
                 song = listed[event.index[0]]
@@ -177,6 +193,7 @@ def _labelling(rooms: Rooms, choosers: list[Any], residents: Residents) -> Any:
         yes.click(marked(True), [*here, song], view, **private)
         no.click(marked(False), [*here, song], view, **private)
         like.click(alike, [*here, song], view, **private)
+        like_sound.click(alike_sound, [*here, sound], view, **private)
         table.select(chosen, [folder, tag, listed], [title, excerpt, song], **private)
 
         def saved(folder):
@@ -186,7 +203,7 @@ def _labelling(rooms: Rooms, choosers: list[Any], residents: Residents) -> Any:
         return save.click(saved, [folder], None, **private)
 
 
-def _view(rooms: Rooms, folder: str, tag: str, by: str, example: int | None = None) -> tuple[Any, ...]:
+def _view(rooms: Rooms, folder: str, tag: str, by: str, example: Any = None) -> tuple[Any, ...]:
     """The songs to be asked about, the state of the labels, and the first song to be heard."""
     labelling = rooms.open(folder)
     tag = tag.strip()
@@ -206,7 +223,7 @@ def _heard(labelling: Any, tag: str, song: int | None) -> tuple[Any, Any]:
         return "", None
     wave = labelling.excerpt(song, tag)
     question = f"<b>{pictures.escaped(labelling.heard.names[song])}</b><br>Is it <b>{pictures.escaped(tag)}</b>?"
-    return question, (wave.sample_rate_hz, wave.samples)
+    return question, (wave.sample_rate_hz, np.clip(32767 * wave.samples, -32768, 32767).astype(np.int16))
 
 
 def _state(labelling: Any, tag: str) -> str:

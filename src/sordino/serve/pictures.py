@@ -1,48 +1,33 @@
 """Answers as pictures for a page: key on the circle of fifths, tempo and metre in large figures, tags as bars.
 
-Everything is HTML and SVG as text, in the colours of the page it stands in; whatever is told is escaped.
+Everything is HTML and SVG as text, styled by `page.css`; whatever is told is escaped.
 """
 
 from __future__ import annotations
 
 import html
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sordino.contracts import Prediction, Task
 from sordino.results import FileAnswer
-from sordino.song.card import lines
+from sordino.song.card import lines, short
 from sordino.tasks.key import KEYS
 
 MAJOR = ("C", "G", "D", "A", "E", "B", "F♯", "D♭", "A♭", "E♭", "B♭", "F")
 MINOR = ("Am", "Em", "Bm", "F♯m", "C♯m", "G♯m", "E♭m", "B♭m", "Fm", "Cm", "Gm", "Dm")
 MOST_BARS = 12
-
-STYLE = """
-.sordino { display:flex; flex-wrap:wrap; gap:14px; align-items:stretch; color:var(--body-text-color) }
-.sordino .box { background:var(--block-background-fill); border:1px solid var(--border-color-primary);
-  border-radius:12px; padding:14px 16px; flex:1 1 220px }
-.sordino h4 { margin:0 0 8px; font-size:12px; font-weight:600; letter-spacing:.06em; text-transform:uppercase;
-  color:var(--body-text-color-subdued) }
-.sordino .large { font-size:34px; font-weight:680; line-height:1.15 } .sordino .large small { font-size:15px; font-weight:500 }
-.sordino .by { color:var(--body-text-color-subdued); font-size:12px; margin-top:4px }
-.sordino svg { display:block; margin:0 auto; max-width:230px; width:100% }
-.sordino svg text { fill:var(--body-text-color); font:600 12px system-ui,sans-serif; text-anchor:middle;
-  dominant-baseline:central }
-.sordino .bar { display:grid; grid-template-columns:minmax(70px,30%) 1fr 42px; gap:8px; align-items:center; margin:5px 0;
-  font-size:13px } .sordino .bar.no { color:var(--body-text-color-subdued) }
-.sordino .bar b { font-weight:600; overflow:hidden; text-overflow:ellipsis; white-space:nowrap }
-.sordino .bar .no { font-weight:400 } .sordino .bar > span:last-child { text-align:right; font-variant-numeric:tabular-nums }
-.sordino .track { background:var(--border-color-primary); border-radius:4px; height:9px; overflow:hidden; margin:2px 0 }
-.sordino .track i { display:block; height:100%; border-radius:4px; background:#6d83f2 }
-.sordino .track.b i { background:#e0803a } .sordino .a { color:#6d83f2 } .sordino .b { color:#e0803a }
-"""
+ORDER = ("key", "tempo", "beat", "tagging", "classification", "chord")  # then the rest
+TALL, WIDE = ("key", "tagging", "classification"), ("chord",)
 
 
 def card(answer: FileAnswer, tasks: Mapping[str, Task]) -> str:
     """All answers about a sound, a box for each."""
-    boxes = [_box(name, _shown(tasks[name], prediction), prediction) for name, prediction in answer.answers.items()]
+    order = {kind: number for number, kind in enumerate(ORDER)}
+    names = sorted(answer.answers, key=lambda name: order.get(tasks[name].name, len(order)))
+    boxes = [_box(name, tasks[name], answer[name]) for name in names]
     return f'<div class="sordino">{"".join(boxes)}</div>'
 
 
@@ -54,22 +39,29 @@ def compared(answers: Iterable[tuple[str, FileAnswer, Mapping[str, Task]]]) -> s
     for name, prediction in first.answers.items():
         other = kinds.pop(tasks_a[name].name, None)
         if other is None:
-            alone.append(_box(name, _shown(tasks_a[name], prediction), prediction))
+            alone.append(_box(name, tasks_a[name], prediction))
             continue
         mine, theirs = prediction.details.get("probabilities"), second[other].details.get("probabilities")
         if mine and theirs:
             legend = f'<span class="a">{escaped(a)}</span> and <span class="b">{escaped(b)}</span>'
-            pairs.append(f'<div class="box"><h4>{legend}</h4>{_two_bars(mine, theirs)}</div>')
+            pairs.append(f'<div class="box wide"><h4>{legend}</h4>{_two_bars(mine, theirs)}</div>')
         else:
             told = "the same" if prediction.value == second[other].value else "they differ"
-            pairs += [_box(name, _shown(tasks_a[name], prediction), prediction, told),
-                      _box(other, _shown(tasks_b[other], second[other]), second[other], told)]  # fmt: skip
-    alone += [_box(name, _shown(tasks_b[name], second[name]), second[name]) for name in kinds.values()]
+            pairs += [_box(name, tasks_a[name], prediction, told),
+                      _box(other, tasks_b[other], second[other], told)]  # fmt: skip
+    alone += [_box(name, tasks_b[name], second[name]) for name in kinds.values()]
     return f'<div class="sordino">{"".join([*pairs, *alone])}</div>'
 
 
 def _shown(task: Task, prediction: Prediction) -> str:
-    draw = {"key": _key, "tempo": _tempo, "beat": _beat, "tagging": _tags, "classification": _classes}.get(task.name)
+    draw = {
+        "key": _key,
+        "tempo": _tempo,
+        "beat": _beat,
+        "chord": _chord,
+        "tagging": _tags,
+        "classification": _classes,
+    }.get(task.name)
     if draw:
         return draw(prediction)
     (told,) = [line.strip().partition(" ")[2] for line in
@@ -77,12 +69,14 @@ def _shown(task: Task, prediction: Prediction) -> str:
     return f"<div>{escaped(told)}</div>"
 
 
-def _box(name: str, inner: str, prediction: Prediction, told: str = "") -> str:
+def _box(name: str, task: Task, prediction: Prediction, told: str = "") -> str:
     by = prediction.details.get("by")
     notes = [escaped(f"by {by}")] if by else []
     notes += [f"confidence {prediction.confidence:.0%}"] if prediction.confidence is not None else []
     notes += [told] if told else []
-    return f'<div class="box"><h4>{escaped(name)}</h4>{inner}<div class="by">{" · ".join(notes)}</div></div>'
+    shape = "tall" if task.name in TALL else "wide" if task.name in WIDE else ""
+    below = f'<div class="by">{" · ".join(notes)}</div>'
+    return f'<div class="box {shape}"><h4>{escaped(name)}</h4>{_shown(task, prediction)}{below}</div>'
 
 
 def place(key: str) -> tuple[int, bool] | None:
@@ -99,19 +93,18 @@ def _key(prediction: Prediction) -> str:
     strongest = max([*ranked.values(), 1e-9])
     weight = {place(key): max(0.0, value) / strongest for key, value in ranked.items()}
     best, parts = place(str(prediction.value)), []
-    for minor, names, inner, outer in ((False, MAJOR, 68, 108), (True, MINOR, 34, 68)):
+    for minor, names, inner, outer in ((False, MAJOR, 76, 108), (True, MINOR, 42, 76)):
         for step, name in enumerate(names):
-            share = weight.get((step, minor), 0.0)
-            shade = f"fill:#6d83f2;fill-opacity:{0.9 if best == (step, minor) else 0.45 * share:.2f}"
-            line = "stroke:var(--border-color-primary);stroke-width:1"
+            is_best = best == (step, minor)
+            shade = 0.9 if is_best else 0.45 * weight.get((step, minor), 0.0)
+            kind = f"{'minor' if minor else ''} {'best' if is_best else ''}".strip()
             x, y = _round(step, (inner + outer) / 2)
-            white = ' style="fill:#fff"' if best == (step, minor) else ""
-            parts.append(f'<path d="{_wedge(step, inner, outer)}" style="{shade};{line}"/>'
-                         f'<text x="{x:.1f}" y="{y:.1f}"{white}>{name}</text>')  # fmt: skip
+            parts.append(f'<path d="{_wedge(step, inner, outer)}" fill-opacity="{shade:.2f}"/>'
+                         f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{name}</text>')  # fmt: skip
     second = [key for key in ranked if key != prediction.value][:1]
-    told = f"<small> or {escaped(second[0])}</small>" if second else ""
+    told = f'<div class="by middle">or {escaped(second[0])}</div>' if second else ""
     svg = f'<svg viewBox="-110 -110 220 220" role="img" aria-label="circle of fifths">{"".join(parts)}</svg>'
-    return f'{svg}<div class="large" style="text-align:center;font-size:24px">{escaped(prediction.value)}{told}</div>'
+    return f'{svg}<div class="key middle">{escaped(prediction.value)}</div>{told}'
 
 
 def _round(step: float, radius: float) -> tuple[float, float]:
@@ -141,6 +134,18 @@ def _beat(prediction: Prediction) -> str:
     return f'<div class="large">{head}</div><div class="by">{len(beats)} beats, {len(bars)} downbeats</div>'
 
 
+def _chord(prediction: Prediction) -> str:
+    """Each chord's share of the time in which there is one."""
+    times: Counter[str] = Counter()
+    for start_s, end_s, chord in prediction.value:
+        if chord != "N":
+            times[short(chord)] += end_s - start_s
+    whole = max(sum(times.values()), 1e-9)
+    chips = [f'<span class="chip">{escaped(name)} <small>{time_s / whole:.0%}</small></span>'
+             for name, time_s in times.most_common(MOST_BARS)]  # fmt: skip
+    return "".join(chips) + f'<div class="by">{len(prediction.value)} changes</div>' if chips else "none"
+
+
 def _tags(prediction: Prediction) -> str:
     known = prediction.details.get("probabilities") or dict.fromkeys(prediction.value, 1.0)
     return _bars(known, set(prediction.value))
@@ -153,7 +158,7 @@ def _classes(prediction: Prediction) -> str:
 def _bars(values: Mapping[str, float], given: set[str]) -> str:
     ranked = sorted(values, key=lambda name: -values[name])[:MOST_BARS]
     return "".join(
-        f'<div class="bar{"" if name in given else " no"}"><b class="{"" if name in given else "no"}">{escaped(name)}</b>'
+        f'<div class="bar{"" if name in given else " no"}"><b>{escaped(name)}</b>'
         f'<div class="track"><i style="width:{_percent(values[name])}%"></i></div>'
         f"<span>{_percent(values[name])}%</span></div>"
         for name in ranked
@@ -177,4 +182,5 @@ def _percent(value: float) -> int:
 
 
 def escaped(value: Any) -> str:
+    """As text that stands in a page and is no part of it."""
     return html.escape(str(value))

@@ -21,7 +21,7 @@ from sordino.song.card import short
 
 OUTLINE_HZ, BLOCK_S = 8_000, 20.0
 COLUMNS_PER_S, MOST_COLUMNS = 50, 30_000
-HEIGHT = 330
+HEIGHT = 296
 PAGE = Path(__file__).parent / "player.html"
 
 
@@ -54,7 +54,9 @@ def player(answer: FileAnswer, tasks: Mapping[str, Task], peaks: list[int], sour
         "downbeats": [round(t, 3) for t in beats["downbeats"] or []] if beats else [],
         "chords": [[round(a, 3), round(b, 3), short(name)] for a, b, name in chords or [] if name != "N"],
     }
-    page = PAGE.read_text(encoding="utf-8").replace("DATA", json.dumps(told).replace("<", "\\u003c"))  # no tag can begin within a script
+    page = PAGE.read_text(encoding="utf-8").replace(
+        "DATA", json.dumps(told).replace("<", "\\u003c")
+    )  # no tag can begin within a script
     return (
         f'<iframe title="player" class="sordino-player" srcdoc="{html.escape(page)}" '
         f'style="width:100%;height:{HEIGHT}px;border:0;border-radius:10px"></iframe>'
