@@ -14,6 +14,7 @@ import torch
 
 from tests.known_audio import chord, key_label
 
+pytest.register_assert_rewrite("sordino.checks")  # its asserts tell what they saw
 RATE_HZ = 24_000
 TINY = {"name": "mini", "weights": "random", "n_layers": 2, "dim": 32, "n_heads": 2}
 
@@ -23,6 +24,20 @@ def _one_thread_and_own_cache(tmp_path_factory):
     torch.set_num_threads(1)
     os.environ["SORDINO_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     yield
+
+
+@pytest.fixture
+def forget_outside(monkeypatch):
+    """Nothing from outside of the package is known, as in a new process; the function forgets it once more."""
+    from sordino import outside
+
+    def forget():
+        for name, empty in (("_used", {}), ("_files", {}), ("_read", set())):
+            monkeypatch.setattr(outside, name, empty)
+        monkeypatch.setenv(outside.PLUGINS, "")
+
+    forget()
+    return forget
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ card uses.
     python tools/build_adapters.py experiments/ready/key.toml
 
 Each study is one part of the song card, named as its file. The run that is best on the validation tracks is the
-adapter. It is scored on the test tracks of the study's data, and on every corpus of REAL that is on this machine;
-the plain estimator of the task on the same tracks. The card uses the adapter unless the plain estimator scores better
+adapter. It is scored on the test tracks of the study's data and of `demo`, and on every corpus of REAL that is on this
+machine; the plain estimator of the task on the same tracks. The card uses the adapter unless the plain estimator scores better
 on real music than the upper end of the adapter's interval, all corpora together, weighted by their tracks (on rendered
 music, where no real one is here): within it neither is shown to be better, and adapters say more (downbeats).
 """
@@ -57,7 +57,8 @@ def build(study, out, real, advance):
     (scored,) = best.result["tasks"].values()
     config = best.result["config"]
     scores = {"metric": scored["metric"], "plain": "plain estimator", "data": {}}
-    for data, split in [(config["test"] or config["data"], "test"), *((name, "all") for name in real)]:
+    rendered = dict.fromkeys([config["test"] or config["data"], "demo"])  # the demo's test sounds are heard nowhere else
+    for data, split in [*((name, "test") for name in rendered), *((name, "all") for name in real)]:
         dataset = load_dataset(data)
         if split == "all" and not dataset.available():
             continue

@@ -38,6 +38,7 @@ FOLDERS = (
     "baselines",
     "adapters",
     "song",
+    "checks",
     "share",
     "bulk",
     "cli",
@@ -113,7 +114,7 @@ checked before anything is opened. The methods' options are in [methods.md](meth
 """
     parts = [head, options_table(flat(Config))]
     for kind in ("task", "backbone", "dataset"):
-        owners = {name: registry.maker(kind, name) for name in registry.names(kind)}
+        owners = {name: registry.maker(kind, name) for name in registry.own_names(kind)}
         parts.append(f"\n## Options of {registry.FOLDERS[kind]}\n")
         for name, owner in owners.items():
             if set(settings(owner)) - {"root"}:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for editors and type checkers
     from sordino.inference import predict
     from sordino.loaded import load
     from sordino.model import Model
+    from sordino.outside import use
     from sordino.petl import make_method
     from sordino.sites import Site
     from sordino.tasks import make_task
@@ -21,7 +22,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for editors and type checkers
 __version__ = "0.1.0"
 __all__ = [
     "Attachment", "Backbone", "Dataset", "Method", "Model", "Prediction", "Site", "Task", "Track", "adapt",
-    "load", "load_adapter", "load_backbone", "load_dataset", "make_method", "make_task", "predict",
+    "load", "load_adapter", "load_backbone", "load_dataset", "make_method", "make_task", "predict", "use",
 ]  # fmt: skip
 _HOMES = {
     **dict.fromkeys(("Attachment", "Backbone", "Dataset", "Method", "Prediction", "Task", "Track"), "contracts"),
@@ -35,6 +36,7 @@ _HOMES = {
     "make_method": "petl",
     "make_task": "tasks",
     "predict": "inference",
+    "use": "outside",
 }
 
 

@@ -25,6 +25,7 @@ import sordino
 from sordino.adapter_reading import (
     check_backbone,
     check_built,
+    check_known,
     check_numbers,
     check_parts,
     check_segment,
@@ -41,7 +42,7 @@ from sordino.hub import FILES
 from sordino.model import Model
 from sordino.model_card import model_card
 from sordino.petl import make_method
-from sordino.registry import find
+from sordino.registry import FROM, find, told_outside
 from sordino.rules import shown
 
 FORMAT = 1
@@ -75,11 +76,15 @@ def save_adapter(
         ValueError: what is at `folder` is no adapter, or `segment_s` no length; nothing is written.
     """
     tensors = _tensors(model)
+    used = {"backbone": [model.backbone], "method": model.methods, "task": model.tasks.values()}
+    outside = [told for kind, those in used.items() for each in those if (told := told_outside(kind, type(each)))]
+    spec = {key: value for key, value in backbone.items() if key != FROM}
     card = {
         **(about or {}),
+        **({"outside": outside} if outside else {}),
         "format": FORMAT,
         "sordino": sordino.__version__,
-        "backbone": {**backbone, "fingerprint": fingerprint, "weights_from": model.backbone.weights},
+        "backbone": {**spec, "fingerprint": fingerprint, "weights_from": model.backbone.weights},
         "licence_of_weights": model.backbone.licence,
         "methods": [{"name": method.name, **method.options()} for method in model.methods],
         "frozen_methods": model.n_frozen,
@@ -143,6 +148,7 @@ def read_tasks(folder: str | Path) -> dict[str, Task]:
 
 
 def _tasks(card: Mapping[str, Any], where: str) -> list[Task]:
+    check_known(card, where)
     with read_as_text(where):
         return [find("task", task["name"]).restore(task["config"]) for task in card["tasks"]]
 
@@ -159,6 +165,7 @@ def backbone_of(card: Mapping[str, Any], folder: str | Path) -> Backbone:
         ValueError: it cannot be built as named.
     """
     spec = {key: value for key, value in card["backbone"].items() if key not in ("fingerprint", "weights_from")}
+    check_known(card, str(folder))
     check_backbone(spec, str(folder))
     with read_as_text(str(folder)):
         backbone = load_backbone(**spec)
@@ -184,10 +191,11 @@ def load_adapter(folder: str | Path, backbone: Backbone | None = None, fingerpri
 
     Raises:
         FileNotFoundError: no adapter there, or the backbone's weights are not on this machine.
-        ValueError: the backbone is another one, the card names what cannot be, or a tensor is missing, unknown, of
-            another shape or type, or no number; told before anything large is allocated.
+        ValueError: the backbone is another one, the card names what cannot be or is not installed, or a tensor is
+            missing, unknown, of another shape or type, or no number; told before anything large is allocated.
     """
     card = read_card(folder)
+    check_known(card, str(folder))
     spec = card["backbone"]
     backbone = backbone or backbone_of(card, folder)
     found = backbone.fingerprint() if fingerprint is None else fingerprint

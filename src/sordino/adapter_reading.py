@@ -19,6 +19,9 @@ from torch import Tensor, nn
 
 from sordino.backbones import load_backbone
 from sordino.contracts import Backbone
+from sordino.outside import is_place
+from sordino.registry import FOLDERS, FROM, names
+from sordino.rules import shown
 from sordino.settings import fit
 
 MOST_JSON_BYTES = 64 << 20  # the hashes of two million tracks
@@ -79,8 +82,27 @@ def check_parts(card: Mapping[str, Any], path: Path) -> None:
     ]
     for where, value in named:
         fit(value, str, f"{path}: {where}")
+    for spec in (card["backbone"], *card["methods"], *card["tasks"]):  # a description never says what to import
+        if FROM in spec or is_place(spec["name"]):
+            place = shown(spec.get(FROM, spec["name"]), 60)
+            raise ValueError(f"{path}: {place} is a place of code; an adapter names what it wants by name alone")
     for number, task in enumerate(card["tasks"]):
         fit(task.get("config"), dict[str, Any], f"{path}: tasks[{number}].config")
+
+
+def check_known(card: Mapping[str, Any], where: str) -> None:
+    """Raise ValueError where an adapter wants what is neither part of sordino nor brought by the user; says what it is.
+
+    Nothing is imported because an adapter tells of it.
+    """
+    for told in fit(card.get("outside", []), list[dict[str, str]], f"{where}: outside"):
+        kind, name, place = (told.get(key, "") for key in ("kind", "name", "from"))
+        if kind not in FOLDERS or name not in names(kind):
+            package = told.get("package", "").partition(" ")[0]
+            get = f"pip install {package}" if package else f"get {place}"
+            wanted = f"{where[-60:]} wants the {shown(kind, 12)} {shown(name, 30)} of {shown(place, 60)}"
+            then = f"{get[:40]}, and say --plugin {place.rpartition(':')[0][:40]}"
+            raise ValueError(f"{wanted}, which is no part of sordino. If you trust it: {then}")
 
 
 def check_segment(value: Any, where: str) -> None:

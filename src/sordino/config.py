@@ -23,7 +23,7 @@ from sordino.augment import Augmentation
 from sordino.data_names import DataOf
 from sordino.disturbances import DISTURBANCES
 from sordino.heads import HeadConfig
-from sordino.registry import SpecOf, specs
+from sordino.registry import FROM, SpecOf, find, specs, told_outside
 from sordino.rules import Count, NotNegative, OneOf, Positive, Range, Seed, unknown
 from sordino.settings import KeysOf, Settings, build, settings
 
@@ -40,7 +40,7 @@ class Training(Settings):
     """How a run is trained.
 
     Attributes:
-        steps: optimiser steps; none for as many as the data want: sixty passes over it (two hundred where heads alone
+        steps: optimiser steps; none for as many as the data want: twenty passes over it (two hundred where heads alone
             are computed), from 200 to 20,000 steps.
         patience: validations without a better score after which training stops; none for 6 where `steps` is none, and
             no end before the last step otherwise.
@@ -163,9 +163,18 @@ class Config(Settings):
         plain["method"] = specs(self.method, "method")
         return plain
 
+    def outside(self) -> list[dict[str, str]]:
+        """What of this run is no part of sordino: kind, name, and where its code is from."""
+        plain = self.resolved()
+        named = [("backbone", plain["backbone"]), *(("method", spec) for spec in plain["method"])]
+        named += [("task", spec) for spec in plain["task"]]
+        return [told for kind, spec in named if (told := told_outside(kind, find(kind, spec["name"])))]
+
     def deciding(self) -> dict[str, Any]:
         """As `resolved`, without what cannot change the result (fields marked `Neutral`)."""
         plain = self.resolved()
+        for spec in (plain["backbone"], *plain["task"], *plain["method"]):
+            spec.pop(FROM, None)  # where it lay; what it is stands in `outside`
         for table, owner in ((plain, Config), (plain["training"], Training)):
             for name, setting in settings(owner).items():
                 if setting.marks(Neutral):

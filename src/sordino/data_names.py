@@ -5,6 +5,7 @@
     giantsteps_mtg_key:split=paper                    a corpus with an option (`sordino show NAME` lists them)
     giantsteps_mtg_key:split=paper+giantsteps_key     several as one
     music/labels.csv                                  a user's own folder or table
+    my_corpus.py:MyCorpus:split=paper                 a class in a user's own file or another package (outside.py)
 
 In TOML the same may be a table, `{name = "giantsteps_mtg_key", split = "paper"}`, or a list of texts and tables; an
 option goes to all of several corpora that have it.
@@ -12,17 +13,19 @@ option goes to all of several corpora that have it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sordino import registry
+from sordino import outside, registry
 from sordino.files import is_there
 from sordino.rules import shown, unknown
 from sordino.settings import fit_keys, settings
 
 FOLDER = "folder"  # what reads a path
+_PLACED = re.compile(r"((?:[^:]+\.py|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+):[A-Za-z_]\w*)(?::(.*))?$")  # not NAME:VERSION
 
 
 class Named(NamedTuple):
@@ -32,16 +35,18 @@ class Named(NamedTuple):
         corpus: the dataset's name; `folder` for a path.
         place: the path; None for a corpus.
         options: `version` among them where one is asked for.
+        source: where the class is from, for one that the user named by its place.
     """
 
     corpus: str
     place: str | None
     options: dict[str, Any]
+    source: str = ""
 
     def __str__(self) -> str:
         told = [self.options["version"]] if self.options.get("version") else []
         told += [f"{key}={value}" for key, value in self.options.items() if key != "version"]
-        return (self.place or self.corpus) + (f":{','.join(told)}" if told else "")
+        return (self.place or self.source or self.corpus) + (f":{','.join(told)}" if told else "")
 
 
 def parse_data(value: str | Path | Mapping[str, Any] | Sequence[Any]) -> list[Named]:
@@ -57,9 +62,8 @@ def parse_data(value: str | Path | Mapping[str, Any] | Sequence[Any]) -> list[Na
         raise ValueError(f"data = {shown(value)}; it wants a dataset's name or a path, or a table or list of these")
     if not isinstance(value, (str, Path)):
         return [named for part in value for named in parse_data(part)]
-    corpora = registry.names("dataset")
-    several = str(value).split("+")
-    if {part.partition(":")[0] for part in several} <= set(corpora):
+    several, corpora = str(value).split("+"), registry.names("dataset")
+    if all(map(is_corpus, several)):
         return [_corpus(part) for part in several]
     if is_there(value):
         return [Named(FOLDER, str(value), {})]
@@ -69,7 +73,15 @@ def parse_data(value: str | Path | Mapping[str, Any] | Sequence[Any]) -> list[Na
     raise ValueError(unknown("dataset", str(value), corpora) + "; nor is it a path here")
 
 
+def is_corpus(text: str) -> bool:
+    """Whether a text begins with a corpus's name, or with the place of a class."""
+    return text.partition(":")[0] in registry.names("dataset") or _PLACED.match(text) is not None
+
+
 def _corpus(text: str) -> Named:
+    if placed := _PLACED.match(text):
+        (found,) = outside.use(placed[1], "dataset")
+        return Named(found.name, None, _checked(found.name, placed[2]) if placed[2] else {}, placed[1])
     name, colon, told = text.partition(":")
     if colon and "=" not in (version := told.partition(",")[0]):
         registry.find("dataset", name).check_version(version)
@@ -106,9 +118,7 @@ class DataOf(registry.SpecOf):
         Raises:
             ValueError: a corpus has no such option, or wants another value.
         """
-        if isinstance(value, str) and not {part.partition(":")[0] for part in value.split("+")} <= set(
-            registry.names(self.kind)
-        ):
+        if isinstance(value, str) and not all(map(is_corpus, value.split("+"))):
             return value
         return "+".join(map(str, parse_data(value)))
 

@@ -23,6 +23,9 @@ FRONTEND = -1  # the key of the frontend's output among the constant states,
 WAVEFORM = -2  # and of the waveform itself, where nothing else is constant because the frontend is trained
 
 
+HEAD_RATE = 1e-3  # learning rate of heads, when a config names none
+
+
 class Model(nn.Module):
     """A backbone with something clipped on, and a head for each task.
 
@@ -227,9 +230,9 @@ class Model(nn.Module):
         """Groups for the optimiser: the heads, then what each method says of its own.
 
         Args:
-            lr: the rate; None for each method's usual one (and 1e-4 for the heads).
+            lr: the rate; None for each method's usual one (and HEAD_RATE for the heads).
         """
-        groups = [{"params": list(self.heads.parameters()), "lr": 1e-4 if lr is None else lr}]
+        groups = [{"params": list(self.heads.parameters()), "lr": HEAD_RATE if lr is None else lr}]
         for method in self.own_methods:
             groups += method.parameter_groups(self, method.learning_rate if lr is None else lr)
         return groups

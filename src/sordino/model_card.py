@@ -54,6 +54,10 @@ def model_card(name: str, card: Mapping[str, Any]) -> str:
         f"- licence of the backbone's weights: {card['licence_of_weights'] or 'not stated'}",
         f"- trained parameters: {count['method']:,} attached ({count['share']:.3%} of the backbone),"
         f" {count['head']:,} in the head",
+        *(
+            f"- not part of sordino: {one['kind']} {one['name']}, from `{one.get('package', one['from'])}`"
+            for one in card.get("outside", ())
+        ),
         "",
         "```",
         f"sordino predict song.mp3 --adapter {name}",

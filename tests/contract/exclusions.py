@@ -1,8 +1,11 @@
 """Which methods have no place on which backbones, and why; every other pair must work."""
 
 CONVOLUTIONAL = {"beat_tcn", "key_cnn", "musicnn", "short_cnn", "tempo_cnn"}
+BESIDE = "it runs beside attention and feed-forwards, and a convolutional network has none"
 NO_PLACE = {  # the reason, by method; these backbones have none of its roles
     "prefix": "prefixes are keys and values, and a convolutional network has no attention",
+    "conformer_adapter": BESIDE,
+    "soft_moa": BESIDE,
     "ia3": "it scales keys, values and feed-forwards, and a convolutional network has none",
 }
 # Options that name roles of transformers, so that they are tried on those alone.

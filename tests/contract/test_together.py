@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from sordino import registry
+from sordino.checks.methods import disturb
 from sordino.model import Model
 from sordino.petl import make_method
 from sordino.tasks import make_task
 from sordino.together import Together
 from tests.contract.exclusions import reason
-from tests.contract.test_methods import CASES, disturb
+from tests.contract.test_methods import CASES
 
 TASKS = ("key", "beat")  # one answers clips, one frames
 

@@ -19,7 +19,7 @@ def tracks():
 
 
 def test_sizes_splits_and_groups(tracks):
-    assert collections.Counter(t.split for t in tracks) == {"train": 303, "validation": 50, "test": 126}
+    assert collections.Counter(t.split for t in tracks) == {"train": 303, "validation": 101, "test": 151}
     assert len({t.id for t in tracks}) == len(tracks) == Demo.size[0]
     groups = collections.defaultdict(set)
     for track in tracks:
@@ -29,7 +29,7 @@ def test_sizes_splits_and_groups(tracks):
     assert total_bytes < 25e6
 
 
-@pytest.mark.parametrize(("split", "per_key"), [("train", 12), ("validation", 2), ("test", 5)])
+@pytest.mark.parametrize(("split", "per_key"), [("train", 12), ("validation", 4), ("test", 6)])
 def test_keys_are_balanced_and_readable(tracks, split, per_key):
     keys = collections.Counter(t.labels.get("key") for t in tracks if t.split == split)
     n_open = keys.pop(None)
@@ -42,7 +42,9 @@ def test_labels_are_consistent(tracks):
     for track in tracks:
         labels = track.labels
         beats, downbeats = np.array(labels["beat"]["beats"]), labels["beat"]["downbeats"]
-        assert np.diff(beats) == pytest.approx(60 / labels["tempo"], abs=3e-4)
+        between = np.diff(beats) * labels["tempo"] / 60  # players drift, a few pause
+        assert np.median(between) == pytest.approx(1, abs=0.002) and between.min() > 0.7 and between.max() < 3.5
+        assert np.quantile(between, 0.9) < 1.4
         assert beats[0] >= 0 and beats[-1] < 10 and set(downbeats) <= set(beats)
         assert 49 < labels["tempo"] < 211
         assert labels["instruments"] and set(labels["instruments"]) <= set(FAMILIES)

@@ -14,7 +14,8 @@ import sordino
 from sordino import audio
 from sordino.adapter_file import load_adapter
 from sordino.backbones import load_backbone
-from sordino.inference import DECODERS, Line, Predictor, predict
+from sordino.inference.passes import Line
+from sordino.inference.predictor import DECODERS, Predictor, predict
 from sordino.plain_answers import PlainAnswer
 from sordino.segments import Cutter, stream
 from sordino.tasks import make_task

@@ -362,11 +362,13 @@ def test_the_majority_is_the_most_frequent_label_whatever_the_order(triads):
     assert majority(task, dataset)["per_track"][0]["estimated"] == "C major"
 
 
-def test_the_demo_has_every_row_and_both_tasks():
+def test_the_demo_has_every_row_and_all_tasks():
     named = configs()
-    assert list(named) == ["probe on random weights", "probe", "lora", "adapter", "finetune"]
-    assert all(isinstance(c, Config) and c.task == ["key", "tempo"] for c in named.values())
-    assert len({json.dumps(c.deciding()) for c in named.values()}) == 5
+    methods, networks = ["probe", "bitfit", "adapter", "lora", "finetune"], ["tempo_cnn", "beat_tcn"]
+    assert list(named) == ["probe on random weights", *methods, *(f"{name} from scratch" for name in networks)]
+    assert all(isinstance(c, Config) and c.resolved()["task"] for c in named.values())
+    assert [c.task for c in named.values()] == [["key", "tempo", "beat"]] * 6 + ["tempo", "beat"]
+    assert len({json.dumps(c.deciding()) for c in named.values()}) == 8
 
 
 def test_rows_can_be_given_names():

@@ -35,6 +35,14 @@ def common() -> list[click.Option]:
     return [
         _flag("quiet", "q", "No progress on stderr."),
         _flag("verbose", "v", "At the end, tell time, memory and versions on stderr."),
+        click.Option(
+            ["--plugin"],
+            multiple=True,
+            metavar="PLACE",
+            expose_value=False,
+            callback=_use,
+            help="Import PLACE (FILE.py, or a module) for the methods, tasks, backbones and datasets in it.",
+        ),
         _flag("debug", None, "When something goes wrong, show where in the program; log what libraries say."),
     ]
 
@@ -51,6 +59,13 @@ def _note(context: click.Context, option: click.Parameter, value: bool) -> None:
         import logging
 
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(name)s: %(message)s")
+
+
+def _use(context: click.Context, option: click.Parameter, value: tuple[str, ...]) -> None:
+    if value:
+        from sordino.outside import named_by_user
+
+        named_by_user(value)
 
 
 def tell_at_end() -> None:

@@ -27,6 +27,6 @@ def command(out, steps_share):
         f"{name} {_short(value)}" for name, value in demo.excerpt.labels.items() if name in ("key", "tempo")
     )
     click.echo(f"\n{demo.excerpt.info.get('title', demo.excerpt.id)} (a recording): {told}; known: {known}")
-    click.echo(f"report: {demo.folder}/table.md, {demo.folder}/table.png")
+    click.echo(f"report: {demo.folder}/table.md, {demo.folder}/costs.png, {demo.folder}/table.png")
     for name, run in demo.runs.items():
         click.echo(f"  {name}: {run.folder}/result.json, {run.adapter}")

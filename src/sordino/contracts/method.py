@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar
@@ -85,6 +85,14 @@ class Method(Settings, ABC):
     def attach(self, backbone: Backbone) -> Attachment:
         """Attach new parts to the backbone and give back the sidecar."""
         return Attachment(backbone, self.parts(backbone), self.name)
+
+    def begin(self, attachment: Attachment, see: Callable[[], object]) -> None:
+        """Start from data, before the first step of a training; most methods need nothing.
+
+        Args:
+            attachment: the parts; the answers stay as they are where `identity` says so.
+            see: passes the rows of the first steps through the model, without gradients.
+        """
 
     def unfrozen(self, backbone: Backbone) -> Mapping[str, int]:
         """The backbone's own parameters that are trained (only with `trains_backbone`).

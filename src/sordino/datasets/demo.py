@@ -1,4 +1,4 @@
-"""The built-in labelled set: 479 clips of 10 s of real compositions, played by sampled instruments.
+"""The built-in labelled set: 555 clips of 10 s, by bands, of made-up music, tunes, chorales and songs.
 
 Conventions: key as mir_eval reads it (``Eb major``), absent for clips that modulate or are modal; tempo in felt
 beats per minute (dotted quarters in compound metre); beats, downbeats and chords (Harte) in seconds from the
@@ -18,14 +18,14 @@ _FOLDER = Path(__file__).parent / "demo_data"
 
 
 class Demo(Dataset):
-    """Chorales and fiddle tunes, arranged and rendered: ships with the package."""
+    """Made-up music, tunes, chorales and songs, arranged and rendered: ships with the package."""
 
     name = "demo"
-    title = "Built-in demo set (rendered chorales and tunes)"
+    title = "Built-in demo set (rendered bands)"
     labels = LABELS
-    licence = "compositions in the public domain, soundfonts under MIT, renderings as the package (LICENCES.md)"
-    size = (479, 1.33)
-    splits = "by piece, 303/50/126; the test split has sounds of its own"
+    licence = "music public domain, BSD-3-Clause or own, soundfonts MIT, renderings as the package (LICENCES.md)"
+    size = (555, 1.54)
+    splits = "by piece, 303/101/151; the test split has sounds of its own"
     builtin = True
 
     @classmethod

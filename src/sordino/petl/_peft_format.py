@@ -21,6 +21,7 @@ from sordino.petl._maps import LinearMap, linear_module, n_groups
 from sordino.petl.dora import DoRA
 from sordino.petl.ia3 import IA3, INPUT_ROLE
 from sordino.petl.lora import LoRA
+from sordino.petl.pissa import PiSSA
 
 PREFIX = "base_model.model."
 Reshape = Callable[[Tensor, Tensor], Tensor]
@@ -53,7 +54,7 @@ def to_peft(method: Method, attachment: Attachment, folder: str | Path) -> Path:
         TypeError: another method, or a convolution that peft has no such layer for.
     """
     folder, sites = Path(folder), list(attachment.sites.values())
-    if isinstance(method, LoRA):
+    if isinstance(method, LoRA) and not isinstance(method, PiSSA):  # which changes the weight itself there
         config = _lora_config(method, sites)
     elif isinstance(method, IA3):
         config = _ia3_config(sites)

@@ -67,28 +67,30 @@ class Facts:
     through_backbone: bool
 
 
+@cache
 def reference_backbones() -> dict[str, Backbone]:
     """MusicFM and MERT with six layers on the meta device: shapes without numbers."""
     with torch.device("meta"):
         return {title: registry.find("backbone", name).load("random", depth=6) for title, name in REFERENCES.items()}
 
 
-@cache
 def rows() -> tuple[Facts, ...]:
-    """All methods, by year and name; `peft` counts as its default, LoRA, and only where it is installed."""
-    backbones = reference_backbones()
-    found = []
-    for name in registry.names("method"):
-        method = registry.find("method", name)()
-        trained, stored = {}, {}
-        for title, backbone in backbones.items():
-            try:
-                trained[title], stored[title] = _count(method, backbone)
-            except ImportError:
-                continue
-        flags = (method.mergeable, method.identity, method.through_backbone)
-        found.append(Facts(name, method.title, method.year, method.paper, trained, stored, *flags))
-    return tuple(sorted(found, key=lambda row: (row.year, row.name)))
+    """The package's own methods, by year and name."""
+    return tuple(sorted(map(facts, registry.own_names("method")), key=lambda row: (row.year, row.name)))
+
+
+@cache
+def facts(name: str) -> Facts:
+    """One method; `peft` counts as its default, LoRA, and only where it is installed."""
+    method = registry.find("method", name)()
+    trained, stored = {}, {}
+    for title, backbone in reference_backbones().items():
+        try:
+            trained[title], stored[title] = _count(method, backbone)
+        except ImportError:
+            continue
+    flags = (method.mergeable, method.identity, method.through_backbone)
+    return Facts(name, method.title, method.year, method.paper, trained, stored, *flags)
 
 
 def _count(method: Method, backbone: Backbone) -> tuple[int, int]:
@@ -126,7 +128,7 @@ def _number(row: Facts, title: str) -> str:
 def page() -> str:
     """docs/methods.md: the table, and the options of each method."""
     parts = [HEAD, table(), LEGEND, "\n## Options\n"]
-    for name in registry.names("method"):
+    for name in registry.own_names("method"):
         cls = registry.find("method", name)
         parts.append(f"\n### {name}\n\n{_description(cls)}\n" + options_table(settings(cls).values()))
     return "".join(parts)

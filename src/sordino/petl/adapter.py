@@ -114,6 +114,7 @@ class Adapter(RoleMethod):
     paper: ClassVar[str] = "https://arxiv.org/abs/1902.00751"
     year: ClassVar[int] = 2019
     earlier: ClassVar[Mapping[str, Any]] = {"activation": "relu"}
+    learning_rate: ClassVar[float] = 1e-3
 
     roles: Roles = ("after.attn", "after.ffn", "after.conv")
     bottleneck: ByRole[Count] = 16

@@ -72,6 +72,7 @@ class LoRA(RoleMethod):
     paper: ClassVar[str] = "https://arxiv.org/abs/2106.09685"
     year: ClassVar[int] = 2021
     mergeable: ClassVar[bool] = True
+    learning_rate: ClassVar[float] = 1e-3
 
     roles: Roles = LINEARS
     r: ByRole[Count] = 2

@@ -61,7 +61,7 @@ def written() -> str:
     """What `catalogue.json` should be."""
     entries: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
     for kind in KINDS:
-        for name in registry.names(kind):
+        for name in registry.own_names(kind):
             entries[kind][name] = {"file": _file(kind, name), **described(kind, name)}
     for name, entry in entries["backbone"].items():
         published = registry.find("backbone", name).published

@@ -1,4 +1,8 @@
-"""The demo: key and tempo on the built-in set, every method beside its baselines, then a recorded excerpt."""
+"""The demo: key, tempo and beats on the built-in set, from a network that heard music and never a label.
+
+What its frozen states give, what a few trained parts add, what all of it trained adds, and what each costs; beside them
+estimators that learn nothing and small networks from scratch. Then an answer to a recorded excerpt.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +17,37 @@ from sordino.datasets import load_dataset
 from sordino.files import write_text
 from sordino.inference import predict
 from sordino.study.plain import plain_baseline
-from sordino.study.report.pictures import picture
+from sordino.study.report.pictures import cost_picture, picture
 from sordino.study.report.table import markdown
 from sordino.study.rows import Row, plain_row, rows_of
 from sordino.study.side_by_side import run_all
 from sordino.training.plan import Run
 from sordino.training.splits import make_tasks
 
-TASKS = ["key", "tempo"]
-METHODS = ("probe", "lora", "adapter", "finetune")
-USUAL: dict[str, Any] = {"batch_size": 8, "precision": "float32"}  # bf16 does not pay at this size
+TASKS = ["key", "tempo", "beat"]
+METHODS = ("probe", "bitfit", "adapter", "lora", "finetune")
+BACKBONE: dict[str, Any] = {
+    "name": "mini",
+    "variant": "label_free",
+}  # what labels add shows where none were seen before
+USUAL: dict[str, Any] = {"batch_size": 8, "precision": "float32", "segment_s": 10.0}  # bf16 does not pay at this size
 PROBE: dict[str, Any] = {**USUAL, "steps": 1600, "lr": 3e-3, "validate_every": 160}
-REST: dict[str, Any] = {**USUAL, "steps": 100, "validate_every": 25, "head_first": PROBE}
+REST: dict[str, Any] = {**USUAL, "steps": 200, "lr": 3e-3, "validate_every": 50, "head_first": PROBE}
 RANDOM = "probe on random weights"
+SCRATCH = {
+    "tempo": ("tempo_cnn", 1e-3),
+    "beat": ("beat_tcn", 2e-3),
+}  # small networks that learn from so few clips, rates
+OPTIONS: dict[str, dict[str, Any]] = {
+    "lora": {"r": 8},
+    "adapter": {"bottleneck": 32},
+    "finetune": {"backbone_learning_rate": 5e-4},
+}
 SETTINGS: dict[str, dict[str, Any]] = {  # the probe's steps run on stored states and cost next to nothing
     RANDOM: {**PROBE, "lr": 3e-2},  # its own best rate of 1e-3 to 3e-2 on the validation tracks
     "probe": PROBE,
-    "lora": {**REST, "lr": 1e-3},
-    "adapter": {**REST, "lr": 1e-3},
-    "finetune": {**REST, "lr": 1e-4},
+    **dict.fromkeys(("bitfit", "adapter", "lora"), REST),
+    "finetune": {**REST, "lr": 1e-3},
 }
 
 
@@ -55,13 +71,20 @@ class Demo:
 
 
 def configs(seed: int = 0, steps_share: float = 1.0) -> dict[str, Config]:
-    """One config per row. Both tasks are learned at once, with one head each on one adapter."""
-    random = {"name": "mini", "weights": "random"}
-    points = {RANDOM: ("probe", random), **{method: (method, "mini") for method in METHODS}}
+    """One config per row. All tasks are learned at once, with one head each on one adapter; from scratch each alone."""
+    points = {RANDOM: ("probe", {"name": "mini", "weights": "random", "n_onsets": 16})}
+    points |= {method: (method, BACKBONE) for method in METHODS}
     made = {}
     for name, (method, backbone) in points.items():
+        spec = {"name": method, **OPTIONS.get(method, {})}
         settings = build(Training, _shortened(SETTINGS[name], steps_share), name)
-        made[name] = Config("demo", None, TASKS, backbone, method, {"hidden": 0}, settings, seed)
+        made[name] = Config("demo", None, TASKS, backbone, spec, {"hidden": 0}, settings, seed)
+    for task, (backbone, rate) in SCRATCH.items():
+        spec = {"name": "finetune", "backbone_learning_rate": rate}
+        settings = build(
+            Training, _shortened({**USUAL, "steps": 150, "lr": rate, "validate_every": 50}, steps_share), task
+        )
+        made[f"{backbone} from scratch"] = Config("demo", None, task, backbone, spec, {"hidden": 0}, settings, seed)
     return made
 
 
@@ -96,6 +119,7 @@ def run_demo(
             rows.append(plain_row(task.plain_baseline.title, task.name, scored))
     rows.sort(key=lambda row: (TASKS.index(row.task), bool(row.config)))
     write_text(folder / "table.md", markdown(rows))
+    cost_picture(rows, folder / "costs.png")
     picture(rows, folder / "table.png")
     excerpt = dataset.excerpt()
     best = max(METHODS, key=lambda method: runs[method].result["best_validation"])

@@ -51,7 +51,7 @@ def _backbone(cls: type[contracts.Backbone]) -> tuple[dict[str, Any], dict[str, 
 def _method(cls: type[contracts.Method]) -> tuple[dict[str, Any], dict[str, Any]]:
     from sordino.petl import _table
 
-    facts = next(row for row in _table.rows() if row.name == cls.name)
+    facts = _table.facts(cls.name)
     row = {
         "year": facts.year,
         **{f"trained_on_{title}": count for title, count in facts.trained.items()},

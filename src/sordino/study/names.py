@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sordino.petl import whole_methods
+from sordino.registry import FROM
 
 Spec = Mapping[str, Any]
 
@@ -101,7 +102,7 @@ def _told(rows: Sequence[Sequence[Spec]], usual: Mapping[str, Spec]) -> list[str
         told = [spec["name"]]
         for key, value in spec.items():
             odd = value != usual.get(spec["name"], {}).get(key) or any(other.get(key) != value for other in same_name)
-            told += [f"{key}={short(value)}"] if key != "name" and differ and odd else []
+            told += [f"{key}={short(value)}"] if key not in ("name", FROM) and differ and odd else []
         return " ".join(told)
 
     return [" + ".join(words(spec) for spec in row) for row in rows]

@@ -61,6 +61,7 @@ def identity(
         "sound": _hash(sounds),
         "backbone": fingerprint,
         "code": {"sordino": sordino.__version__, **VERSIONS},
+        **({"outside": outside} if (outside := config.outside()) else {}),
         **({"before": list(before)} if before else {}),
     }
 

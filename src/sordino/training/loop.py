@@ -32,6 +32,8 @@ from sordino.training.sources import Source
 from sordino.training.step import Step
 from sordino.training.trouble import Diverged
 
+N_STEPS_SEEN = 4  # whose rows a method may start from
+
 
 @dataclass
 class Fitted:
@@ -104,6 +106,8 @@ class Loop:
         optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
         wrapped, optimiser = self.fabric.setup(model, optimiser)
         progress = self._resume(optimiser)
+        if progress.step == 0:
+            self._begin()
         if self.begins_trained and progress.best is None:
             self._validate(progress, math.nan)
         saved_at = time.monotonic()
@@ -128,6 +132,19 @@ class Loop:
         step_s = float(np.median(progress.seconds[2:] or progress.seconds or [math.nan]))
         return Fitted(progress.step, progress.best_step, progress.best_score, step_s, progress.peak_memory_bytes,
                       progress.cpu_s, self.step.notes)  # fmt: skip
+
+    def _begin(self) -> None:
+        """Let methods start from the rows of the first steps; all processes see all of them, and so start alike."""
+        attachments = self.model.backbone.attached[self.model.n_frozen :]
+        for method, attachment in zip(self.model.own_methods, attachments, strict=True):
+            method.begin(attachment, self._see)
+
+    @torch.no_grad()
+    def _see(self) -> None:
+        for step in range(N_STEPS_SEEN):
+            constant, mask = self.step.source(self.step.order.step(step))
+            with self.compute.context():
+                self.model(constant, mask)
 
     def _forward(self, wrapped, optimiser, progress: Progress) -> None:
         """One step, and a validation where it is time for one.

@@ -148,7 +148,7 @@ def test_fine_tuning_rates(mini):
 def test_a_rate_of_zero_is_zero_and_none_is_the_usual_one(mini):
     model = Model(mini, [make_task("key")], parse_methods("lora+ia3"))
     assert [group["lr"] for group in model.parameter_groups(0.0)] == [0.0, 0.0, 0.0]
-    assert [group["lr"] for group in model.parameter_groups(None)] == [1e-4, 1e-4, 3e-3]
+    assert [group["lr"] for group in model.parameter_groups(None)] == [1e-3, 1e-3, 3e-3]
 
 
 def test_a_prefix_without_its_network_goes_on_learning():

@@ -12,12 +12,17 @@ from sordino.petl import make_method
 from sordino.petl._norms import NormDelta
 from sordino.petl.adapter import AfterSum, BeforeSum, Parallel
 from sordino.petl.bitfit import BiasDelta
+from sordino.petl.conformer_adapter import ConvolutionModule
 from sordino.petl.conv_adapter import ConvBottleneck
 from sordino.petl.ia3 import InputScale, OutputScale
 from sordino.petl.lora import LowRank
+from sordino.petl.miss import Shard
 from sordino.petl.mix import Weights
+from sordino.petl.oft import Rotation
 from sordino.petl.prefix import Prefix
 from sordino.petl.prompt import InputTokens, LayerTokens
+from sordino.petl.shira import SparseChange
+from sordino.petl.soft_moa import Mixture
 from sordino.petl.ssf import ScaleShift
 from sordino.sites import Join, Norm
 
@@ -285,3 +290,57 @@ def test_lora_drops_out_only_while_training():
     assert torch.equal(still, part.after(module, (x,), module(x)))
     part.train()
     assert not torch.equal(part.after(module, (x,), module(x)), still)
+
+
+def test_shira_and_miss_on_a_convolution():
+    module, x = nn.Conv1d(4, 6, 3, padding=1, groups=2), torch.randn(2, 4, 9)
+    sparse = disturbed(SparseChange(module, torch.tensor([3, 17, 35])))
+    weight = np.zeros(36)
+    weight[[3, 17, 35]] = array(sparse.values)
+    shard = disturbed(Shard(module, 4))
+    repeated = np.concatenate([array(shard.D), array(shard.D)])[:6].T
+    for part, change in ((sparse, weight), (shard, repeated)):
+        changed = nn.functional.conv1d(x, torch.tensor(change.reshape(6, 2, 3), dtype=x.dtype), padding=1, groups=2)
+        close(part.after(module, (x,), module(x)), array(module(x)) + array(changed))
+
+
+def test_oft_turns_and_keeps_lengths():
+    module, x = nn.Conv2d(6, 4, 3), torch.randn(2, 6, 5, 5)
+    part = disturbed(Rotation(module, 3))
+    (turned,) = part.before(module, (x,))
+    expected = np.zeros((6, 6))
+    for block in range(2):
+        q = np.zeros((3, 3))
+        q[np.triu_indices(3, 1)] = array(part.skew[block])
+        q = q - q.T
+        expected[block * 3 : block * 3 + 3, block * 3 : block * 3 + 3] = (np.eye(3) - q) @ np.linalg.inv(np.eye(3) + q)
+    close(turned, np.einsum("nihw,io->nohw", array(x), expected))
+    np.testing.assert_allclose(array(turned.norm(dim=1)), array(x.norm(dim=1)), rtol=1e-5)
+
+
+def test_conformer_adapter():
+    part = disturbed(ConvolutionModule(6, 3, 5, CPU))
+    residual, update, source = torch.randn(3, 1, 7, 6)
+    mask = torch.tensor([[True] * 5 + [False] * 2])
+    rows = array(source)[0]
+    normed = (rows - rows.mean(-1, keepdims=True)) / np.sqrt(rows.var(-1, keepdims=True) + part.norm.eps)
+    gated = linear(part.down, normed * array(part.norm.weight) + array(part.norm.bias))
+    inner = gated[:, :3] / (1 + np.exp(-gated[:, 3:]))
+    inner[5:] = 0
+    padded, kernel = np.pad(inner, ((2, 2), (0, 0))), array(part.conv.weight)[:, 0]
+    inner = np.stack([(padded[t : t + 5] * kernel.T).sum(0) for t in range(7)]) + array(part.conv.bias)
+    expected = array(update)[0] + linear(part.up, inner / (1 + np.exp(-inner)))
+    close(part.before(Join(), (residual, update, source, mask))[1][0], expected)
+
+
+def test_soft_mixture_of_adapters():
+    part = disturbed(Mixture(6, 2, 3, 4, CPU))
+    residual, update, source = torch.randn(3, 1, 7, 6)
+    mask = torch.tensor([[True] * 5 + [False] * 2])
+    x, slots = array(source)[0], array(source)[0] @ array(part.P)
+    real, over = np.exp(slots[:5]), np.exp(slots)
+    mixed = (real / real.sum(0)).T @ x[:5]
+    weights = [[array(each) for each in (part.U[n], part.V[n], part.b[n], part.c[n])] for n in (0, 0, 0, 1, 1, 1)]
+    given = [u @ gelu(v @ mixed[s] + b) + c for s, (u, v, b, c) in enumerate(weights)]
+    expected = array(update)[0] + (over / over.sum(1, keepdims=True)) @ np.stack(given)
+    close(part.before(Join(), (residual, update, source, mask))[1][0], expected)

@@ -134,7 +134,7 @@ def test_an_adapter_of_other_weights_is_refused_and_nothing_that_it_names_is_ope
     card = json.loads((other / "adapter.json").read_text())
     card["backbone"]["weights"] = str(tmp_path / "secret")
     (other / "adapter.json").write_text(json.dumps(card))
-    monkeypatch.setattr("sordino.inference.backbone_of", lambda *_: pytest.fail("opened"))
+    monkeypatch.setattr("sordino.inference.predictor.backbone_of", lambda *_: pytest.fail("opened"))
     refused = upload(client(), "other", other)
     assert refused.status_code == 422 and "other weights" in refused.json()["detail"]
 

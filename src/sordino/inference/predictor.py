@@ -23,39 +23,18 @@ from sordino import audio
 from sordino.adapter_file import backbone_of, load_adapter, read_card
 from sordino.adapters import locate
 from sordino.ahead import ahead
-from sordino.answering import Joined, Named, NotANumber, answer_grid, decoded, pad
+from sordino.answering import NotANumber, answer_grid, decoded
 from sordino.compute import Compute
 from sordino.contracts import Backbone, Prediction, Task
+from sordino.inference.cuts import Item, Said, Sound, Unreadable, Wave, cut, rates_of
+from sordino.inference.passes import Line, Pass
 from sordino.model import Model
-from sordino.plain_answers import RATE_HZ as PLAIN_RATE_HZ
-from sordino.plain_answers import PlainAnswer
 from sordino.results import FileAnswer
-from sordino.segments import Cutter, Grid, Piece
+from sordino.segments import Grid
 from sordino.together import Together
 
 BLOCK_S = 20.0
 DECODERS = 4  # files that are read ahead side by side
-
-Place = tuple[int, Piece]  # number of the recording, and where in it a segment lies
-
-
-class Pass(NamedTuple):
-    """Adapters that are answered from the same segments on one backbone.
-
-    Attributes:
-        grid: how recordings are cut.
-        models: each with what is put before the names of its tasks.
-        together: computes all of them.
-    """
-
-    grid: Grid
-    models: list[Named]
-    together: Together
-
-    @property
-    def backbone(self) -> Backbone:
-        """What all of them were made from."""
-        return self.together.backbone
 
 
 class Member(NamedTuple):
@@ -74,47 +53,6 @@ class Member(NamedTuple):
     backbone: Backbone
     weights: str
     grid: Grid
-
-
-class Cut(NamedTuple):
-    """A segment of a file.
-
-    Attributes:
-        number: of the file.
-        pass_number: of the pass it was cut for.
-        piece: where it lies.
-        wave: its waveform [time].
-    """
-
-    number: int
-    pass_number: int
-    piece: Piece
-    wave: np.ndarray
-
-
-class Said(NamedTuple):
-    """What plain estimators say of a file."""
-
-    number: int
-    answers: dict[str, Prediction]
-
-
-class Unreadable(NamedTuple):
-    """A file that turned out to be none, or not whole; nothing more comes of it."""
-
-    number: int
-    error: str
-
-
-class Wave(NamedTuple):
-    """A recording in memory: mono samples [time], full scale +-1, and their rate."""
-
-    samples: np.ndarray
-    sample_rate_hz: int
-
-
-Sound = str | Path | Wave
-Item = Cut | Said | Unreadable
 
 
 class Predictor:
@@ -232,7 +170,7 @@ class Predictor:
             for number, sound in zip(count(), sounds):
                 path = "" if isinstance(sound, Wave) else str(sound)
                 asked[number], n_lacking[number] = FileAnswer(path), len(lines) + bool(self.plain)
-                yield self._cut(number, sound, asked[number], block_s)
+                yield cut(number, sound, asked[number], self.passes, self.plain, block_s)
 
         def note(each: Pass, found: Iterable[tuple[int, dict[str, np.ndarray]]]) -> None:
             for number, probabilities in found:
@@ -278,85 +216,12 @@ class Predictor:
         Raises:
             ValueError: it is empty, or holds samples that are not numbers.
         """
-        (answer,) = self.files([Wave(audio.as_mono(waveform), sample_rate_hz or self.rates_hz[0])])
+        (answer,) = self.files([Wave(audio.as_mono(waveform), sample_rate_hz or rates_of(self.passes, self.plain)[0])])
         return answer.answers
-
-    @property
-    def rates_hz(self) -> list[int]:
-        """The rates that sound is wanted at."""
-        rates = {each.backbone.sample_rate_hz for each in self.passes}
-        return sorted(rates | ({PLAIN_RATE_HZ} if self.plain else set()))
 
     def _ordered(self, answers: dict[str, Prediction]) -> dict[str, Prediction]:
         """By task, in the order in which tasks were given."""
         return {name: answers[name] for name in self.tasks}
-
-    def _cut(self, number: int, sound: Sound, answer: FileAnswer, block_s: float) -> Generator[Item, None, None]:
-        """The segments of a recording for all passes, from one decoding, and what plain estimators say of it."""
-        rates = self.rates_hz
-        cutters = [Cutter(each.grid) for each in self.passes]
-        listeners = {name: PlainAnswer(task) for name, task in self.plain.items()}
-        try:
-            answer.duration_s, blocks = _opened(sound, rates, block_s)
-            for at_rates in blocks:
-                for listener in listeners.values():
-                    listener.add(at_rates[rates.index(PLAIN_RATE_HZ)])
-                for index, (each, cutter) in enumerate(zip(self.passes, cutters, strict=True)):
-                    block = at_rates[rates.index(each.backbone.sample_rate_hz)]
-                    yield from (Cut(number, index, *cut) for cut in cutter.add(block))
-            for index, cutter in enumerate(cutters):
-                if not cutter.n_samples:
-                    rate = self.passes[index].backbone.sample_rate_hz
-                    raise audio.AudioError(f"{answer.path}: too short, not one sample at {rate} Hz")
-                yield from (Cut(number, index, *cut) for cut in cutter.end())
-            if listeners:
-                yield Said(number, {name: listener.end() for name, listener in listeners.items()})
-        except audio.AudioError as error:
-            yield Unreadable(number, str(error))
-
-
-def _opened(sound: Sound, rates_hz: Sequence[int], block_s: float) -> tuple[float, Iterable[list[np.ndarray]]]:
-    """A recording's length in seconds and its blocks at each rate."""
-    if isinstance(sound, Wave):
-        at_rates = [audio.resampled(sound.samples, sound.sample_rate_hz, rate) for rate in rates_hz]
-        return len(sound.samples) / sound.sample_rate_hz, [at_rates]
-    return audio.info(sound).duration_s, audio.blocks_at(str(sound), rates_hz, block_s)
-
-
-class Line:
-    """Where the segments of one pass wait until they fill a batch, during one call.
-
-    Args:
-        each: the pass.
-        compute: device and precision.
-        batch_size: segments in a batch.
-    """
-
-    def __init__(self, each: Pass, compute: Compute, batch_size: int):
-        self.each, self.compute, self.batch_size = each, compute, batch_size
-        self._waiting: list[tuple[Place, np.ndarray]] = []
-        self._joined = Joined(each.models, each.grid)
-
-    def add(self, place: Place, wave: np.ndarray) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """Take a segment; gives the recordings that are through with it, see `Joined.add`."""
-        self._waiting.append((place, wave))
-        return self.flush() if len(self._waiting) == self.batch_size else iter(())
-
-    def flush(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """Compute what waits."""
-        if not self._waiting:
-            return iter(())
-        places, waves = zip(*self._waiting, strict=True)
-        self._waiting = []
-        waveform, n_samples = (x.to(self.compute.device) for x in pad(waves))
-        with self.compute.context():
-            logits = self.each.together(waveform, n_samples)
-        return self._joined.add(places, logits)
-
-    def drop(self, number: int) -> None:
-        """Forget the segments of a recording that cannot be read to its end."""
-        self._waiting = [cut for cut in self._waiting if cut[0][0] != number]
-        self._joined.drop(number)
 
 
 def predict(
