@@ -105,6 +105,8 @@ def test_the_example_of_a_verb_runs(verb, at_desk, monkeypatch):
     words = [LESS.get(word, word) for word in example(verb)] + MORE.get(verb, [])
     assert words[0] == verb
     words = [word.replace("~", str(at_desk)) for word in words]
+    if verb == "serve":
+        pytest.importorskip("gradio")
     if verb == "render":
         monkeypatch.setattr("sordino.render.corpus.render_corpus", lambda folder, hours, *rest: [hours, folder])
     if verb == "study":

@@ -203,6 +203,18 @@ def test_mp3_in_wav(tmp_path, with_table):
     assert similar(audio.read(tmp_path / "a.wav", RATE_HZ), sound(5.0))
 
 
+@NEEDS_AV
+@pytest.mark.parametrize("name", ["list.m3u8", "list", "list.wav"])
+@pytest.mark.parametrize("text", ["#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:{}\n#EXT-X-ENDLIST\n",
+                                  "ffconcat version 1.0\nfile secret.mp3\n"])  # fmt: skip
+def test_a_list_of_other_files_is_no_sound_and_they_are_not_opened(name, text, tmp_path):
+    """FFmpeg would read what the list names: a stranger's upload could name any file of this machine."""
+    soundfile.write(tmp_path / "secret.mp3", sound(1.0), RATE_HZ)
+    (tmp_path / name).write_text(text.format(tmp_path / "secret.mp3"))
+    with pytest.raises(audio.AudioError, match="not audio"):
+        audio.read(tmp_path / name, RATE_HZ)
+
+
 def by_av(path, codec, container=None):
     import av
 

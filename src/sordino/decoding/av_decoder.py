@@ -17,6 +17,9 @@ import numpy as np
 
 from sordino.decoding.cursor import Cursor
 
+# Those of `PYAV` and of what libsndfile may refuse. None of them is a list of other files (HLS, DASH, concat), which
+# FFmpeg would open: a sound from a stranger must not name what is read on this machine.
+CONTAINERS = "aac,aiff,ape,asf,au,caf,flac,matroska,mov,mp3,ogg,w64,wav,wv"
 PREROLL_S = 0.25  # decoded and thrown away before a stretch: codecs overlap their frames
 
 
@@ -72,7 +75,7 @@ def _about(path: Path, n_bytes: int, changed_ns: int) -> tuple[int, int, str, st
     for first, block in _blocks(path, 0.0):
         n_frames = first + len(block)
     av = import_module("av")
-    with av.open(str(path)) as container:
+    with av.open(str(path), options={"format_whitelist": CONTAINERS}) as container:
         stream = container.streams.audio[0]
         kind = container.format.name.partition(",")[0].upper()
         return stream.rate, stream.channels, kind, stream.codec_context.name.upper(), n_frames
@@ -86,7 +89,7 @@ def _blocks(path: Path, start_s: float) -> Iterator[tuple[int, np.ndarray]]:
     """
     av = import_module("av")
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options={"format_whitelist": CONTAINERS}) as container:
             if not container.streams.audio:
                 raise ValueError("holds no sound")
             stream = container.streams.audio[0]

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from sordino.inference.cuts import Sound, Wave
-from sordino.inference.predictor import Predictor, predict
+from sordino.inference.predictor import Member, Predictor, predict
 
-__all__ = ["Predictor", "Sound", "Wave", "predict"]
+__all__ = ["Member", "Predictor", "Sound", "Wave", "predict"]

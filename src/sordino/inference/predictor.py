@@ -10,11 +10,12 @@ probabilities), nor on which other files or adapters are asked.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+import copy
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,17 +23,36 @@ from sordino import audio
 from sordino.adapter_file import backbone_of, load_adapter, read_card
 from sordino.adapters import locate
 from sordino.ahead import ahead
-from sordino.answering import Named, NotANumber, answer_grid, decoded
+from sordino.answering import NotANumber, answer_grid, decoded
 from sordino.compute import Compute
 from sordino.contracts import Backbone, Prediction, Task
 from sordino.inference.cuts import Item, Said, Sound, Unreadable, Wave, cut, rates_of
 from sordino.inference.passes import Line, Pass
+from sordino.model import Model
 from sordino.results import FileAnswer
 from sordino.segments import Grid
 from sordino.together import Together
 
 BLOCK_S = 20.0
 DECODERS = 4  # files that are read ahead side by side
+
+
+class Member(NamedTuple):
+    """An adapter that is loaded.
+
+    Attributes:
+        prefix: what is put before the names of its tasks.
+        model: it.
+        backbone: what it was made from; shared with others of the same weights.
+        weights: their fingerprint.
+        grid: how recordings are cut for it.
+    """
+
+    prefix: str
+    model: Model
+    backbone: Backbone
+    weights: str
+    grid: Grid
 
 
 class Predictor:
@@ -62,31 +82,64 @@ class Predictor:
     ):
         self.compute = Compute.choose(device or "auto", precision)
         self.batch_size, self.plain = batch_size, dict(plain or {})
-        backbones: dict[str, Backbone] = {}
-        members: dict[tuple[str, Grid], list[Named]] = {}
-        tasks: set[str] = set(self.plain)
-        for number, folder in enumerate(map(locate, adapters)):
-            card = read_card(folder)
-            weights = card["backbone"]["fingerprint"]
-            backbones[weights] = backbones.get(weights) or backbone_of(card, folder)
-            model = load_adapter(folder, backbones[weights])
-            prefix = f"{names[number]}/" if names and names[number] else ""
-            twice = tasks & {prefix + task for task in model.tasks}
-            if twice:
-                raise ValueError(f"two adapters answer {sorted(twice)[0]}; give each a name to tell them apart")
-            tasks |= {prefix + task for task in model.tasks}
-            members.setdefault((weights, answer_grid(model, card["segment_s"])), []).append((prefix, model))
+        self.members: list[Member] = []
+        for number, adapter in enumerate(adapters):
+            self.members.append(self.load(adapter, names[number] if names else None))
+        self._arrange()
+
+    def load(self, adapter: str | Path, name: str | None = None, beside: bool = False) -> Member:
+        """Load one more adapter, on a backbone that is here already where it is the same; `changed` takes it in.
+
+        Args:
+            adapter: a folder, or a name, see `locate`.
+            name: put before its tasks; None or empty for bare task names.
+            beside: only if its backbone is here; then nothing that its description names is opened.
+
+        Raises:
+            FileNotFoundError: it, or the weights of its backbone, are not there.
+            ValueError: it does not fit its backbone, or that is not here.
+        """
+        folder = locate(adapter)
+        card = read_card(folder)
+        weights = card["backbone"]["fingerprint"]
+        backbone = next((each.backbone for each in self.members if each.weights == weights), None)
+        if backbone is None and beside:
+            here = ", ".join(sorted({each.backbone.name for each in self.members})) or "none"
+            raise ValueError(f"it was trained on other weights ({str(card['backbone']['name'])[:40]} "
+                             f"{weights[:16]}) than those that are loaded here ({here})")  # fmt: skip
+        backbone = backbone or backbone_of(card, folder).to(self.compute.device)
+        model = load_adapter(folder, backbone).to(self.compute.device)
+        prefix = f"{name}/" if name else ""
+        return Member(prefix, model, backbone, weights, answer_grid(model, card["segment_s"]))
+
+    def changed(self, members: Sequence[Member], plain: Mapping[str, Task]) -> Predictor:
+        """Another predictor with these adapters and plain estimators; who asks this one meanwhile is not disturbed.
+
+        Raises:
+            ValueError: two of them answer the same task.
+        """
+        other = copy.copy(self)
+        other.members, other.plain = list(members), dict(plain)
+        other._arrange()
+        return other
+
+    def _arrange(self) -> None:
+        """Sort adapters into passes."""
+        tasks = [*self.plain, *(prefix + task for prefix, model, *_ in self.members for task in model.tasks)]
+        if twice := sorted({name for name in tasks if tasks.count(name) > 1}):
+            raise ValueError(f"two adapters answer {twice[0]}; give each a name to tell them apart")
+        alike: dict[tuple[str, Grid], list[Member]] = {}
+        for member in self.members:
+            alike.setdefault((member.weights, member.grid), []).append(member)
         self.passes: list[Pass] = []
-        for (weights, grid), named in members.items():
-            models = [model.to(self.compute.device) for _, model in named]
-            together = Together(backbones[weights].to(self.compute.device), models, batch_size)
-            self.passes.append(Pass(grid, named, together))
+        for (_, grid), own in alike.items():
+            together = Together(own[0].backbone, [member.model for member in own], self.batch_size)
+            self.passes.append(Pass(grid, [(member.prefix, member.model) for member in own], together))
 
     @property
     def tasks(self) -> dict[str, Task]:
         """All tasks by the names of the answers."""
-        members = [member for each in self.passes for member in each.models]
-        learned = {prefix + name: task for prefix, model in members for name, task in model.tasks.items()}
+        learned = {prefix + name: task for prefix, model, *_ in self.members for name, task in model.tasks.items()}
         return learned | self.plain
 
     def file(self, path: str | Path, block_s: float = BLOCK_S) -> FileAnswer:
@@ -99,12 +152,15 @@ class Predictor:
         (answer,) = self.files([path], block_s)
         return answer
 
-    def files(self, sounds: Iterable[Sound], block_s: float = BLOCK_S) -> Iterator[FileAnswer]:
+    def files(
+        self, sounds: Iterable[Sound], block_s: float = BLOCK_S, go_on: Callable[[], None] = lambda: None
+    ) -> Iterator[FileAnswer]:
         """Answer many recordings, in their order; one waits for at most `batch_size` others that share its last batch.
 
         Args:
             sounds: files, or what is in memory already.
             block_s: seconds of a file decoded at a time.
+            go_on: called before each segment; stops all by raising.
         """
         asked: dict[int, FileAnswer] = {}  # by number, until it is given back
         lines = [Line(each, self.compute, self.batch_size) for each in self.passes]
@@ -133,6 +189,7 @@ class Predictor:
 
         with closing(ahead(opened(), DECODERS, self.batch_size)) as items:
             for item in items:
+                go_on()
                 if isinstance(item, Unreadable):
                     for line in lines:
                         line.drop(item.number)
