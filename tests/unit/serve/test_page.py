@@ -1,5 +1,6 @@
 """The page in Chromium without a screen: a sound is dropped, answered, drawn and sought in; folders are labelled."""
 
+import gc
 import shutil
 import warnings
 
@@ -36,6 +37,8 @@ def window(shelf, song, tmp_path):
         with server, browser(tmp_path / "profile") as opened:
             opened.open(server.address)
             yield opened
+    del server, opened
+    gc.collect()  # while warnings of what Gradio leaves open are still ignored
 
 
 def test_a_sound_is_drawn_sought_compared_and_labelled(window, song, tmp_path):
