@@ -25,20 +25,16 @@ from sordino.training.plan import Run
 from sordino.training.splits import make_tasks
 
 TASKS = ["key", "tempo", "beat"]
-METHODS = ("probe", "bitfit", "adapter", "lora", "finetune")
-BACKBONE: dict[str, Any] = {
-    "name": "mini",
-    "variant": "label_free",
-}  # what labels add shows where none were seen before
+UPPER = "lora, upper two layers"
+METHODS = ("probe", UPPER, "adapter", "lora", "finetune")
+BACKBONE = {"name": "mini", "variant": "label_free"}  # what labels add shows where none were seen before
 USUAL: dict[str, Any] = {"batch_size": 8, "precision": "float32", "segment_s": 10.0}  # bf16 does not pay at this size
 PROBE: dict[str, Any] = {**USUAL, "steps": 1600, "lr": 3e-3, "validate_every": 160}
-REST: dict[str, Any] = {**USUAL, "steps": 200, "lr": 3e-3, "validate_every": 50, "head_first": PROBE}
+REST: dict[str, Any] = {**USUAL, "steps": 160, "lr": 3e-3, "validate_every": 80, "head_first": PROBE}
 RANDOM = "probe on random weights"
-SCRATCH = {
-    "tempo": ("tempo_cnn", 1e-3),
-    "beat": ("beat_tcn", 2e-3),
-}  # small networks that learn from so few clips, rates
+SCRATCH = {"tempo": ("tempo_cnn", 1e-3), "beat": ("beat_tcn", 2e-3)}  # small networks, with their rates
 OPTIONS: dict[str, dict[str, Any]] = {
+    UPPER: {"name": "lora", "r": 8, "layers": "3-4"},
     "lora": {"r": 8},
     "adapter": {"bottleneck": 32},
     "finetune": {"backbone_learning_rate": 5e-4},
@@ -46,7 +42,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 SETTINGS: dict[str, dict[str, Any]] = {  # the probe's steps run on stored states and cost next to nothing
     RANDOM: {**PROBE, "lr": 3e-2},  # its own best rate of 1e-3 to 3e-2 on the validation tracks
     "probe": PROBE,
-    **dict.fromkeys(("bitfit", "adapter", "lora"), REST),
+    **dict.fromkeys((UPPER, "adapter", "lora"), REST),
     "finetune": {**REST, "lr": 1e-3},
 }
 
