@@ -101,7 +101,7 @@ def at_desk(desk, monkeypatch, tmp_path):
         yield folder
 
 
-MARKS = dict.fromkeys(SLOW, [pytest.mark.slow]) | {"serve": [pytest.mark.filterwarnings("ignore")]}  # of Gradio
+MARKS = {verb: [pytest.mark.slow] for verb in SLOW} | {"serve": [pytest.mark.filterwarnings("ignore")]}  # of Gradio
 
 
 @pytest.mark.parametrize("verb", [pytest.param(v, marks=MARKS.get(v, [])) for v in VERBS])
