@@ -21,7 +21,9 @@ from sordino.study import catalogue
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "sordino"
 sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.insert(0, str(ROOT / "tools"))
 import bench  # noqa: E402  (a program, not part of the package)
+import build_capabilities  # noqa: E402  (as well)
 
 FOLDERS = (
     "contracts",
@@ -140,7 +142,7 @@ def pages() -> dict[Path, str]:
     measured = json.loads((ROOT / "docs" / "performance.json").read_text(encoding="utf-8"))
     return {
         ROOT / "README.md": readme,
-        ROOT / "docs" / "methods.md": _table.page(),
+        ROOT / "docs" / "methods.md": _table.page(build_capabilities.section()),
         ROOT / "docs" / "datasets.md": replaced(datasets, "datasets", datasets_table()),
         ROOT / "docs" / "performance.md": replaced(performance, "performance", bench.tables(measured)),
         ROOT / "docs" / "cli.md": cli_page(),

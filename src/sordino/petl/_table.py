@@ -125,9 +125,9 @@ def _number(row: Facts, title: str) -> str:
     return f"{trained:,}" + (f" (file {stored:,})" if stored != trained else "")
 
 
-def page() -> str:
-    """docs/methods.md: the table, and the options of each method."""
-    parts = [HEAD, table(), LEGEND, "\n## Options\n"]
+def page(capabilities: str = "") -> str:
+    """docs/methods.md: the table, what each can do (`tools/build_capabilities.py`), and the options of each method."""
+    parts = [HEAD, table(), LEGEND, capabilities, "\n## Options\n"]
     for name in registry.own_names("method"):
         cls = registry.find("method", name)
         parts.append(f"\n### {name}\n\n{_description(cls)}\n" + options_table(settings(cls).values()))
