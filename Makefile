@@ -15,7 +15,7 @@ demo: $(STAMP)-run
 	$(BIN)/sordino demo
 
 test: $(STAMP)-test
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 slow: $(STAMP)-test
 	$(BIN)/python -m pytest -q -m "slow or compile"
@@ -26,7 +26,7 @@ check: $(STAMP)-test
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 	$(BIN)/python tools/build_docs.py --check
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 docs: $(STAMP)-test
 	$(BIN)/python tools/build_docs.py

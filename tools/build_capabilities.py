@@ -3,8 +3,8 @@
     python tools/build_capabilities.py [METHOD ...]
 
 No cell is typed: each is a probe that runs on tiny networks. `no` is what a method refuses, `fails` what went wrong.
-What cannot be measured here (a library is not installed) is `untested` and says why. A cell counts for the
-method's file as it was; `build_docs.py` shows later ones as untested.
+What cannot be measured here (a library is not installed) is `untested` and says why. A cell counts for the method's
+file as it was; `build_docs.py` shows later ones as untested.
 """
 
 import contextlib
@@ -49,9 +49,9 @@ PROBES = {  # in the order of the columns
 HEAD = """
 ## What each can do
 
-Every cell is a probe on tiny networks (`python tools/build_capabilities.py`, {on}); `untested` is what was
-not measured there, or before the method's file was changed. *Before and behind others*: merged at once with a method at
-the same sites. *Can be stored*: the highest state that stays the same while all layers are adapted.
+Every cell is a probe on tiny networks (`python tools/build_capabilities.py`, {on}); `untested` is what was not
+measured there, or before the method's file was changed. *Before and behind others*: merged at once with a method at the
+same sites. *Can be stored*: the highest state that stays the same while all layers are adapted.
 
 """
 TRANSFORMER, CONVOLUTIONS = "mini", "short_cnn"
