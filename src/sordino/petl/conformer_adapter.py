@@ -6,8 +6,8 @@
 Paper: Cappellazzo et al., Parameter-Efficient Transfer Learning of Audio Spectrogram Transformers, 2023, section 3.2
 https://arxiv.org/abs/2312.03694; the module is that of Gulati et al., Conformer, 2020 https://arxiv.org/abs/2005.08100
 Differs: no BatchNorm behind the convolution, whose statistics would follow padding and the other rows of a batch; U and
-c start at zero; frames of padding are zero before the convolution. Written from the papers' description: the public
-code of today has no such adapter any more.
+c start at zero; frames of padding are zero before the convolution. Written from the papers' description, not held
+against the authors' code.
 Parameters: the sum over sites of 3 dim bottleneck + 3 dim + bottleneck (kernel_size + 3).
 """
 
