@@ -20,9 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sordino.contracts import Backbone, Part, Site
-from sordino.petl._roles import RoleMethod, Roles
-from sordino.rules import ByRole, Count, Range
+from sordino.contracts import Part
+from sordino.petl._roles import Roles
+from sordino.petl.conv_adapter import ConvAdapter
+from sordino.rules import ByRole, Range
 
 
 class ConvolutionModule(Part):
@@ -57,7 +58,7 @@ class ConvolutionModule(Part):
 
 
 @dataclass(kw_only=True)
-class ConformerAdapter(RoleMethod):
+class ConformerAdapter(ConvAdapter):
     """Adapter with a conformer's convolution module.
 
     Attributes:
@@ -72,22 +73,12 @@ class ConformerAdapter(RoleMethod):
     year: ClassVar[int] = 2023
 
     roles: Roles = ("after.attn", "after.ffn")
-    bottleneck: ByRole[Count] = 16
     kernel_size: ByRole[Annotated[int, Range(1, odd=True)]] = 31
 
-    def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
-        """One module for each sublayer."""
-        device = next(backbone.parameters()).device
-        found: list[tuple[Site, Part]] = []
-        for site in self.sites(backbone):
-            inner, kernel_size = self.at("bottleneck", site.role), self.at("kernel_size", site.role)
-            found.append((site, ConvolutionModule(site.dim_out, inner, kernel_size, device)))
-        return found
+    def part(self, dim: int, bottleneck: int, kernel_size: int, device: torch.device) -> Part:
+        """A new part for a sublayer."""
+        return ConvolutionModule(dim, bottleneck, kernel_size, device)
 
-    def n_parameters(self, backbone: Backbone) -> int:
-        """3 dim bottleneck + 3 dim + bottleneck (kernel_size + 3) for each sublayer."""
-        total = 0
-        for site in self.sites(backbone):
-            inner = self.at("bottleneck", site.role)
-            total += 3 * site.dim_out * (inner + 1) + inner * (self.at("kernel_size", site.role) + 3)
-        return total
+    def n_in_part(self, dim: int, bottleneck: int, kernel_size: int) -> int:
+        """3 dim bottleneck + 3 dim + bottleneck (kernel_size + 3)."""
+        return 3 * dim * (bottleneck + 1) + bottleneck * (kernel_size + 3)

@@ -75,19 +75,23 @@ class ConvAdapter(RoleMethod):
     bottleneck: ByRole[Count] = 16
     kernel_size: ByRole[Annotated[int, Range(1, odd=True)]] = 9
 
+    def part(self, dim: int, bottleneck: int, kernel_size: int, device: torch.device) -> Part:
+        """A new part for a sublayer."""
+        return ConvBottleneck(dim, bottleneck, kernel_size, device)
+
+    def n_in_part(self, dim: int, bottleneck: int, kernel_size: int) -> int:
+        """2 dim bottleneck + dim + bottleneck (kernel_size + 2)."""
+        return 2 * dim * bottleneck + dim + bottleneck * (kernel_size + 2)
+
+    def shape(self, site: Site) -> tuple[int, int, int]:
+        """Width of the stream, inner width, and frames of the convolution at a site."""
+        return site.dim_out, self.at("bottleneck", site.role), self.at("kernel_size", site.role)
+
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
-        """A bottleneck for each sublayer."""
+        """One for each sublayer."""
         device = next(backbone.parameters()).device
-        found: list[tuple[Site, Part]] = []
-        for site in self.sites(backbone):
-            inner, kernel_size = self.at("bottleneck", site.role), self.at("kernel_size", site.role)
-            found.append((site, ConvBottleneck(site.dim_out, inner, kernel_size, device)))
-        return found
+        return [(site, self.part(*self.shape(site), device)) for site in self.sites(backbone)]
 
     def n_parameters(self, backbone: Backbone) -> int:
-        """2 dim bottleneck + dim + bottleneck (kernel_size + 2) for each sublayer."""
-        total = 0
-        for site in self.sites(backbone):
-            inner = self.at("bottleneck", site.role)
-            total += 2 * site.dim_out * inner + site.dim_out + inner * (self.at("kernel_size", site.role) + 2)
-        return total
+        """The sum over sublayers."""
+        return sum(self.n_in_part(*self.shape(site)) for site in self.sites(backbone))

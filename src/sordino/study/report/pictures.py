@@ -9,7 +9,7 @@ from textwrap import fill
 from typing import Any
 
 from sordino.files import write_with
-from sordino.study.report.plots import BLUE, GREY
+from sordino.study.report.plots import BLUE, GREY, pyplot
 from sordino.study.report.table import by_task, cells, counted, notes
 from sordino.study.rows import Row
 
@@ -23,7 +23,7 @@ def picture(rows: Sequence[Row], path: str | Path) -> Path:
         rows: the tables' rows.
         path: a PNG or SVG file.
     """
-    plt = _pyplot()
+    plt = pyplot()
     tasks = by_task(rows)
     heights = [1.1 + 0.34 * len(own) for own in tasks.values()]
     figure, axes = plt.subplots(
@@ -61,7 +61,7 @@ def cost_picture(rows: Sequence[Row], path: str | Path) -> Path:
         rows: the tables' rows; what is not trained is a level.
         path: a PNG or SVG file.
     """
-    plt = _pyplot()
+    plt = pyplot()
     tasks = by_task(rows)
     figure, axes = plt.subplots(
         len(tasks), 1, figsize=(8.5, 0.6 + 2.5 * len(tasks)), squeeze=False, sharex=True, layout="constrained"
@@ -113,15 +113,6 @@ def _apart(heights: Sequence[float]) -> list[float]:
     for number in reversed(order):
         placed[number] = last = min(placed[number], last - LEAST_APART)
     return placed
-
-
-def _pyplot() -> Any:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
 
 
 def _limits(rows: Sequence[Row]) -> tuple[float, float]:

@@ -177,14 +177,20 @@ def _n_train(row: Row) -> int:
     return row.n_train or 0
 
 
-def _svg(draw: Callable[[Any], None], width: float = 6.4, height: float = 4.0, projection: str | None = None) -> str:
-    """One drawing as SVG text, the same on every call."""
+def pyplot() -> Any:
+    """Matplotlib's, that draws into files."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    with matplotlib.rc_context({"svg.hashsalt": "sordino", "svg.fonttype": "none", "font.size": 9}):
+    return plt
+
+
+def _svg(draw: Callable[[Any], None], width: float = 6.4, height: float = 4.0, projection: str | None = None) -> str:
+    """One drawing as SVG text, the same on every call."""
+    plt = pyplot()
+    with plt.rc_context({"svg.hashsalt": "sordino", "svg.fonttype": "none", "font.size": 9}):
         figure, axis = plt.subplots(
             figsize=(width, height), layout="constrained", subplot_kw={"projection": projection}
         )
