@@ -7,6 +7,7 @@ joined for a recording is given as soon as its last segment is through, so memor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from sordino.compute import Compute
 from sordino.contracts import Prediction
+from sordino.memory import in_room
 from sordino.model import Model
 from sordino.segments import CLIP_TAIL, FRAME_OVERLAP, FRAME_TAIL, Grid, Joiner, Piece
 
@@ -31,11 +33,11 @@ class Segments(NamedTuple):
 
     Attributes:
         places: by row, the recording's number and where the segment lies in it.
-        constant: gives a model's constant states of these rows and their mask.
+        constant: gives the constant states of some of the rows, by their places in the batch, and their mask.
     """
 
     places: Sequence[tuple[int, Piece]]
-    constant: Callable[[Model], Constant]
+    constant: Callable[[Sequence[int]], Constant]
 
 
 def pad(waves: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
@@ -108,12 +110,12 @@ class Joined:
 
 
 def joined(
-    models: Sequence[Named], batches: Iterable[Segments], grid: Grid, compute: Compute
+    model: Model, batches: Iterable[Segments], grid: Grid, compute: Compute
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-    """What models say of recordings.
+    """What a model says of recordings.
 
     Args:
-        models: on one backbone.
+        model: what is asked.
         batches: the segments.
         grid: how they were cut.
         compute: device and precision.
@@ -121,11 +123,15 @@ def joined(
     Yields:
         A recording's number, and by task its probabilities, [label] or [frame label].
     """
-    gathered = Joined(models, grid)
-    for batch in batches:
+    gathered = Joined([("", model)], grid)
+
+    def asked(batch: Segments, rows: Sequence[int]) -> dict[str, Tensor]:
         with torch.inference_mode(), compute.context():
-            logits = [model(*batch.constant(model)) for _, model in models]
-        yield from gathered.add(batch.places, logits)
+            return model(*batch.constant(rows))
+
+    for batch in batches:
+        for rows, logits in in_room(partial(asked, batch), range(len(batch.places))):
+            yield from gathered.add([batch.places[row] for row in rows], [logits])
 
 
 def decoded(models: Sequence[Named], probabilities: Mapping[str, np.ndarray]) -> dict[str, Prediction]:

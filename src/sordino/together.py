@@ -28,6 +28,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Frames, Part, Site
+from sordino.memory import in_room
 from sordino.model import FRONTEND, WAVEFORM, Model
 
 RESHAPING = ("tokens", "layer.tokens", "attn.kv")  # roles whose parts may change the number of tokens
@@ -80,12 +81,13 @@ class Together:
         found: dict[int, dict[str, Tensor]] = {}
         for group in self._groups:
             for first in range(0, len(group), at_once):
-                numbers = tuple(group[first : first + at_once])
-                found.update(zip(numbers, self._logits(numbers, constant, frames.mask), strict=True))
+                ask = partial(self._logits, constant=constant, mask=frames.mask)
+                for numbers, logits in in_room(ask, tuple(group[first : first + at_once])):
+                    found.update(zip(numbers, logits, strict=True))
         return found
 
     def _logits(
-        self, numbers: tuple[int, ...], constant: dict[int, Tensor], mask: Tensor | None
+        self, numbers: Sequence[int], constant: dict[int, Tensor], mask: Tensor | None
     ) -> list[dict[str, Tensor]]:
         models = [self.models[number] for number in numbers]
         first, n = models[0], len(models)
@@ -93,7 +95,7 @@ class Together:
             return [model(constant, mask) for model in models]
         rows = constant[first.start].repeat(n, 1, 1)
         masks = None if mask is None else mask.repeat(n, 1)
-        states = self._joint(numbers).encode(Frames(rows, masks), {first.start: rows}, stop=first.backbone.top)
+        states = self._joint(tuple(numbers)).encode(Frames(rows, masks), {first.start: rows}, stop=first.backbone.top)
         below = [constant.get(number) for number in range(first.start + 1)]
         above = zip(*(state.chunk(n) for state in states[first.start + 1 :]), strict=True)
         return [model.read([*below, *own], mask) for model, own in zip(models, above, strict=True)]

@@ -8,13 +8,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from sordino import audio
 from sordino.analysis.attributes import attributes
 from sordino.answering import pad
 from sordino.compute import Compute
 from sordino.contracts import Backbone, Track
-from sordino.segments import CLIP_TAIL, Grid
+from sordino.memory import in_room
+from sordino.segments import CLIP_TAIL, Grid, Piece
 
 ROWS_AT_ONCE = 8
 
@@ -78,9 +80,9 @@ def hear(
 def _means(backbone: Backbone, wave: np.ndarray, grid: Grid, compute: Compute) -> Float[np.ndarray, "state dim"]:
     """The mean over all real frames of a recording."""
     pieces = grid.cut(len(wave))
-    total, weight = 0.0, 0
-    for first in range(0, len(pieces), ROWS_AT_ONCE):
-        part = pieces[first : first + ROWS_AT_ONCE]
+
+    def summed(part: Sequence[Piece]) -> tuple[Tensor, float]:
+        """States, weighted by how many new samples each frame stands for, and the sum of the weights."""
         waveform, n_samples = pad([wave[p.start_samples : p.start_samples + p.n_samples] for p in part])
         with compute.context():
             frames = backbone.frontend(waveform.to(compute.device), n_samples.to(compute.device))
@@ -88,6 +90,9 @@ def _means(backbone: Backbone, wave: np.ndarray, grid: Grid, compute: Compute) -
         mask = torch.ones(states[0].shape[:2], dtype=torch.bool) if frames.mask is None else frames.mask.cpu()
         new = torch.tensor([p.n_new / p.n_samples for p in part])[:, None]
         share = mask * new / mask.sum(1, keepdim=True).clamp_min(1) * n_samples[:, None]
-        total = total + torch.stack([torch.einsum("bf,bfd->d", share, state.float().cpu()) for state in states])
-        weight += float(share.sum())
-    return (total / max(weight, 1e-9)).numpy()  # type: ignore[union-attr]
+        total = torch.stack([torch.einsum("bf,bfd->d", share, state.float().cpu()) for state in states])
+        return total, float(share.sum())
+
+    batches = [pieces[first : first + ROWS_AT_ONCE] for first in range(0, len(pieces), ROWS_AT_ONCE)]
+    totals, weights = zip(*(found for batch in batches for _, found in in_room(summed, batch)), strict=True)
+    return (torch.stack(totals).sum(0) / max(sum(weights), 1e-9)).numpy()

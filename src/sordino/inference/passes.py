@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from sordino.answering import Joined, Named, pad
 from sordino.compute import Compute
 from sordino.contracts import Backbone
+from sordino.memory import in_room
 from sordino.segments import Grid, Piece
 from sordino.together import Together
 
@@ -57,13 +59,16 @@ class Line:
     def flush(self) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         """Compute what waits."""
         if not self._waiting:
-            return iter(())
-        places, waves = zip(*self._waiting, strict=True)
-        self._waiting = []
-        waveform, n_samples = (x.to(self.compute.device) for x in pad(waves))
+            return
+        waiting, self._waiting = self._waiting, []
+        for rows, logits in in_room(self._answer, waiting):
+            yield from self._joined.add([place for place, _ in rows], logits)
+
+    def _answer(self, rows: Sequence[tuple[Place, np.ndarray]]) -> list[dict[str, Tensor]]:
+        """Logits by model and task."""
+        waveform, n_samples = (x.to(self.compute.device) for x in pad([wave for _, wave in rows]))
         with self.compute.context():
-            logits = self.each.together(waveform, n_samples)
-        return self._joined.add(places, logits)
+            return self.each.together(waveform, n_samples)
 
     def drop(self, number: int) -> None:
         """Forget the segments of a recording that cannot be read to its end."""

@@ -6,14 +6,14 @@ found again by the bytes of the file (`store.py`), so that a folder opens in a m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import nn
+from torch import Tensor, nn
 
 import sordino
 from sordino import audio
@@ -23,6 +23,7 @@ from sordino.compute import Compute
 from sordino.contracts import Backbone
 from sordino.datasets import walk
 from sordino.known_files import look
+from sordino.memory import in_room
 from sordino.model import Model
 from sordino.petl import make_method
 from sordino.segments import Grid
@@ -66,12 +67,16 @@ class Ear:
     def __call__(self, wave: np.ndarray) -> Float[np.ndarray, "segment dim"]:
         """The vectors of a waveform [time] at the backbone's rate."""
         pieces, found = self.grid.cut(len(wave)), []
-        for first in range(0, len(pieces), ROWS_AT_ONCE):
-            some = [wave[p.start_samples : p.start_samples + p.n_samples] for p in pieces[first : first + ROWS_AT_ONCE]]
-            waveform, n_samples = (x.to(self.compute.device) for x in pad(some))
-            with self.compute.context():
-                found.append(self._model.predict(waveform, n_samples)["tagging"].float().cpu())
+        waves = [wave[p.start_samples : p.start_samples + p.n_samples] for p in pieces]
+        for first in range(0, len(waves), ROWS_AT_ONCE):
+            found += [vectors for _, vectors in in_room(self._vectors, waves[first : first + ROWS_AT_ONCE])]
         return torch.cat(found).numpy()
+
+    def _vectors(self, waves: Sequence[np.ndarray]) -> Float[Tensor, "segment dim"]:
+        """Of segments, in one batch."""
+        waveform, n_samples = (x.to(self.compute.device) for x in pad(waves))
+        with self.compute.context():
+            return self._model.predict(waveform, n_samples)["tagging"].float().cpu()
 
     def file(self, path: str | Path) -> Float[np.ndarray, "segment dim"]:
         """The vectors of a sound file.

@@ -31,9 +31,9 @@ def answers(
             visits = [(int(row), 0) for row in rows[first : first + ROWS_AT_ONCE]]
             source.ahead([(int(row), 0) for row in rows[first : first + 2 * ROWS_AT_ONCE]])
             places = [(int(examples.rows.tracks[row]), examples.rows.piece(row)) for row, _ in visits]
-            yield Segments(places, lambda _, visits=visits: source(visits))
+            yield Segments(places, lambda some, visits=visits: source([visits[row] for row in some]))
 
-    return joined([("", model)], batches(), examples.grid, compute)
+    return joined(model, batches(), examples.grid, compute)
 
 
 def predictions(model: Model, examples: Examples, source: Source, compute: Compute) -> dict[str, dict[int, Prediction]]:

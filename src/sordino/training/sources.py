@@ -7,8 +7,9 @@ below that is stored already, or from the sound.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -19,6 +20,7 @@ import sordino
 from sordino.answering import Constant, pad
 from sordino.compute import Compute
 from sordino.contracts import Frames
+from sordino.memory import in_room
 from sordino.model import FRONTEND, WAVEFORM, Model
 from sordino.store import Stored
 from sordino.training.examples import Visit
@@ -142,14 +144,15 @@ class Kept:
             for first in range(0, len(rows), FILL_ROWS):
                 self.waves.ahead([(row, 0) for row in rows[first : first + 2 * FILL_ROWS]])
                 some = rows[first : first + FILL_ROWS]
-                for number, values in self._compute(some, sorted(missing)):
-                    for row, value in zip(some, values, strict=True):
-                        if row in missing[number]:
-                            incomplete[number].put(row, value[: self.n_frames[row]])
+                for part, states in in_room(partial(self._compute, wanted=sorted(missing)), some):
+                    for number, values in states.items():
+                        for row, value in zip(part, values, strict=True):
+                            if row in missing[number]:
+                                incomplete[number].put(row, value[: self.n_frames[row]])
                 advance(min(first + FILL_ROWS, len(rows)), len(rows))
 
     @torch.no_grad()
-    def _compute(self, rows: Sequence[int], wanted: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+    def _compute(self, rows: Sequence[int], wanted: Sequence[int]) -> dict[int, Tensor]:
         """States of some rows, from the highest stored one below or from the sound."""
         below = self._below(rows, wanted[0])
         with self.compute.context():
@@ -162,8 +165,7 @@ class Kept:
                 frames, known = Frames(state, mask), None if number == FRONTEND else {number: state}
             highest = wanted[-1]
             states = [] if highest == FRONTEND else self.backbone.encode(frames, known, stop=highest)
-        for number in wanted:
-            yield number, frames.x if number == FRONTEND else states[number]
+        return {number: frames.x if number == FRONTEND else states[number] for number in wanted}
 
     def _below(self, rows: Sequence[int], lowest: int) -> tuple[int, Stored] | None:
         """The highest state under `lowest` that is stored for all these rows."""

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sordino.compute import Compute
 from sordino.config import Training
-from sordino.memory import is_full
+from sordino.memory import is_full, release
 from sordino.model import Model
 from sordino.training.cost import peak_memory_bytes
 from sordino.training.devices import summed
@@ -101,8 +101,7 @@ class Step:
                 raise MemoryError(
                     f"{self.compute.device} has no room for one row of a step; shorten training.segment_s"
                 )
-            if self.compute.device.type == "cuda":
-                torch.cuda.empty_cache()
+            release()
             self.n_parts *= 2
             self.note(f"{self.compute.device} was full: a step of {self.settings.batch_size} rows is computed in "
                        f"{self.n_parts} parts")  # fmt: skip
