@@ -244,9 +244,14 @@ def test_the_verb_reports_finished_runs_again(tmp_path):
     assert told.exit_code == 0, told.output
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"report.html", "table.md", "table.png", "paper.md", "paper.tex", "scores.csv", "comparisons.csv",
-                     "rows.json"}  # fmt: skip
+                     "gains.md", "report.json"}  # fmt: skip
     assert "lora,+0.700" in (tmp_path / "out" / "comparisons.csv").read_text()
-    assert json.loads((tmp_path / "out" / "rows.json").read_text())[0]["train_cpu_s"] == 30.0
+    whole = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert whole["rows"][0]["train_cpu_s"] == 30.0 and whole["comparisons"][0]["other"] == "probe"
+    line = next(line for line in (tmp_path / "out" / "gains.md").read_text().splitlines() if "| lora |" in line)
+    low, high = whole["comparisons"][0]["interval"]
+    assert 0.5 < low < 0.7 < high < 0.9
+    assert line.split(" | ")[2:] == ["30", f"**0.950** ({low:+.3f} to {high:+.3f}) |"]
     (tmp_path / "empty").mkdir()
     empty = CliRunner().invoke(group, ["report", str(tmp_path / "empty"), "--out", str(tmp_path / "out")])
     assert empty.exit_code != 0 and "no finished run" in empty.output

@@ -9,7 +9,7 @@ from typing import Any
 from sordino.files import write_json, write_text
 from sordino.results import to_csv
 from sordino.study.names import flat, short
-from sordino.study.report import paper_table, pictures, table, under
+from sordino.study.report import gains, paper_table, pictures, table, under
 from sordino.study.report.page import COMPARED, comparison_cells, comparisons, page
 from sordino.study.rows import Row
 
@@ -21,8 +21,9 @@ def write_report(rows: Sequence[Row], folder: str | Path, title: str, against: s
     """Write everything; returns the files.
 
     `report.html` is the page, `table.md` and `table.png` have a table for each task, `paper.md` and `paper.tex` one for
-    all, `under.md` what changes of the sound cost where that was tested, `scores.csv` a line for each row,
-    `comparisons.csv` one for each comparison, and `rows.json` all of it with machine and versions.
+    all, `gains.md` what each method is more than `against`, `under.md` what changes of the sound cost where that was
+    tested, `scores.csv` a line for each row, `comparisons.csv` one for each comparison, and `report.json` all of it
+    with machine and versions.
 
     Args:
         rows: of any tasks.
@@ -33,9 +34,18 @@ def write_report(rows: Sequence[Row], folder: str | Path, title: str, against: s
     folder = Path(folder)
     whole = paper_table.paper_table(rows)
     compared = [(task, each) for task, own in table.by_task(rows).items() for each in comparisons(own, against)]
+    told = {
+        "title": title,
+        "against": against,
+        "rows": [plain(row) for row in rows],
+        "comparisons": [
+            {"task": task, "differs": each.differs, **vars(each)} for task, found in compared for each in found
+        ],
+    }
     texts = {
         "report.html": page(title, rows, whole, against),
         "table.md": table.markdown(rows),
+        "gains.md": gains.markdown(told),
         **({"under.md": under.markdown(rows)} if any(row.under for row in rows) else {}),
         "paper.md": paper_table.markdown(whole),
         "paper.tex": paper_table.latex(whole),
@@ -46,7 +56,7 @@ def write_report(rows: Sequence[Row], folder: str | Path, title: str, against: s
         ),
     }  # fmt: skip
     written = [write_text(folder / name, text) for name, text in texts.items()]
-    written.append(write_json(folder / "rows.json", [plain(row) for row in rows]))
+    written.append(write_json(folder / "report.json", told))
     return [*written, pictures.picture(rows, folder / "table.png")]
 
 
