@@ -1,8 +1,8 @@
 """What a study will take before it starts: hours of sound, room on the disk, and time for each row.
 
-Times follow from one training step on a few seconds of noise, measured on this machine with random weights, which cost
-what others cost. Left out are decoding, which threads do ahead, and whatever else the machine has to do; runs that end
-early (`training.patience`) take less.
+Times follow from training steps on little and on more noise, measured on this machine with random weights, which cost
+what others cost: what a step takes anyhow, and what each second of sound adds. Left out are decoding, which threads do
+ahead, and whatever else the machine has to do; runs that end early (`training.patience`) take less.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from sordino.answering import answer_grid
+from sordino.answering import Constant, answer_grid
 from sordino.augment import Augmentation
 from sordino.backbones import load_backbone
 from sordino.compute import Compute
@@ -38,8 +38,9 @@ from sordino.tasks import make_task
 from sordino.training.plan import Plan, first_config, probe_config
 from sordino.training.schedule import Schedule
 
+ROWS = 4  # of the larger measured step on a processor
 TRIAL_S = 5.0  # of noise in the measured step, at most
-TRIALS_S = 1.0  # spent on measuring a step, unless two take longer
+TRIALS_S = 0.5  # spent on measuring a step, unless two take longer
 STAND_INS = {"clip": "key", "frame": "beat"}  # whose heads are ready without labels and cost what others do
 
 
@@ -68,15 +69,17 @@ class Estimate:
 
 @dataclass
 class Speed:
-    """Seconds for a second of sound.
+    """How long this machine takes.
 
     Attributes:
-        constant: to compute what is frozen.
-        step: to train on it, behind what is frozen.
+        constant: to compute what is frozen, seconds for a second of sound.
+        step: to train on it, behind what is frozen, seconds for a second of sound.
+        anyhow: seconds of a step, however much sound it has.
     """
 
     constant: float
     step: float
+    anyhow: float
 
 
 def estimates(configs: Sequence[Config], plans: Sequence[Plan] | None = None) -> list[Estimate]:
@@ -159,7 +162,7 @@ def _estimate(config: Config, sound: Sound, backbone: Backbone, speeds: dict[str
     model = _model(config, tasks, backbone)
     segment_s = settings.segment_s or max(task.segment_s for task in tasks)
     n_versions = len(list(Augmentation.named(settings.augment).versions()))
-    at_once = settings.batch_size if compute.device.type == "cuda" else 1  # what a processor does one by one
+    at_once = settings.batch_size if compute.device.type == "cuda" else ROWS  # what a processor does one by one
     plain, trial_s = config.resolved(), min(segment_s, TRIAL_S)
     alike = json.dumps([plain["backbone"], plain["method"], plain["head"], sorted(model.heads), trial_s, at_once,
                         settings.accelerator, settings.precision])  # fmt: skip
@@ -180,6 +183,7 @@ def _estimate(config: Config, sound: Sound, backbone: Backbone, speeds: dict[str
     changed_s = trained_s if settings.cache == "off" else rows_s
     changing = _changing(tuple(settings.augment), rate_hz) if settings.augment else 0.0
     seconds = changed_s * changing + heard_s * speed.constant + (trained_s + answered_s / 3) * speed.step
+    seconds += schedule.steps * speed.anyhow
     kept: dict[str, float] = {}
     data = f"{config.data} {config.test} {settings.augment} {segment_s} {settings.crops}"
     if settings.cache == "waveform":
@@ -212,17 +216,14 @@ def _model(config: Config, tasks: Iterable[Task], backbone: Backbone) -> Model:
 
 @torch.random.fork_rng(devices=[])
 def _measured(model: Model, noise_s: float, at_once: int, compute: Compute) -> Speed:
-    one = torch.from_numpy(_noise(noise_s, model.backbone.sample_rate_hz))
-    noise = one.repeat(at_once, 1).to(compute.device)
-    length_s = noise.numel() / model.backbone.sample_rate_hz
+    one = torch.from_numpy(_noise(noise_s, model.backbone.sample_rate_hz)).to(compute.device)
     optimiser = torch.optim.AdamW(model.parameter_groups(0.0))
-    constant = model.constant(noise)
 
-    def hear() -> None:
+    def hear(rows: int) -> Constant:
         with compute.context():
-            model.constant(noise)
+            return model.constant(one.repeat(rows, 1))
 
-    def step() -> None:
+    def step(constant: Constant) -> None:
         with compute.context():
             loss = torch.stack([value.float().square().mean() for value in model(*constant).values()]).sum()
         loss.backward()
@@ -230,8 +231,10 @@ def _measured(model: Model, noise_s: float, at_once: int, compute: Compute) -> S
         optimiser.zero_grad()
 
     model.train()
-    heard, stepped = _seconds(hear, compute), _seconds(step, compute)
-    return Speed(heard / length_s, stepped / length_s)
+    heard = _seconds(partial(hear, at_once), compute)
+    few, many = (_seconds(partial(step, hear(rows)), compute) for rows in (1, at_once))
+    row = max(0.0, many - few) / (at_once - 1) if at_once > 1 else many
+    return Speed(heard / (at_once * noise_s), row / noise_s, max(0.0, many - at_once * row))
 
 
 @cache
@@ -250,7 +253,7 @@ def _noise(length_s: float, rate_hz: int) -> np.ndarray:
     return 0.1 * np.random.default_rng(0).standard_normal(n_samples).astype(np.float32)
 
 
-def _seconds(work: Callable[[], None], compute: Compute) -> float:
+def _seconds(work: Callable[[], object], compute: Compute) -> float:
     """The least of some times, for other programs take their share too; the first finds memory and kernels."""
     found: list[float] = []
     while len(found) < 2 or (len(found) < 5 and sum(found) < TRIALS_S):
