@@ -107,7 +107,7 @@ def main():
     about = args.out / "teachers.json"
     known = json.loads(about.read_text()) if about.exists() else {}
     write_json(about, known | {name: describe(teachers[name], wheel) for name, wheel in wheels.items()})
-    jobs = [(speed, item) for speed in args.speeds for item in in_turn(Store(args.corpus / "store").items)]
+    jobs = [(speed, item) for item in in_turn(Store(args.corpus / "store").items) for speed in args.speeds]
     done_s, began = 0.0, time.monotonic()
     for number, (speed, item) in enumerate(jobs, 1):
         path, places = args.corpus / "packages" / item.source, {}

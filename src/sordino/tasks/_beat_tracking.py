@@ -11,6 +11,7 @@ tempo changes, so pieces without beats cost nothing, and a path begins and ends 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 GRID_HZ = 100.0
@@ -91,37 +92,31 @@ def _forward(logit: np.ndarray, interval: np.ndarray) -> tuple[int, int, np.ndar
     """
     n, width, block = len(logit), len(interval), int(interval[0])
     cost = CHANGE_COST * np.log(interval)
-    reach = int(interval[-1]) + block
-    onward = np.full(
-        (reach, width), -np.inf
-    )  # ring buffer: the best score of a beat there that goes on with an interval
+    turns = -(-int(interval[-1]) // block) + 1  # blocks that the ring holds
+    onward = np.full((turns, block, width), -np.inf)  # ring: best scores of beats there that go on with an interval
     pointer = np.full((n, width), FIRST, dtype=np.uint8)
     best, best_end, best_last = 0.0, -1, FIRST
-    columns = np.arange(width)
+    before = (np.arange(block)[:, None] - interval) * width + np.arange(width)  # in the ring, from its first block
+    came = [(before + turn * block * width) % onward.size for turn in range(turns)]
     for first in range(0, n, block):  # a block is the shortest interval: nothing in it depends on the rest of it
-        rows = np.arange(first, min(first + block, n))
-        before = rows[:, None] - interval
-        score = np.where(before >= 0, onward[before % reach, columns], -np.inf) + logit[rows, None]
-        if score.max() > best:
-            row, best_last = divmod(int(score.argmax()), width)
-            best, best_end = float(score[row, best_last]), first + row
+        turn, own = first // block % turns, logit[first : first + block, None]
+        score = onward.take(came[turn][: len(own)]) + own  # what lies before time 0 is -inf
+        row, last = divmod(int(score.argmax()), width)
+        if score[row, last] > best:
+            best, best_end, best_last = float(score[row, last]), first + row, last
         value, origin = _changed(score, cost)
-        start = logit[rows, None] >= value
-        onward[rows % reach] = np.where(start, logit[rows, None], value)
-        pointer[rows] = np.where(start, FIRST, origin)
-    return best_end, int(best_last), pointer
+        onward[turn, : len(own)] = np.maximum(own, value)
+        pointer[first : first + block] = np.where(own >= value, FIRST, origin)
+    return best_end, best_last, pointer
 
 
 def _changed(score: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """max over j of score[:, j] - |cost[i] - cost[j]| for each i, and the j: two running maxima."""
-    rising, falling = score + cost, (score - cost)[:, ::-1]
-    up, down = np.maximum.accumulate(rising, 1), np.maximum.accumulate(falling, 1)[:, ::-1]
-    index = np.broadcast_to(np.arange(score.shape[1]), score.shape)
-    from_below = np.maximum.accumulate(np.where(rising == up, index, 0), 1)
-    mirrored = np.where(falling == down[:, ::-1], index, 0)
-    from_above = score.shape[1] - 1 - np.maximum.accumulate(mirrored, 1)[:, ::-1]
-    below, above = up - cost, down + cost
-    return np.maximum(below, above), np.where(below >= above, from_below, from_above)
+    falling = torch.from_numpy(score - cost).flip(1)
+    (up, from_below), (down, mirrored) = torch.cummax(torch.from_numpy(score + cost), 1), torch.cummax(falling, 1)
+    below, above = up.numpy() - cost, down.flip(1).numpy() + cost
+    origin = np.where(below >= above, from_below.numpy(), score.shape[1] - 1 - mirrored.flip(1).numpy())
+    return np.maximum(below, above), origin
 
 
 def _refined(beats: np.ndarray, activation: np.ndarray, frame_rate_hz: float) -> np.ndarray:

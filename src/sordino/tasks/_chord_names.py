@@ -8,6 +8,7 @@ unknown one.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from sordino.tasks import _mir_eval as mir_eval
 
@@ -21,6 +22,7 @@ LEAD_SHEET = {
 }
 
 
+@lru_cache(4096)
 def parse_chord(text: str) -> str:
     """A chord in Harte's syntax with our spelling of the root.
 

@@ -10,4 +10,4 @@ def __getattr__(name: str) -> Any:
     """The module `mir_eval.<name>`."""
     if name.startswith("__"):
         raise AttributeError(name)
-    return import_module(f"mir_eval.{name}")
+    return globals().setdefault(name, import_module(f"mir_eval.{name}"))

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
@@ -103,7 +104,7 @@ class Chord(Task):
         middles = start_s + (np.arange(n_frames) + 0.5) / frame_rate_hz
         for begin, end, chord in label:
             frames = slice(*np.searchsorted(middles, (begin, end)))
-            index, bass = self._classes(chord)
+            index, bass = _classes(chord, self.vocabulary)
             if index is not None:
                 target[frames, index] = 1.0
             if self.bass and bass is not None:
@@ -224,25 +225,27 @@ class Chord(Task):
         n = len(self.chords)
         return [slice(0, n), slice(n, n + N_BASS)] if self.bass else [slice(0, n)]
 
-    def _classes(self, chord: str) -> tuple[int | None, int | None]:
-        """The chord's class and its bass's, None where unknown."""
-        if chord in (NO_CHORD, UNKNOWN):
-            return (0, N_BASS - 1) if chord == NO_CHORD else (None, None)
-        root, bitmap, bass = mir_eval.chord.encode(chord)
-        qualities = QUALITIES[self.vocabulary]
-        for quality in (*qualities[2:], *qualities[:2]):
-            shape = mir_eval.chord.QUALITIES[quality]
-            length = 12 if len(quality.strip("majin")) else 8
-            if np.array_equal(bitmap[:length], shape[:length]):
-                return 1 + 12 * qualities.index(quality) + root, (root + bass) % 12
-        return None, (root + bass) % 12
-
     def _bass_of(self, chord: str, weights: np.ndarray) -> str:
         bass = int(np.argmax(weights))
         if bass == N_BASS - 1:
             return ""
         degree = (bass - ROOTS.index(chord.split(":")[0])) % 12
         return f"/{DEGREES[degree]}" if degree else ""
+
+
+@lru_cache(4096)
+def _classes(chord: str, vocabulary: str) -> tuple[int | None, int | None]:
+    """The chord's class and its bass's, None where unknown."""
+    if chord in (NO_CHORD, UNKNOWN):
+        return (0, N_BASS - 1) if chord == NO_CHORD else (None, None)
+    root, bitmap, bass = mir_eval.chord.encode(chord)
+    qualities = QUALITIES[vocabulary]
+    for quality in (*qualities[2:], *qualities[:2]):
+        shape = mir_eval.chord.QUALITIES[quality]
+        length = 12 if len(quality.strip("majin")) else 8
+        if np.array_equal(bitmap[:length], shape[:length]):
+            return 1 + 12 * qualities.index(quality) + root, (root + bass) % 12
+    return None, (root + bass) % 12
 
 
 def smooth(probabilities: Float[np.ndarray, "frame label"], change_cost: float) -> np.ndarray:
