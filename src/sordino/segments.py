@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-VERSION = 2  # raised when the same recording and settings give other segments
+VERSION = 3  # raised when the same recording and settings give other segments
 FRAME_OVERLAP = 0.2  # the share of a segment that the next one repeats where frames are answered
 TRAIN_TAIL, CLIP_TAIL, FRAME_TAIL = 0.5, 0.1, 0.0  # least tails, as shares of a segment; see Grid
 

@@ -5,9 +5,10 @@ import torch
 
 from sordino.config import load_config
 from sordino.study import estimate
-from sordino.study.estimate import Estimate, Speed, duration, estimates, told
+from sordino.study.estimate import Estimate, duration, estimates, told
 from sordino.study.side_by_side import run_all
 from sordino.study.sound import Sound
+from sordino.study.speed import Speed
 from tests.conftest import TINY
 
 LENGTHS_S = [2.0 + 0.1 * (n // 6) for n in range(24)]  # of the table of triads: 12 train, 6 validation, 6 test
@@ -60,7 +61,7 @@ def test_bytes_are_those_that_a_run_stores(triads, tmp_path, cache, n_bytes):
 
 
 def test_time_follows_from_the_speed(triads, monkeypatch):
-    monkeypatch.setattr(estimate, "_measured", lambda *_: Speed(constant=1.0, step=10.0, anyhow=2.0))
+    monkeypatch.setattr(estimate, "measured", lambda *_: Speed(constant=1.0, step=10.0, anyhow=2.0))
     stored, anew = estimates([config(triads), config(triads, crops="random", cache="off")])
     answered_s = 4 * 18 + 18
     trained_s, anyhow_s = 40 * 6 * 1.0, 40 * 2.0
@@ -68,7 +69,7 @@ def test_time_follows_from_the_speed(triads, monkeypatch):
         anyhow_s + (trained_s + answered_s) * 1 + (trained_s + answered_s / 3) * 10, rel=5e-3
     )
     assert stored.seconds == pytest.approx(anyhow_s + CUT_S * 1 + (trained_s + answered_s / 3) * 10, rel=5e-3)
-    monkeypatch.setattr(estimate, "_changing", lambda *_: 100.0)
+    monkeypatch.setattr(estimate, "changing", lambda *_: 100.0)
     (shifted,) = estimates([config(triads, crops="random", cache="off", augment=["pitch_shift"])])
     assert shifted.seconds == pytest.approx(anew.seconds + trained_s * 100, rel=5e-3)
 

@@ -332,7 +332,7 @@ def test_plain_baselines_hear_pure_triads(triads):
     (task,) = make_tasks([{"name": "key"}], dataset.tracks())
     scored = plain_baseline(task, dataset)
     assert scored["n_tracks"] == 6 and scored["metrics"]["accuracy"] == 1.0
-    assert majority(task, dataset)["metrics"]["accuracy"] == pytest.approx(1 / 6)
+    assert majority(task, [dataset])["metrics"]["accuracy"] == pytest.approx(1 / 6)
 
 
 def test_plain_rows_stand_before_their_task_and_name_their_data(triads, tmp_path):
@@ -357,9 +357,9 @@ def test_the_majority_is_the_most_frequent_label_whatever_the_order(triads):
     given += [replace(first, labels={"key": key}, split="test") for key in ("C major", "D major")]
     dataset.tracks = lambda: given
     task = make_task("key")
-    assert [row["estimated"] for row in majority(task, dataset)["per_track"]] == ["C major", "C major"]
+    assert [row["estimated"] for row in majority(task, [dataset])["per_track"]] == ["C major", "C major"]
     del given[5]  # two of C major, two of A minor: the last by name, as ever
-    assert majority(task, dataset)["per_track"][0]["estimated"] == "C major"
+    assert majority(task, [dataset])["per_track"][0]["estimated"] == "C major"
 
 
 def test_the_demo_has_every_row_and_all_tasks():

@@ -86,8 +86,9 @@ def read(data, root, advance, tell):
 def chosen(task, tracks, found, tell):
     """The task's spec and the length of a segment."""
     from sordino.config import specs
-    from sordino.study.choosing import choose_task, segment_s
+    from sordino.study.choosing import choose_task
     from sordino.tasks import choose_tasks
+    from sordino.training.splits import usual_segment_s
 
     if task:
         (spec,) = specs(task, "task")
@@ -100,7 +101,7 @@ def chosen(task, tracks, found, tell):
         tell(f"task: {choice.told}, {choice.n_labelled} tracks{others}")
     (made,) = choose_tasks([spec], tracks)
     lengths = list(found.lengths_s()) if found else [track.duration_s for track in tracks if track.duration_s]
-    return spec, segment_s(made, lengths)
+    return spec, usual_segment_s([made], lengths)
 
 
 def plain(run, dataset, advance):

@@ -15,26 +15,33 @@ from sordino.cli._settings import WithSettings
 @click.option("--backbone", "-b", help="The frozen model: mini, musicfm, mert, ...")
 @click.option("--root", type=click.Path(), help="Where a named dataset lies.")
 @click.option("--config", "config_path", type=click.Path(dir_okay=False), help="A TOML file with settings.")
+@click.option("--folds", type=click.IntRange(1), help="Score by so many folds by group; 1: by one split.  [default: 5 "
+              "for less than 100 own tracks without a split, else 1]")  # fmt: skip
 @click.option("--out", default="runs", show_default=True, type=click.Path(), help="Where run folders lie.")
 @click.option("--strict", is_flag=True, default=None, help="End at a row or label that is not understood.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing on stderr but what was left out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def command(data, settings, task, method, backbone, root, config_path, out, strict, quiet, as_json):
+def command(data, settings, task, method, backbone, root, config_path, folds, out, strict, quiet, as_json):
     """Train an adapter on DATA (a named dataset, a folder, a table) and test it; DATA may stand in the file of
     --config instead.
 
     Your own data are looked through first, as `sordino prepare` does; files that cannot be decoded and labels that are
     not understood are listed and left out.
+    Of few tracks a single split decides nothing: they are split in folds, every track is answered by a model that did
+    not learn from its group, and the adapter that is kept learns from all.
     Stopped or killed, the same command goes on where it was; finished, it only prints the result. Beside it stand the
     task's estimator that learns nothing, and the answer that most training tracks have.
 
     Example: sordino train demo --task key --method lora training.steps=200
     """
     import json
+    from functools import partial
 
     from sordino.cli._progress import bars
     from sordino.config import load_config
     from sordino.results import shown_score
+    from sordino.study.estimate import foretold
+    from sordino.training.folds import cross_validated
     from sordino.training.plan import open_run
     from sordino.training.run import carry_out
 
@@ -46,13 +53,18 @@ def command(data, settings, task, method, backbone, root, config_path, out, stri
         config_path, settings, data=data, task=task, method=method, backbone=backbone, root=root, strict=strict
     )
     with bars(quiet) as advance:
-        dataset, left_out = looked_through(config, advance, quiet)
-        plan = open_run(config, out, advance, dataset, left_out=left_out)
-        if not quiet:
-            click.echo(f"run {plan.folder}", err=True)
-            for name, value in config.resolved().items():
-                click.echo(f"  {name} = {json.dumps(value)}", err=True)
-        run = carry_out(plan, advance)
+        dataset, left_out, n_folds = looked_through(config, advance, quiet, folds)
+        tell = partial(click.echo, err=True) if not quiet else lambda line: None
+        for name, value in config.resolved().items():
+            tell(f"  {name} = {json.dumps(value)}")
+        if n_folds > 1:
+            plan, run = cross_validated(config, dataset, n_folds, out, advance, left_out, tell)
+        else:
+            plan = open_run(config, out, advance, dataset, left_out=left_out)
+            tell(f"run {plan.folder}")
+            if not plan.finished():
+                tell(f"  {foretold(plan)}")
+            run = carry_out(plan, advance)
         beside_plain(run, plan, advance)
     if as_json:
         click.echo(json.dumps(run.result))
@@ -88,28 +100,35 @@ def beside_plain(run, plan, advance):
         write_json(run.folder / "result.json", run.result)
 
 
-def looked_through(config, advance, quiet):
-    """The data, a user's own without what cannot be decoded, the report on stderr; and the rows that were left out."""
+def looked_through(config, advance, quiet, folds):
+    """The data, a user's own without what cannot be decoded and with a report on stderr; what was left out; folds."""
     import os
     from functools import partial
 
     from sordino.cli.prepare import report
     from sordino.config import specs
     from sordino.datasets import load_dataset, prepare
+    from sordino.datasets.folder import Folder
     from sordino.tasks import choose_tasks
+    from sordino.training.folds import FEW, FOLDS, check_repeated
 
     dataset = load_dataset(config.data, config.root)
     if dataset.name != "folder":
-        return dataset, []
+        return dataset, [], folds or 1
     tasks = choose_tasks(specs(config.task, "task"), dataset.tracks())
     try:
         found = prepare(dataset, tasks, os.cpu_count() or 1, None, partial(advance, "read"))
     except OSError as error:
         click.echo(f"not looked through: {error}", err=True)
-        return dataset, []
+        return dataset, [], folds or 1
     if not quiet:
         click.echo("\n".join(f"  {line}" for line in report(found, dataset)), err=True)
-    if found.torn:
+    few = isinstance(dataset, Folder) and dataset.split_here and len(found.tracks) < FEW
+    small = few and not (config.test or config.under)
+    folds = folds or (FOLDS if small else 1)
+    if folds > 1:
+        check_repeated(found)
+    elif found.torn:
         first, second, how, _ = found.torn[0]
         raise ValueError(f"{first} and {second} are one recording ({how}) in two splits; give both one group")
-    return (load_dataset(found.manifest), dataset.refused) if found.manifest else (dataset, [])
+    return (load_dataset(found.manifest), dataset.refused, folds) if found.manifest else (dataset, [], folds)

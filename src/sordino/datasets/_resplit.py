@@ -1,9 +1,20 @@
-"""What a dataset is learned from, split anew by group: to compare methods without looking at its test split."""
+"""Datasets split anew by group: to compare methods without looking at the test split, and for cross-validation."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from sordino.contracts import Dataset, Track
-from sordino.datasets._splits import MOST_SEEDS, QUARTER, filling_seed, split_tracks
+from sordino.datasets._splits import (
+    MOST_SEEDS,
+    QUARTER,
+    SplitName,
+    filling_seed,
+    group_of,
+    place_of,
+    split_tracks,
+)
 
 
 class Resplit(Dataset):
@@ -30,3 +41,73 @@ class Resplit(Dataset):
         first = self.seed * MOST_SEEDS
         seed = filling_seed(learned, QUARTER, first)  # no split is empty, if there are tracks enough
         return split_tracks(learned, first if seed is None else seed, QUARTER)
+
+
+class Fold(Dataset):
+    """A dataset with one part of it to test on, the next to validate by, and the rest to learn from.
+
+    Args:
+        whole: the dataset; its own splits do not count.
+        number: of the part, from 0.
+        n: how many parts; groups are not torn.
+    """
+
+    name = "fold"
+    title = "a part of a dataset held out"
+    labels = ()
+    licence = ""
+
+    def __init__(self, whole: Dataset, number: int, n: int):
+        super().__init__(whole.root)
+        self.whole, self.number, self.n, self.name, self.labels = whole, number, n, whole.name, whole.labels
+        self.splits = f"part {number + 1} of {n} by group to test on, the next to validate by"
+
+    def tracks(self) -> list[Track]:
+        """All tracks."""
+        tracks = self.whole.tracks()
+        part_of = dealt(tracks, self.n)
+        splits: dict[int, SplitName] = {self.number: "test", (self.number + 1) % self.n: "validation"}
+        return [track.with_split(splits.get(part_of[group_of(track)], "train")) for track in tracks]
+
+
+class Folds(Dataset):
+    """A dataset to learn from as a whole, scored by its folds.
+
+    Args:
+        whole: the dataset; its own splits do not count.
+        n: how many folds, at least 3.
+
+    Raises:
+        ValueError: there are fewer groups than folds.
+    """
+
+    name = "folds"
+    title = "a dataset in folds"
+    labels = ()
+    licence = ""
+
+    def __init__(self, whole: Dataset, n: int):
+        super().__init__(whole.root)
+        self.whole, self.name, self.labels = whole, whole.name, whole.labels
+        groups = {group_of(track) for track in whole.tracks()}
+        if not 3 <= n <= len(groups):
+            raise ValueError(
+                f"{len(groups)} groups (pieces, artists, or tracks) do not make {n} folds; at least 3, at most one each"
+            )
+        self.folds = [Fold(whole, number, n) for number in range(n)]
+        self.splits = f"{n} folds by group"
+
+    def tracks(self) -> list[Track]:
+        """All tracks, to learn from."""
+        return [track.with_split("train") for track in self.whole.tracks()]
+
+
+def dealt(tracks: Sequence[Track], n: int) -> dict[str, int]:
+    """The part of each group: large groups first, each to the part that has the fewest tracks so far."""
+    sizes = Counter(map(group_of, tracks))
+    order = sorted(sizes, key=lambda group: (-sizes[group], place_of(group), group))
+    filled, parts = [0] * n, {}
+    for group in order:
+        parts[group] = min(range(n), key=lambda part: (filled[part], part))
+        filled[parts[group]] += sizes[group]
+    return parts

@@ -46,6 +46,9 @@ class Folder(Dataset):
     Args:
         root: a folder, a table, a library, or a JAMS file.
         seed: of the split, where the data bring none.
+
+    Attributes:
+        split_here: the data bring no split, so one is made.
     """
 
     name = "folder"
@@ -56,7 +59,7 @@ class Folder(Dataset):
 
     def __init__(self, root: str | Path | None = None, seed: Seed = 0):
         super().__init__(root)
-        self.seed = seed
+        self.seed, self.split_here = seed, False
         if self.root.exists():
             names = [name for track in self._read.tracks for name in track.labels]
             self.labels = tuple(dict.fromkeys(names))
@@ -77,6 +80,7 @@ class Folder(Dataset):
         found = self._read
         self.refused, self.notes = tuple(found.refused), tuple(found.notes)
         given = {track.split for track in found.tracks if track.info.get("split_given")}
+        self.split_here = not given
         if not given:
             self.splits = f"made here: 80/10/10 by group, seed {self.seed}"
             tracks = split_tracks(found.tracks, self.seed)

@@ -1,4 +1,4 @@
-"""What to do with labels when nobody says: the task, the length of a segment, the backbones that are here."""
+"""What to do with labels when nobody says: the task, the backbones that are here."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from sordino.contracts import Task, Track
+from sordino.contracts import Track
 from sordino.registry import find, names
 from sordino.tasks import label_names, make_task
 from sordino.training.recordings import parse_label
@@ -83,11 +81,6 @@ def _number(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
-
-
-def segment_s(task: Task, lengths_s: Sequence[float]) -> float:
-    """The task's usual segment, or the length that nine of ten recordings have where that is shorter."""
-    return round(float(min(task.segment_s, max(1.0, np.quantile(lengths_s, 0.1)))), 2) if len(lengths_s) else 10.0
 
 
 def backbones_here() -> list[str]:

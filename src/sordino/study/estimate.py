@@ -9,17 +9,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from sordino.answering import Constant, answer_grid
+from sordino.answering import answer_grid
 from sordino.augment import Augmentation
 from sordino.backbones import load_backbone
 from sordino.compute import Compute
@@ -34,13 +29,12 @@ from sordino.store_chunks import budget_bytes, store_folder
 from sordino.study.names import row_names
 from sordino.study.rows import same_but_for_seed
 from sordino.study.sound import Sound, sound_named, sound_of
+from sordino.study.speed import ROWS, TRIAL_S, Speed, changing, measured
 from sordino.tasks import make_task
 from sordino.training.plan import Plan, first_config, probe_config
 from sordino.training.schedule import Schedule
+from sordino.training.splits import usual_segment_s
 
-ROWS = 4  # of the larger measured step on a processor
-TRIAL_S = 5.0  # of noise in the measured step, at most
-TRIALS_S = 0.5  # spent on measuring a step, unless two take longer
 STAND_INS = {"clip": "key", "frame": "beat"}  # whose heads are ready without labels and cost what others do
 
 
@@ -65,21 +59,6 @@ class Estimate:
     seconds: float
     stored: dict[str, float] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Speed:
-    """How long this machine takes.
-
-    Attributes:
-        constant: to compute what is frozen, seconds for a second of sound.
-        step: to train on it, behind what is frozen, seconds for a second of sound.
-        anyhow: seconds of a step, however much sound it has.
-    """
-
-    constant: float
-    step: float
-    anyhow: float
 
 
 def estimates(configs: Sequence[Config], plans: Sequence[Plan] | None = None) -> list[Estimate]:
@@ -135,6 +114,15 @@ def told(found: Sequence[Estimate]) -> list[str]:
     return [*lines, *dict.fromkeys(f"not here: {line}" for one in found for line in one.lacking)]
 
 
+def foretold(plan: Plan) -> str:
+    """What one run will take, in a line."""
+    (one,) = estimates([plan.config], [plan])
+    segment_s = plan.config.training.segment_s or usual_segment_s(plan.tasks, [one.sound.usual_s("train")])
+    return (f"about {duration(one.seconds)} on this machine, without decoding: {one.steps:,} steps of "
+            f"{plan.config.training.batch_size} segments of {segment_s:g} s, {one.sound.hours:.2f} h of sound, "
+            f"{sum(one.stored.values()) / 1e9:.2f} GB to be stored")  # fmt: skip
+
+
 def duration(seconds: float) -> str:
     """A time in the unit in which it is read."""
     for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
@@ -160,13 +148,13 @@ def _estimate(config: Config, sound: Sound, backbone: Backbone, speeds: dict[str
     tasks = [make_task(**spec) for spec in config.resolved()["task"]]
     sound = sound.fewer(settings.tracks)
     model = _model(config, tasks, backbone)
-    segment_s = settings.segment_s or max(task.segment_s for task in tasks)
+    segment_s = settings.segment_s or usual_segment_s(tasks, [sound.usual_s("train")])
     n_versions = len(list(Augmentation.named(settings.augment).versions()))
     at_once = settings.batch_size if compute.device.type == "cuda" else ROWS  # what a processor does one by one
     plain, trial_s = config.resolved(), min(segment_s, TRIAL_S)
     alike = json.dumps([plain["backbone"], plain["method"], plain["head"], sorted(model.heads), trial_s, at_once,
                         settings.accelerator, settings.precision])  # fmt: skip
-    speed = speeds.get(alike) or _measured(model.to(compute.device), trial_s, at_once, compute)
+    speed = speeds.get(alike) or measured(model.to(compute.device), trial_s, at_once, compute)
     speeds[alike] = speed
     answering, rate_hz = answer_grid(model, segment_s), backbone.sample_rate_hz
     learning = replace(answering, hop_samples=answering.length_samples, least_tail=TRAIN_TAIL)
@@ -181,8 +169,8 @@ def _estimate(config: Config, sound: Sound, backbone: Backbone, speeds: dict[str
     stored = settings.cache in DTYPES and model.start != WAVEFORM
     heard_s = rows_s if stored else trained_s + answered_s
     changed_s = trained_s if settings.cache == "off" else rows_s
-    changing = _changing(tuple(settings.augment), rate_hz) if settings.augment else 0.0
-    seconds = changed_s * changing + heard_s * speed.constant + (trained_s + answered_s / 3) * speed.step
+    change_s = changing(tuple(settings.augment), rate_hz) if settings.augment else 0.0
+    seconds = changed_s * change_s + heard_s * speed.constant + (trained_s + answered_s / 3) * speed.step
     seconds += schedule.steps * speed.anyhow
     kept: dict[str, float] = {}
     data = f"{config.data} {config.test} {settings.augment} {segment_s} {settings.crops}"
@@ -212,54 +200,3 @@ def _model(config: Config, tasks: Iterable[Task], backbone: Backbone) -> Model:
     levels = dict.fromkeys(STAND_INS[task.level] for task in tasks)
     methods = parse_methods(config.resolved()["method"])
     return Model(backbone, [make_task(name) for name in levels], methods, config.head)
-
-
-@torch.random.fork_rng(devices=[])
-def _measured(model: Model, noise_s: float, at_once: int, compute: Compute) -> Speed:
-    one = torch.from_numpy(_noise(noise_s, model.backbone.sample_rate_hz)).to(compute.device)
-    optimiser = torch.optim.AdamW(model.parameter_groups(0.0))
-
-    def hear(rows: int) -> Constant:
-        with compute.context():
-            return model.constant(one.repeat(rows, 1))
-
-    def step(constant: Constant) -> None:
-        with compute.context():
-            loss = torch.stack([value.float().square().mean() for value in model(*constant).values()]).sum()
-        loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
-
-    model.train()
-    heard = _seconds(partial(hear, at_once), compute)
-    few, many = (_seconds(partial(step, hear(rows)), compute) for rows in (1, at_once))
-    row = max(0.0, many - few) / (at_once - 1) if at_once > 1 else many
-    return Speed(heard / (at_once * noise_s), row / noise_s, max(0.0, many - at_once * row))
-
-
-@cache
-def _changing(names: tuple[str, ...], rate_hz: int) -> float:
-    """Seconds that augmentations take for a second of sound, the mean over their versions."""
-    wave, versions = _noise(1.0, rate_hz), list(Augmentation.named(names).versions())
-    began = time.perf_counter()
-    for changes in versions:
-        for change in changes:
-            change.apply(wave, rate_hz, np.random.default_rng(0), wave if change.wants_other else None)
-    return (time.perf_counter() - began) / len(versions)
-
-
-def _noise(length_s: float, rate_hz: int) -> np.ndarray:
-    n_samples = max(1, round(length_s * rate_hz))
-    return 0.1 * np.random.default_rng(0).standard_normal(n_samples).astype(np.float32)
-
-
-def _seconds(work: Callable[[], object], compute: Compute) -> float:
-    """The least of some times, for other programs take their share too; the first finds memory and kernels."""
-    found: list[float] = []
-    while len(found) < 2 or (len(found) < 5 and sum(found) < TRIALS_S):
-        began = time.perf_counter()
-        work()
-        if compute.device.type == "cuda":
-            torch.cuda.synchronize(compute.device)
-        found.append(time.perf_counter() - began)
-    return min(found[1:])

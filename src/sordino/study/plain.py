@@ -11,7 +11,7 @@ import numpy as np
 from sordino import audio
 from sordino.config import Config
 from sordino.contracts import Dataset, Prediction, Task, Track
-from sordino.datasets import load_dataset, with_test_of
+from sordino.datasets import Folds, load_dataset, with_test_of
 from sordino.study.names import short
 from sordino.study.rows import Row, plain_row
 from sordino.training.recordings import parse_label
@@ -44,10 +44,12 @@ def beside_plain(rows: Sequence[Row], configs: Iterable[Config]) -> list[Row]:
 
 
 def plain_scores(task: Task, dataset: Dataset) -> dict[str, dict[str, Any]]:
-    """The scores of the task's plain estimator and of the constant answer on the test split, by their titles."""
-    scores = {} if task.plain_baseline is None else {task.plain_baseline.title: plain_baseline(task, dataset)}
+    """The scores of the task's plain estimator and of the constant answer, by title: on the test split, or on folds."""
+    folds = dataset.folds if isinstance(dataset, Folds) else [dataset]
+    split = "all" if isinstance(dataset, Folds) else "test"
+    scores = {} if task.plain_baseline is None else {task.plain_baseline.title: plain_baseline(task, dataset, split)}
     if MAJORITY not in scores:
-        scores[MAJORITY] = majority(task, dataset)
+        scores[MAJORITY] = majority(task, folds)
     return {title: scored for title, scored in scores.items() if scored is not None}
 
 
@@ -74,23 +76,27 @@ def plain_baseline(task: Task, dataset: Dataset, split: str = "test") -> dict[st
     return report(task, ids, references, predictions)
 
 
-def majority(task: Task, dataset: Dataset) -> dict[str, Any] | None:
-    """Always the most frequent (of numbers: the median) training label; None for frame tasks, where it says nothing."""
+def majority(task: Task, folds: Sequence[Dataset]) -> dict[str, Any] | None:
+    """Always the usual training label, on the test tracks of all folds; None for frame tasks, where it says nothing."""
     if task.level == "frame":
         return None
-    tracks = dataset.tracks()
-    known = [label for _, label in _labelled(task, tracks, "train")]
-    if not known:
-        return None
-    if all(isinstance(label, int | float) for label in known):
-        answer: Any = float(np.median(known))
-    else:
-        keys = [repr(label) for label in known]
-        counts = Counter(keys)
-        answer = known[keys.index(max(counts, key=lambda key: (counts[key], key)))]
-    tested = _labelled(task, tracks, "test")
-    answers = [Prediction(answer)] * len(tested)
-    return report(task, [track.id for track, _ in tested], [label for _, label in tested], answers)
+    tested: list[tuple[str, Any, Prediction]] = []
+    for tracks in (fold.tracks() for fold in folds):
+        known = [label for _, label in _labelled(task, tracks, "train")]
+        if not known:
+            return None
+        answer = Prediction(_usual(known))
+        tested += [(track.id, label, answer) for track, label in _labelled(task, tracks, "test")]
+    return report(task, *zip(*tested, strict=True))
+
+
+def _usual(labels: Sequence[Any]) -> Any:
+    """The most frequent label; of numbers the median."""
+    if all(isinstance(label, int | float) for label in labels):
+        return float(np.median(labels))
+    keys = [repr(label) for label in labels]
+    counts = Counter(keys)
+    return labels[keys.index(max(counts, key=lambda key: (counts[key], key)))]
 
 
 def _labelled(task: Task, tracks: Iterable[Track], split: str) -> list[tuple[Track, Any]]:

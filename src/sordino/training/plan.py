@@ -67,6 +67,7 @@ class Plan:
         folder: where the run lies.
         left_out: one line for each row and label of the data that was not understood.
         before: runs that go first and whose trained parts this one begins with, opened (`after`).
+        scored: scores by task that were found otherwise (`folds.py`); None: those of the test split.
     """
 
     config: Config
@@ -80,6 +81,7 @@ class Plan:
     folder: Path
     left_out: list[str]
     before: list[Plan] = field(default_factory=list)
+    scored: dict[str, Any] | None = None
 
     @property
     def beneath(self) -> list[Plan]:

@@ -91,7 +91,8 @@ def _carried_out(plan: Plan, advance: Advance, fabric: Fabric) -> Run:
         write_json(plan.folder / "config.json", plan.config.resolved())
     splits = cut_splits(plan.tracks, plan.known, model, plan.config.training, plan.config.seed)
     check_broken(splits, plan.config.most_broken)
-    check_scorable(splits["test"], model.tasks)
+    if plan.scored is None:
+        check_scorable(splits["test"], model.tasks)
 
     def source(examples: Examples, name: str) -> Source:
         return make_source(model, examples, compute, begun.fingerprint, plan.config.training, advance, name)
@@ -106,7 +107,7 @@ def _carried_out(plan: Plan, advance: Advance, fabric: Fabric) -> Run:
         )  # fmt: skip
         fitted = loop.run()
     result = result_of(plan, model, splits, sources, compute, fitted)
-    if plan.config.under:
+    if plan.config.under and plan.scored is None:
         result["under"] = evaluate_under(plan.config.under, model, splits["test"], source, compute)
     result["seconds"] = round(time.time() - began, 2)
     result["train_cpu_s"] = round(begun.cpu_s + fitted.cpu_s, 3)
@@ -131,7 +132,7 @@ def result_of(
         "config": plan.config.resolved(),
         "identity": plan.identity,
         "protocol": protocol(plan.dataset, splits, model, compute),
-        "tasks": evaluate(model, splits["test"], sources["test"], compute),
+        "tasks": plan.scored or evaluate(model, splits["test"], sources["test"], compute),
         "parameters": model.count(),
         "weights": plan.backbone.weights,
         "steps": fitted.steps,

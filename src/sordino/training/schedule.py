@@ -7,7 +7,7 @@ import math
 from sordino.config import Training
 
 PASSES, PASSES_OF_HEADS = 20, 200  # over the rows; heads alone cost next to nothing on stored states
-FEWEST_STEPS, MOST_STEPS = 200, 20_000
+FEWEST_STEPS, MOST_STEPS = 100, 20_000
 VALIDATIONS = 20  # in a run
 PATIENCE = 6  # of them
 

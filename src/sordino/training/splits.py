@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from sordino.answering import answer_grid
 from sordino.audio import AudioError
 from sordino.augment import Augmentation
@@ -73,17 +75,17 @@ def cut_splits(
         model: decides tasks, rate and frames.
         settings: `segment_s`, `augment`, `crops`, `shots`, `tracks`.
         seed: of random crops and of what is drawn.
-        splits: which to cut.
+        splits: which to cut; the first one decides the length of segments if `segment_s` does not.
     """
     backbone, tasks = model.backbone, list(model.tasks.values())
-    segment_s = max(task.segment_s for task in tasks) if settings.segment_s is None else settings.segment_s
-    found = {}
+    found, segment_s = {}, settings.segment_s
     for split in splits:
         mine = [track for track in tracks if track.split == split]
         if split == "train" and (settings.shots or settings.tracks):
             mine = fewer(mine, tasks, settings.shots, settings.tracks, seed)
         recordings = Recordings(mine, tasks, known, backbone.sample_rate_hz)
         report(recordings.broken)
+        segment_s = segment_s or usual_segment_s(tasks, [*map(recordings.duration_s, range(len(recordings)))])
         if split == "train":
             grid = Grid.of(segment_s, backbone.sample_rate_hz, backbone.hop_samples, 0.0, TRAIN_TAIL)
             versions, random = Augmentation.named(settings.augment).versions(), settings.crops == "random"
@@ -91,6 +93,13 @@ def cut_splits(
         else:
             found[split] = Examples(recordings, backbone, answer_grid(model, segment_s))
     return found
+
+
+def usual_segment_s(tasks: Sequence[Task], lengths_s: Sequence[float]) -> float:
+    """The length of a segment if nobody says: the longest that a task wants, or, where that is shorter, what nine of
+    ten recordings have."""
+    wanted = max(task.segment_s for task in tasks)
+    return round(float(min(wanted, max(1.0, np.quantile(lengths_s, 0.1)))), 2) if len(lengths_s) else wanted
 
 
 def make_source(

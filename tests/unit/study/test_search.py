@@ -11,9 +11,10 @@ from click.testing import CliRunner
 from sordino.cli import group
 from sordino.contracts import Track
 from sordino.datasets import Resplit, load_dataset
-from sordino.study.choosing import choose_task, seconds_of, segment_s
+from sordino.study.choosing import choose_task, seconds_of
 from sordino.study.search import Candidate, Search, choose
 from sordino.tasks import make_task
+from sordino.training.splits import usual_segment_s
 from tests.conftest import TINY
 
 
@@ -49,7 +50,8 @@ def test_times_and_lengths():
     for text in ("soon", "", "-3m", "0s", "m"):
         with pytest.raises(ValueError, match="is not a time"):
             seconds_of(text)
-    assert segment_s(make_task("key"), [200.0] * 9) == 30.0 and segment_s(make_task("key"), [4.0] * 9 + [200.0]) == 4.0
+    key = [make_task("key")]
+    assert usual_segment_s(key, [200.0] * 9) == 30.0 and usual_segment_s(key, [4.0] * 9 + [200.0]) == 4.0
 
 
 def test_splits_anew_leave_the_test_split_out_and_groups_whole(triads):

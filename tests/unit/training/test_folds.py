@@ -1,0 +1,120 @@
+"""Cross-validation by group: every track is answered by a model that never saw its group, and by the right fold."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sordino.cli import group
+from sordino.config import load_config
+from sordino.contracts import Track
+from sordino.datasets import Folds, load_dataset
+from sordino.datasets._resplit import dealt
+from sordino.study.plain import plain_scores
+from sordino.tasks import make_task
+from sordino.training.folds import cross_validated
+from tests.conftest import TINY
+
+SETTINGS = {"steps": 60, "batch_size": 8, "lr": 3e-2, "validate_every": 20, "precision": "float32", "segment_s": 1.0}
+
+
+@pytest.fixture
+def small(triads, tmp_path):
+    """The triads without a split: 24 tracks of six keys."""
+    rows = list(csv.DictReader(triads.read_text(encoding="utf-8").splitlines()))
+    path = tmp_path / "mine" / "labels.csv"
+    path.parent.mkdir()
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["path", "key"])
+        writer.writeheader()
+        for row in rows:
+            place = triads.parent / row["path"]
+            shutil.copy(place, path.parent)
+            writer.writerow({"path": row["path"], "key": row["key"]})
+    return path
+
+
+def config(data, **values):
+    return load_config(None, (), data=str(data), task="key", backbone=TINY, method="probe",
+                       head={"hidden": 0, "dropout": 0.0}, training=SETTINGS, **values)  # fmt: skip
+
+
+def test_groups_are_dealt_evenly_and_not_torn():
+    tracks = [Track(f"{n}", Path(f"{n}.wav"), {}, group=f"g{n % 7}" if n < 40 else "") for n in range(60)]
+    parts = dealt(tracks, 5)
+    assert parts == dealt(tracks[::-1], 5)
+    sizes = [sum(parts[track.group or track.id] == part for track in tracks) for part in range(5)]
+    assert sizes == [12] * 5
+
+
+def test_folds_test_every_track_once_on_what_was_not_learned(small):
+    whole = Folds(load_dataset(str(small)), 4)
+    tested = []
+    for fold in whole.folds:
+        of = {name: [t for t in fold.tracks() if t.split == name] for name in ("train", "validation", "test")}
+        assert all(of.values()) and sum(map(len, of.values())) == 24
+        tested += [track.id for track in of["test"]]
+    assert sorted(tested) == sorted(track.id for track in whole.tracks())
+    with pytest.raises(ValueError, match=r"24 groups .* do not make 25 folds"):
+        Folds(load_dataset(str(small)), 25)
+
+
+def test_all_answers_are_out_of_fold_and_the_adapter_learns_from_all(small, tmp_path):
+    lines = []
+    plan, run = cross_validated(config(small), load_dataset(str(small)), 4, tmp_path / "runs", tell=lines.append)
+    row = run.result["tasks"]["key"]
+    assert row["n_tracks"] == 24 and row["metrics"]["accuracy"] > 0.9
+    assert run.result["protocol"]["tracks"] == {"train": 24, "validation": 0, "test": 0}
+    assert "4 folds by group" in row["notes"][-1] and len(lines) == 4
+    assert lines[0].startswith("fold 1 of 4: key: weighted_score") and "of 6 tracks so far" in lines[0]
+    folds = {}
+    for path in (tmp_path / "runs" / "folds").glob("*/result.json"):
+        found = json.loads(path.read_text())
+        folds |= {track["id"]: track["estimated"] for track in found["tasks"]["key"]["per_track"]}
+    assert len(folds) == 24 and {t["id"]: t["estimated"] for t in row["per_track"]} == folds
+    again = cross_validated(config(small), load_dataset(str(small)), 4, tmp_path / "runs")[1]
+    assert again.folder == run.folder and again.result == run.result
+    plain = plain_scores(plan.tasks[0], plan.dataset)
+    assert {title: scored["n_tracks"] for title, scored in plain.items()} == {"chroma template": 24, "majority": 24}
+
+
+def test_what_wants_a_test_split_is_refused(small, tmp_path):
+    with pytest.raises(ValueError, match="want a test split, folds have none"):
+        cross_validated(config(small, under=["noise"]), load_dataset(str(small)), 4, tmp_path)
+
+
+def call(*words):
+    return CliRunner().invoke(group, list(map(str, words)))
+
+
+def test_few_own_tracks_without_a_split_are_folded_unless_told_otherwise(small, tmp_path):
+    words = ["train", small, "-t", "key", "-m", "probe", "--out", tmp_path / "runs", "training.steps=2",
+             "training.segment_s=1", f"backbone={json.dumps(TINY).replace(':', ' =')}"]  # fmt: skip
+    told = call(*words)
+    assert told.exit_code == 0, told.output
+    assert "fold 5 of 5" in told.stderr and "24 test tracks" in told.stdout and "5 folds by group" in told.stdout
+    told = call(*words, "--folds", "1")
+    assert told.exit_code == 0 and "fold 1" not in told.stderr and "about " in told.stderr, told.output
+    assert "24 test tracks" not in told.stdout
+
+
+def test_one_recording_in_two_groups_is_refused(small):
+    second = small.parent / "copy.wav"
+    second.write_bytes((small.parent / "clip 0.wav").read_bytes())
+    with small.open("a", encoding="utf-8") as file:
+        file.write("copy.wav,C major\n")
+    told = call("train", small, "-t", "key", "-m", "probe")
+    assert "one recording (same bytes) in two groups; give both one group" in str(told.exception)
+
+
+def test_tags_keep_their_thresholds_from_all_folds(small, tmp_path):
+    text = small.read_text().replace("key", "tags").replace(" major", ";bright").replace(" minor", ";dark")
+    small.write_text(text)
+    values = {"task": {"name": "tagging"}, "backbone": TINY, "method": "probe", "training": SETTINGS}
+    _, run = cross_validated(load_config(None, (), data=str(small), **values), load_dataset(str(small)), 3, tmp_path)
+    (task,) = run.model().tasks.values()
+    assert run.result["tasks"]["tagging"]["n_tracks"] == 24
+    assert set(task.config()["tags"]) >= {"bright", "dark"} and make_task("tagging").config() != task.config()
