@@ -165,7 +165,7 @@ def schedule(n_rows, heads_only=False, **settings):
 
 def test_steps_follow_the_data_where_they_are_not_set():
     assert schedule(800).steps == 1000
-    assert schedule(8).steps == 200
+    assert schedule(8).steps == 100
     assert schedule(80, heads_only=True).steps == 1000
     assert schedule(10**6).steps == 20_000
     assert schedule(10**6, steps=7).steps == 7
