@@ -6,7 +6,7 @@ import torch
 
 from sordino import registry
 from sordino.checks import methods
-from sordino.checks.methods import MethodCase
+from sordino.checks.method_case import MethodCase
 from sordino.checks.running import NotAsked, checks
 from sordino.contracts import Frames
 from sordino.petl import make_method

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sordino import registry
-from sordino.checks.methods import disturb
+from sordino.checks.method_case import disturb
 from sordino.model import Model
 from sordino.petl import make_method
 from sordino.tasks import make_task

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import sordino
-from sordino.checks import backbones, methods
+from sordino.checks import backbones, method_case, methods
+from sordino.checks.method_case import MethodCase
 from sordino.checks.running import checks, run
 from sordino.petl import make_method
 
@@ -28,5 +29,5 @@ def test_the_example_keeps_the_contract(bands):
 
 @pytest.mark.parametrize("name", ["lora", "adapter", "prefix", "prompt", "bitfit"])
 def test_the_example_can_be_adapted(bands, name):
-    methods.names_and_number(methods.MethodCase(make_method(name), "bands"))
-    methods._prepared.cache_clear()
+    methods.names_and_number(MethodCase(make_method(name), "bands"))
+    method_case._prepared.cache_clear()

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from sordino import registry
 from sordino.checks import backbones, datasets, methods, tasks
+from sordino.checks.method_case import MethodCase
 from sordino.checks.running import Check, Finding, checks, promise, run
 
 Advance = Callable[[str, int, int], object]  # what, how many checks are done, of how many
@@ -89,7 +90,7 @@ def _all(case: Any, own: Sequence[Check], where: str = "") -> list[Asked]:
 def _method(name: str) -> list[Asked]:
     method, asked, why = registry.make("method", name, {}), [], ""
     for backbone in registry.names("backbone"):
-        case = methods.MethodCase(method, backbone)
+        case = MethodCase(method, backbone)
         if not (without := no_place(case)):
             asked += _all(case, checks(methods), backbone)
         why = without or why
@@ -98,7 +99,7 @@ def _method(name: str) -> list[Asked]:
     return asked
 
 
-def no_place(case: methods.MethodCase) -> str:
+def no_place(case: MethodCase) -> str:
     """Why a method has no place on a backbone (no roles, or an extra that is not installed); empty where it has one."""
     try:
         case.method.n_parameters(case.backbone)
@@ -112,7 +113,7 @@ def no_place(case: methods.MethodCase) -> str:
 def _backbone(name: str) -> list[Asked]:
     asked = _all(backbones.BackboneCase(name), checks(backbones))
     for method in registry.names("method"):
-        case = methods.MethodCase(registry.make("method", method, {}), name)
+        case = MethodCase(registry.make("method", method, {}), name)
         asked += [] if no_place(case) else _all(case, checks(methods), method)
     return asked
 

@@ -16,7 +16,7 @@ from sordino.cli._settings import WithSettings
 @click.option("--root", type=click.Path(), help="Where a named dataset lies.")
 @click.option("--config", "config_path", type=click.Path(dir_okay=False), help="A TOML file with settings.")
 @click.option("--folds", type=click.IntRange(1), help="Score by so many folds by group; 1: by one split.  [default: 5 "
-              "for less than 100 own tracks without a split, else 1]")  # fmt: skip
+              "for less than 200 own tracks without a split, else 1]")  # fmt: skip
 @click.option("--out", default="runs", show_default=True, type=click.Path(), help="Where run folders lie.")
 @click.option("--strict", is_flag=True, default=None, help="End at a row or label that is not understood.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing on stderr but what was left out.")

@@ -30,7 +30,7 @@ from sordino.training.report import report
 from sordino.training.run import carry_out
 from sordino.training.splits import Advance, cut_splits, make_source, make_tasks, silent
 
-FEW = 100  # tracks, below which a tenth of them decides nothing
+FEW = 200  # tracks, below which a tenth of them decides nothing
 FOLDS = 5
 
 
