@@ -2,12 +2,13 @@
 # make test   install what tests need and run them
 # make bench  what everything costs, beside others, on this machine; writes docs/performance.json and .png
 # make faults what is promised when things go wrong: kills, full disks, races, bad files; writes the table of docs/reliability.md
+# make site   the documents as a site, in site/
 # make check  what a change must pass: lint, format, import directions, types, generated pages, tests
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test slow faults check docs bench clean
+.PHONY: demo test slow faults check docs site bench clean
 
 demo: $(STAMP)-run
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps musicnn==0.1.0 \
@@ -31,6 +32,10 @@ check: $(STAMP)-test
 docs: $(STAMP)-test
 	$(BIN)/python tools/build_docs.py
 
+site: docs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	$(BIN)/python -m mkdocs build --strict
+
 faults: $(STAMP)-test
 	$(BIN)/python -m tests.faults --keep .faults.jsonl --out docs/reliability.md
 	rm -f .faults.jsonl
@@ -53,4 +58,4 @@ $(STAMP)-test: $(STAMP)-run
 	touch $@
 
 clean:
-	rm -rf .venv runs build dist
+	rm -rf .venv runs build dist site

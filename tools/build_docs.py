@@ -17,6 +17,7 @@ from sordino.config import Config
 from sordino.petl import _table
 from sordino.settings import flat, options_table, settings
 from sordino.study import catalogue
+from sordino.study.report import gains
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "sordino"
@@ -124,6 +125,12 @@ checked before anything is opened. The methods' options are in [methods.md](meth
     return "".join(parts)
 
 
+def index(readme: str) -> str:
+    """docs/index.md: the README, with links as they are from there; what lies elsewhere is named without a link."""
+    page = readme.replace("](docs/", "](")
+    return re.sub(r"(?<!!)\[([^\]]+)\]\((?!http|#|[a-z_]+\.md)[^)]*\)", r"\1", page)
+
+
 def replaced(text: str, name: str, content: str) -> str:
     """Text with the part between the marks `name` replaced."""
     pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
@@ -139,12 +146,15 @@ def pages() -> dict[Path, str]:
         readme = replaced(readme, name, content)
     datasets = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
     performance = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    results = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     measured = json.loads((ROOT / "docs" / "performance.json").read_text(encoding="utf-8"))
     return {
         ROOT / "README.md": readme,
+        ROOT / "docs" / "index.md": index(readme),
         ROOT / "docs" / "methods.md": _table.page(build_capabilities.section()),
         ROOT / "docs" / "datasets.md": replaced(datasets, "datasets", datasets_table()),
         ROOT / "docs" / "performance.md": replaced(performance, "performance", bench.tables(measured)),
+        ROOT / "docs" / "results.md": replaced(results, "gains", gains.page(ROOT / "docs" / "results")),
         ROOT / "docs" / "cli.md": cli_page(),
         ROOT / "docs" / "settings.md": settings_page(),
         catalogue.PATH: catalogue.written(),
