@@ -5,8 +5,7 @@
   (autocorrelation of the onsets at the lags of the tempi).
 - Of windows of three seconds: `sounds` (a teacher's embedding, see sounds.py).
 
-Each has its mean taken off and is scaled so that a guess of the mean costs 1; timbre and sounds are made
-white.
+Each has its mean taken off and is scaled so that a guess of the mean costs 1; timbre is made white.
 
 Paper: Li et al., MERT, 2023 https://arxiv.org/abs/2306.00107 (a musical teacher beside the tokens)
 """
@@ -27,7 +26,7 @@ from sordino.pretrain.rhythm import crop_tempogram, onset_strengths
 
 N_WHITE_COMPONENTS = 64
 SAMPLE_STEP = 4
-WHITE = ("timbre", "sounds")  # whose few strongest components would else be all that is asked
+WHITE = ("timbre",)  # whose few strongest components would else be all that is asked; of sounds these are what is heard
 FRAME_REGRESSIONS = ("chroma", "onsets")
 
 
