@@ -10,7 +10,6 @@ the published one, 6400, 800, 800, no artist in two. `fma_small/000/000002.mp3` 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 from sordino.contracts import Archive, Track
@@ -71,13 +70,14 @@ class FMASmall(Corpus):
             write_tone(root / "fma_small" / "000" / f"{int(number):06d}.mp3")
 
 
-def _rows(table: Path) -> Iterator[tuple[int, str, list[str]]]:
+def _rows(table: Path) -> list[tuple[int, str, list[str]]]:
     """Line, number and wanted cells of each track."""
-    csv.field_size_limit(max(LONGEST_CELL, csv.field_size_limit()))
-    with table.open(newline="", encoding="utf-8") as file:
-        reader = csv.reader(file)
-        names = list(zip(next(reader), next(reader), strict=True))
-        places = [names.index(name) for name in WANTED]
-        for row in reader:
-            if row[0].isdecimal():
-                yield reader.line_num, row[0], [row[place] for place in places]
+    usual = csv.field_size_limit(LONGEST_CELL)  # of the whole process
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            reader = csv.reader(file)
+            names = list(zip(next(reader), next(reader), strict=True))
+            places = [names.index(name) for name in WANTED]
+            return [(reader.line_num, row[0], [row[n] for n in places]) for row in reader if row[0].isdecimal()]
+    finally:
+        csv.field_size_limit(usual)
