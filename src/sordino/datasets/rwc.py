@@ -21,6 +21,9 @@ class RWC(BeatThis):
     citation = "M. Goto et al.: RWC music database: popular, classical, and jazz music databases. ISMIR 2002"
     size = (226, 16.1)
     get = "AIST sends the audio to who signs its pledge; name it as the annotations are."
+    notes = (
+        "26 files of jazz have the places 1 and 3 only, rwc_classical_CD2_03 several beats of one place: as published",
+    )
     examples = {
         "rwc_classical_CD2_03": "0.1\t1\n0.2\t1\n0.3\t1\n0.4\t2\n",
         "rwc_jazz_CD1_03": "0.1\t3\n0.4\t1\n0.7\t3\n",
