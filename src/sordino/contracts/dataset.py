@@ -56,11 +56,12 @@ class Unreadable:
 
 
 class Archive(NamedTuple):
-    """A published archive.
+    """A published archive, or a table (`.csv`) by itself.
 
     Attributes:
         url: where it is; of a repository always one commit.
-        checksum: MD5 (32 digits) or SHA-256 (64), as the publisher, mirdata or jukemir give it; empty: none is known.
+        checksum: MD5 (32 digits), SHA-1 (40) or SHA-256 (64), as the publisher, mirdata or jukemir give it; empty: none
+            is known.
         folder: where it is unpacked, below the root.
     """
 

@@ -23,6 +23,7 @@ from sordino.holding import held
 
 BLOCK_BYTES = 1 << 20
 TIMEOUT_S = 60
+DIGESTS = {32: "md5", 40: "sha1", 64: "sha256"}  # by the number of digits
 
 
 def download(archive: Archive, root: Path, advance: Callable[[int, int], None] = lambda done, total: None) -> Path:
@@ -62,7 +63,7 @@ def _fetched(archive: Archive, done: Path, advance: Callable[[int, int], None]) 
         ) from error
     if archive.checksum:
         with part.open("rb") as file:
-            found = hashlib.file_digest(file, "md5" if len(archive.checksum) == 32 else "sha256").hexdigest()
+            found = hashlib.file_digest(file, DIGESTS[len(archive.checksum)]).hexdigest()
         if found != archive.checksum:
             part.unlink()
             _state(part).unlink(missing_ok=True)

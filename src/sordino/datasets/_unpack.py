@@ -39,7 +39,7 @@ class Unpacked(NamedTuple):
 
 
 def unpack(path: Path, folder: Path) -> Unpacked:
-    """Unpack a zip or tar archive into a folder.
+    """Unpack a zip or tar archive, or a table that is published by itself (`.csv`), into a folder.
 
     Args:
         path: the archive.
@@ -113,5 +113,7 @@ def _members(path: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]] | None]]
                     yield member.name, lambda member=member: archive.extractfile(member)  # type: ignore[misc]
                 elif not member.isdir():
                     yield member.name, None
+    elif path.suffix == ".csv":
+        yield path.name.partition("-")[2], lambda: path.open("rb")  # without the checksum's beginning
     else:
         raise ValueError(f"{path}: neither zip nor tar")

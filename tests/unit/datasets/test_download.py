@@ -175,6 +175,17 @@ def test_a_damaged_archive_is_told_and_leaves_whole_files_only(kind, tmp_path):
     assert all(found.read_bytes() == content for found in (tmp_path / "root").iterdir())
 
 
+def test_a_table_by_itself_is_put_in_its_folder_and_sha1_is_checked(served, tmp_path):
+    folder, url = served
+    (folder / "clips-table.csv").write_text("name,genre\na,jazz\n")
+    checksum = hashlib.sha1((folder / "clips-table.csv").read_bytes()).hexdigest()
+    path = download(Archive(f"{url}/clips-table.csv", checksum), tmp_path)
+    assert unpack(path, tmp_path / "annotation") == (1, 0, [])
+    assert (tmp_path / "annotation" / "clips-table.csv").read_text() == "name,genre\na,jazz\n"
+    with pytest.raises(ValueError, match=r"checksum [0-9a-f]{40}, expected 00"):
+        download(Archive(f"{url}/clips-table.csv", "00" * 20), tmp_path)
+
+
 def test_a_wrong_checksum_and_a_missing_file(served, tmp_path):
     folder, url = served
     (folder / "a.zip").write_bytes(b"something else")
