@@ -26,6 +26,7 @@ from sordino.contracts import Backbone, Frames, Method, Part, Site
 from sordino.rules import NotNegative, Share
 
 N_TRIAL_FRAMES = 8
+USUAL_RATE = 1e-5  # of weights that were trained before
 
 
 def layers_of(backbone: Backbone, frontend: bool = False) -> dict[str, int]:
@@ -74,7 +75,7 @@ class Finetune(Method):
     Attributes:
         layers: the layers that are trained; what comes before layer 1 goes with it, the final norm with all.
         frontend: train the frontend too, where layer 1 is; every step then begins with the sound.
-        backbone_learning_rate: rate of the last layer; none: the rate of the run, as for the head.
+        backbone_learning_rate: rate of the last layer; none: 1e-5, or the rate of the run where the weights are random.
         layer_decay: factor on the rate from each layer to the one below.
     """
 
@@ -85,7 +86,7 @@ class Finetune(Method):
     trains_backbone: ClassVar[bool] = True
 
     frontend: bool = False
-    backbone_learning_rate: NotNegative | None = 1e-5
+    backbone_learning_rate: NotNegative | None = None
     layer_decay: Share = 1.0
 
     def parts(self, backbone: Backbone) -> list[tuple[Site, Part]]:
@@ -110,7 +111,8 @@ class Finetune(Method):
     def parameter_groups(self, model: Any, lr: float) -> list[dict[str, Any]]:
         """One group for each layer, with its rate."""
         named, n_layers = dict(model.backbone.named_parameters()), model.backbone.n_layers
-        rate = lr if self.backbone_learning_rate is None else self.backbone_learning_rate
+        usual = lr if model.backbone.weights.startswith("random") else USUAL_RATE
+        rate = usual if self.backbone_learning_rate is None else self.backbone_learning_rate
         groups: dict[int, list[torch.nn.Parameter]] = {}
         for name, layer in self.unfrozen(model.backbone).items():
             groups.setdefault(layer, []).append(named[name])
