@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from sordino.cli import group
-from sordino.config import load_config
+from sordino.config import Training, load_config
 from sordino.contracts import Prediction, Track
 from sordino.datasets import Folds, load_dataset
 from sordino.datasets._resplit import dealt
@@ -110,6 +111,14 @@ def test_all_answers_are_out_of_fold_and_the_adapter_learns_from_all(small, tmp_
     assert (len(todo), len(lines)) == (5, 4)  # what is finished is read
     plain = plain_scores(plan.tasks[0], plan.dataset)
     assert {title: scored["n_tracks"] for title, scored in plain.items()} == {"chroma template": 24, "majority": 24}
+
+
+def test_segments_are_no_longer_than_the_clips_where_nobody_says(small, tmp_path):
+    training = {**SETTINGS, "segment_s": None, "steps": 1}
+    _, run = cross_validated(
+        replace(config(small), training=Training(**training)), load_dataset(str(small)), 2, tmp_path
+    )
+    assert run.result["protocol"]["segment_s"] == 2.0  # clips of 2.0 to 2.3 s; the task would have 30
 
 
 def test_what_wants_a_test_split_is_refused(small, tmp_path):
