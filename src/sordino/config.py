@@ -41,7 +41,7 @@ class Training(Settings):
 
     Attributes:
         steps: optimiser steps; none for as many as the data want: twenty passes over it (two hundred where heads alone
-            are computed), from 200 to 20,000 steps.
+            are computed), from 100 to 20,000 steps.
         patience: validations without a better score after which training stops; none for 6 where `steps` is none, and
             no end before the last step otherwise.
         batch_size: segments in a step.

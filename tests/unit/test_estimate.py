@@ -4,11 +4,13 @@ import pytest
 import torch
 
 from sordino.config import load_config
+from sordino.datasets import Folds, load_dataset
 from sordino.study import estimate
-from sordino.study.estimate import Estimate, duration, estimates, told
+from sordino.study.estimate import Estimate, all_seconds, duration, estimates, foretold, told
 from sordino.study.side_by_side import run_all
 from sordino.study.sound import Sound
 from sordino.study.speed import Speed
+from sordino.training.plan import open_run
 from tests.conftest import TINY
 
 LENGTHS_S = [2.0 + 0.1 * (n // 6) for n in range(24)]  # of the table of triads: 12 train, 6 validation, 6 test
@@ -87,6 +89,24 @@ def test_the_lines_say_what_does_not_fit_and_what_is_not_here(monkeypatch):
     assert lines[4].startswith("that does not fit: set training.cache")
     assert lines[5:] == ["not here: weights of mert: fetch them"]
     assert [duration(s) for s in (5, 150, 9000, 400_000)] == ["5.0 s", "2.5 min", "2.5 h", "4.6 days"]
+
+
+def test_what_is_stored_is_computed_once_for_all_runs():
+    sound = Sound({"train": 1.0}, {"train": 7200.0}, [])
+    seeds = Estimate("lora", 6, 100, sound, 50.0, storing={"a": 20.0})  # 30 s for each run's own
+    other = Estimate("probe", 1, 100, sound, 35.0, storing={"a": 20.0, "b": 10.0})
+    assert all_seconds([seeds]) == 6 * 30 + 20
+    assert all_seconds([seeds, other]) == 6 * 30 + 5 + 20 + 10
+
+
+def test_folds_are_told_as_one(triads, tmp_path, monkeypatch):
+    monkeypatch.setattr(estimate, "measured", lambda *_: Speed(constant=2.0, step=10.0, anyhow=3.0))
+    plans = [open_run(config(triads), tmp_path, dataset=fold) for fold in Folds(load_dataset(str(triads)), 4).folds]
+    once = (18 * 2 + 6 * 3) * 2.0  # every row by what is frozen
+    own = 40 * 3.0 + (40 * 6 * 1.0 + 6 * 3 / 3) * 10
+    assert foretold(plans[:1]).startswith(f"about {duration(own + once)} on this machine")
+    told_of_all = f"about {duration(4 * own + once)} for 4 runs (the first one's score after {duration(own + once)})"
+    assert foretold(plans).startswith(told_of_all)
 
 
 def test_nothing_is_left_attached_and_random_weights_serve(triads):

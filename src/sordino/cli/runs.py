@@ -15,9 +15,10 @@ def command(folder, task, as_json):
     Example: sordino runs runs --task key
     """
     import json
-    from pathlib import Path
 
-    rows = [row for path in sorted(Path(folder).rglob("result.json")) for row in rows_of(path)]
+    from sordino.training.plan import results_below
+
+    rows = [row for path in results_below(folder) for row in rows_of(path)]
     rows = [row for row in rows if task in (None, row["task"])]
     if not rows:
         raise ValueError(f"{folder}: no finished run{f' of task {task}' if task else ''} (no result.json)")

@@ -16,7 +16,7 @@ from sordino.cli._settings import WithSettings
 @click.option("--root", type=click.Path(), help="Where a named dataset lies.")
 @click.option("--config", "config_path", type=click.Path(dir_okay=False), help="A TOML file with settings.")
 @click.option("--folds", type=click.IntRange(1), help="Score by so many folds by group; 1: by one split.  [default: 5 "
-              "for less than 200 own tracks without a split, else 1]")  # fmt: skip
+              "for fewer than 200 own tracks without a split, else 1]")  # fmt: skip
 @click.option("--out", default="runs", show_default=True, type=click.Path(), help="Where run folders lie.")
 @click.option("--strict", is_flag=True, default=None, help="End at a row or label that is not understood.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing on stderr but what was left out.")
@@ -57,13 +57,18 @@ def command(data, settings, task, method, backbone, root, config_path, folds, ou
         tell = partial(click.echo, err=True) if not quiet else lambda line: None
         for name, value in config.resolved().items():
             tell(f"  {name} = {json.dumps(value)}")
+        tell(f"  folds = {n_folds}")
         if n_folds > 1:
-            plan, run = cross_validated(config, dataset, n_folds, out, advance, left_out, tell)
+
+            def before(plans):
+                tell(f"run {plans[-1].folder}\n  {foretold(plans)}")
+
+            plan, run = cross_validated(config, dataset, n_folds, out, advance, left_out, tell, before)
         else:
             plan = open_run(config, out, advance, dataset, left_out=left_out)
             tell(f"run {plan.folder}")
             if not plan.finished():
-                tell(f"  {foretold(plan)}")
+                tell(f"  {foretold([plan])}")
             run = carry_out(plan, advance)
         beside_plain(run, plan, advance)
     if as_json:
@@ -110,7 +115,7 @@ def looked_through(config, advance, quiet, folds):
     from sordino.datasets import load_dataset, prepare
     from sordino.datasets.folder import Folder
     from sordino.tasks import choose_tasks
-    from sordino.training.folds import FEW, FOLDS, check_repeated
+    from sordino.training.folds import check_repeated, usual_folds
 
     dataset = load_dataset(config.data, config.root)
     if dataset.name != "folder":
@@ -123,9 +128,8 @@ def looked_through(config, advance, quiet, folds):
         return dataset, [], folds or 1
     if not quiet:
         click.echo("\n".join(f"  {line}" for line in report(found, dataset)), err=True)
-    few = isinstance(dataset, Folder) and dataset.split_here and len(found.tracks) < FEW
-    small = few and not (config.test or config.under)
-    folds = folds or (FOLDS if small else 1)
+    may_fold = isinstance(dataset, Folder) and dataset.split_here and not (config.test or config.under)
+    folds = folds or (usual_folds(found.tracks, tasks) if may_fold else 1)
     if folds > 1:
         check_repeated(found)
     elif found.torn:

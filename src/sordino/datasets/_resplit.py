@@ -9,7 +9,6 @@ from sordino.contracts import Dataset, Track
 from sordino.datasets._splits import (
     MOST_SEEDS,
     QUARTER,
-    SplitName,
     filling_seed,
     group_of,
     place_of,
@@ -44,7 +43,7 @@ class Resplit(Dataset):
 
 
 class Fold(Dataset):
-    """A dataset with one part of it to test on, the next to validate by, and the rest to learn from.
+    """A dataset with one part of it to test on, and the rest to learn from; nothing to validate by.
 
     Args:
         whole: the dataset; its own splits do not count.
@@ -60,14 +59,13 @@ class Fold(Dataset):
     def __init__(self, whole: Dataset, number: int, n: int):
         super().__init__(whole.root)
         self.whole, self.number, self.n, self.name, self.labels = whole, number, n, whole.name, whole.labels
-        self.splits = f"part {number + 1} of {n} by group to test on, the next to validate by"
+        self.splits = f"part {number + 1} of {n} by group to test on"
 
     def tracks(self) -> list[Track]:
         """All tracks."""
         tracks = self.whole.tracks()
         part_of = dealt(tracks, self.n)
-        splits: dict[int, SplitName] = {self.number: "test", (self.number + 1) % self.n: "validation"}
-        return [track.with_split(splits.get(part_of[group_of(track)], "train")) for track in tracks]
+        return [track.with_split("test" if part_of[group_of(track)] == self.number else "train") for track in tracks]
 
 
 class Folds(Dataset):
@@ -75,7 +73,8 @@ class Folds(Dataset):
 
     Args:
         whole: the dataset; its own splits do not count.
-        n: how many folds, at least 3.
+        n: how many folds, at least 2.
+        wanted: names of labels; tracks without any of them do not count. None: all tracks.
 
     Raises:
         ValueError: there are fewer groups than folds.
@@ -86,20 +85,25 @@ class Folds(Dataset):
     labels = ()
     licence = ""
 
-    def __init__(self, whole: Dataset, n: int):
+    def __init__(self, whole: Dataset, n: int, wanted: Sequence[str] | None = None):
         super().__init__(whole.root)
-        self.whole, self.name, self.labels = whole, whole.name, whole.labels
-        groups = {group_of(track) for track in whole.tracks()}
-        if not 3 <= n <= len(groups):
+        self.whole, self.wanted, self.name, self.labels = whole, wanted, whole.name, whole.labels
+        groups = {group_of(track) for track in self.tracks()}
+        if not 2 <= n <= len(groups):
             raise ValueError(
-                f"{len(groups)} groups (pieces, artists, or tracks) do not make {n} folds; at least 3, at most one each"
+                f"{len(groups)} groups (pieces, artists, or tracks) do not make {n} folds; at least 2, at most one each"
             )
-        self.folds = [Fold(whole, number, n) for number in range(n)]
+        self.folds = [Fold(self, number, n) for number in range(n)]
         self.splits = f"{n} folds by group"
 
     def tracks(self) -> list[Track]:
-        """All tracks, to learn from."""
-        return [track.with_split("train") for track in self.whole.tracks()]
+        """All tracks that count, to learn from."""
+        wanted = self.wanted
+        return [
+            track.with_split("train")
+            for track in self.whole.tracks()
+            if wanted is None or any(track.labels.get(name) is not None for name in wanted)
+        ]
 
 
 def dealt(tracks: Sequence[Track], n: int) -> dict[str, int]:

@@ -50,6 +50,7 @@ class Estimate:
         seconds: of a run.
         stored: bytes on the disk by what is stored; rows share what they have in common.
         lacking: what is not on this machine, and how to come by it.
+        storing: those of the seconds that go into what is stored, likewise; the first run spends them.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Estimate:
     seconds: float
     stored: dict[str, float] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)
+    storing: dict[str, float] = field(default_factory=dict)
 
 
 def estimates(configs: Sequence[Config], plans: Sequence[Plan] | None = None) -> list[Estimate]:
@@ -102,7 +104,7 @@ def told(found: Sequence[Estimate]) -> list[str]:
         counts = f"{one.n_runs:>4}  {one.steps:>7,}  {hours:>7.1f}  {gigabytes:>5.1f}"
         lines.append(f"{one.name:<{width}}  {counts}  {duration(one.seconds)}")
     stored = {key: n_bytes for one in found for key, n_bytes in one.stored.items()}
-    n_bytes, seconds = sum(stored.values()), sum(one.n_runs * one.seconds for one in found)
+    n_bytes, seconds = sum(stored.values()), all_seconds(found)
     place = next(folder for folder in (store_folder(), *store_folder().parents) if folder.is_dir())
     room = min(shutil.disk_usage(place).free, budget_bytes())
     lines.append(
@@ -114,12 +116,20 @@ def told(found: Sequence[Estimate]) -> list[str]:
     return [*lines, *dict.fromkeys(f"not here: {line}" for one in found for line in one.lacking)]
 
 
-def foretold(plan: Plan) -> str:
-    """What one run will take, in a line."""
-    (one,) = estimates([plan.config], [plan])
-    segment_s = plan.config.training.segment_s or usual_segment_s(plan.tasks, [one.sound.usual_s("train")])
-    return (f"about {duration(one.seconds)} on this machine, without decoding: {one.steps:,} steps of "
-            f"{plan.config.training.batch_size} segments of {segment_s:g} s, {one.sound.hours:.2f} h of sound, "
+def all_seconds(found: Sequence[Estimate]) -> float:
+    """The time of all runs one after the other; what several of them store is computed once."""
+    storing = {key: seconds for one in found for key, seconds in one.storing.items()}
+    return sum(storing.values()) + sum(one.n_runs * (one.seconds - sum(one.storing.values())) for one in found)
+
+
+def foretold(plans: Sequence[Plan]) -> str:
+    """What runs with the same settings, on tracks of the same data, will take, in a line; more than one are folds."""
+    (one,) = estimates([plan.config for plan in plans], plans)
+    settings = plans[0].config.training
+    segment_s = settings.segment_s or usual_segment_s(plans[0].tasks, [one.sound.usual_s("train")])
+    runs = "" if one.n_runs == 1 else f" for {one.n_runs} runs (the first one's score after {duration(one.seconds)})"
+    return (f"about {duration(all_seconds([one]))}{runs} on this machine, without decoding: {one.steps:,} steps of "
+            f"{settings.batch_size} segments of {segment_s:g} s, {one.sound.hours:.2f} h of sound, "
             f"{sum(one.stored.values()) / 1e9:.2f} GB to be stored")  # fmt: skip
 
 
@@ -172,21 +182,20 @@ def _estimate(config: Config, sound: Sound, backbone: Backbone, speeds: dict[str
     change_s = changing(tuple(settings.augment), rate_hz) if settings.augment else 0.0
     seconds = changed_s * change_s + heard_s * speed.constant + (trained_s + answered_s / 3) * speed.step
     seconds += schedule.steps * speed.anyhow
-    kept: dict[str, float] = {}
+    kept, storing = {}, {}
     data = f"{config.data} {config.test} {settings.augment} {segment_s} {settings.crops}"
     if settings.cache == "waveform":
         kept[f"{data} {rate_hz}"] = rows_s * rate_hz * 4
     elif stored:
         n_bytes = rows_s * backbone.frame_rate_hz * backbone.dim * DTYPES[settings.cache].itemsize
         kept = {f"{data} {plain['backbone']} {state}": n_bytes for state in model.constant_states}
-    if settings.head_first:
-        first = _estimate(probe_config(config, model), sound, backbone, speeds)
-        seconds, kept = seconds + first.seconds, kept | first.stored
-    for table in config.after:
-        first = _estimate(first_config(config, table), sound, backbone, speeds)
-        seconds, kept = seconds + first.seconds, kept | first.stored
+        storing = dict.fromkeys(kept, (changed_s * change_s + heard_s * speed.constant) / len(kept))
+    before = [first_config(config, table) for table in config.after]
+    before += [probe_config(config, model)] if settings.head_first else []
+    for first in (_estimate(other, sound, backbone, speeds) for other in before):
+        seconds, kept, storing = seconds + first.seconds, kept | first.stored, storing | first.storing
     model.detach()
-    return Estimate("", 1, schedule.steps, sound, seconds, kept)
+    return Estimate("", 1, schedule.steps, sound, seconds, kept, storing=storing)
 
 
 def _cut_s(sound: Sound, split: str, grid: Grid, rate_hz: int) -> float:

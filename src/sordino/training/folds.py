@@ -1,8 +1,8 @@
 """Cross-validation by group, for data of which a single split would decide by a handful of tracks.
 
-Every track is answered once, by a model that learned without its group; the score is that of all answers together. How
-long a fold goes on, its validation tracks decide; the adapter that is kept learns from all tracks, as long as the folds
-did in the median.
+Every track is answered once, by a model that learned without its group; the score is that of all answers together. The
+adapter that is kept learns from all tracks. Nothing is chosen by the few tracks that a validation split would have: all
+runs take the steps that their data want, to the end of the schedule (docs/your_own_data.md tells what choosing cost).
 
 Paper: Stone, Cross-validatory Choice and Assessment of Statistical Predictions, 1974.
 """
@@ -10,9 +10,9 @@ Paper: Stone, Cross-validatory Choice and Assessment of Statistical Predictions,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,16 +21,16 @@ from sordino.answering import decoded
 from sordino.backbones import load_backbone
 from sordino.compute import Compute
 from sordino.config import Config
-from sordino.contracts import Dataset, Prediction, Task
-from sordino.datasets import Folds, Prepared
+from sordino.contracts import Dataset, Prediction, Task, Track
+from sordino.datasets import Folds, Prepared, group_of
 from sordino.training.evaluation import answers as said
 from sordino.training.identity import folder_name
-from sordino.training.plan import Plan, Run, open_run
+from sordino.training.plan import FOLDED, Plan, Run, open_run
 from sordino.training.report import report
 from sordino.training.run import carry_out
 from sordino.training.splits import Advance, cut_splits, make_source, make_tasks, silent
 
-FEW = 200  # tracks, below which a tenth of them decides nothing
+FEW = 200  # labelled tracks, below which a tenth of them decides nothing
 FOLDS = 5
 
 
@@ -50,6 +50,13 @@ class Answer(NamedTuple):
     prediction: Prediction
 
 
+def usual_folds(tracks: Sequence[Track], tasks: Sequence[Task]) -> int:
+    """Into how many folds tracks are put if nobody says: five of few, or one for each of fewer groups; 1: none."""
+    labelled = [track for track in tracks if any(track.labels.get(task.label) is not None for task in tasks)]
+    n_groups = len({group_of(track) for track in labelled})
+    return max(1, min(FOLDS, n_groups)) if len(labelled) < FEW else 1
+
+
 def cross_validated(
     config: Config,
     dataset: Dataset,
@@ -58,41 +65,50 @@ def cross_validated(
     advance: Advance = silent,
     left_out: Sequence[str] = (),
     tell: Callable[[str], None] = lambda line: None,
+    before: Callable[[list[Plan]], None] = lambda plans: None,
 ) -> tuple[Plan, Run]:
     """Train on all tracks, scored by folds.
 
     Args:
         config: the settings of all runs.
         dataset: all tracks; its splits do not count.
-        n: folds, at least 3.
+        n: folds, at least 2.
         out: where run folders lie; those of folds below `folds`.
         advance: progress.
         left_out: what was left out of the dataset already, one line each.
         tell: called with the score of what was answered so far, after each fold.
+        before: called with all runs that are to be done, before the first one.
 
     Raises:
         ValueError: there are fewer groups than folds, or a setting wants a test split; or as `open_run`.
     """
     if config.test or config.under:
         raise ValueError("`test` and `under` want a test split, folds have none; leave them out, or set --folds 1")
-    whole, backbone = Folds(dataset, n), load_backbone(**config.resolved()["backbone"])
-    tasks = make_tasks(config.resolved()["task"], whole.tracks())
+    specs, backbone = config.resolved()["task"], load_backbone(**config.resolved()["backbone"])
+    tasks = make_tasks(specs, [track.with_split("train") for track in dataset.tracks()])
     config = replace(config, task=[{"name": task.name, **task.config()} for task in tasks])  # all folds know all labels
-    answers: dict[str, list[Answer]] = {task.name: [] for task in tasks}
-    folds: list[tuple[Plan, Run]] = []
-    for number, fold in enumerate(whole.folds, 1):
-        plan = open_run(config, Path(out) / "folds", advance, fold, backbone)
-        folds.append((plan, carry_out(plan, advance)))
-        for name, answer in _answered(*folds[-1], advance):
-            answers[name].append(answer)
+    whole = Folds(dataset, n, [task.label for task in tasks])
+    folds = [open_run(config, Path(out) / FOLDED, advance, fold, backbone) for fold in whole.folds]
+    last = open_run(config, out, advance, whole, backbone, left_out)
+    what = {**last.identity, "folds": [plan.folder.name for plan in folds]}
+    last = replace(last, identity=what, folder=Path(out) / folder_name(what))
+    if run := last.finished():
+        return last, run
+    before([*(plan for plan in folds if not plan.finished()), last])
+    answers: dict[str, list[list[Answer]]] = {task.name: [] for task in tasks}
+    told = []
+    for number, plan in enumerate(folds, 1):
+        run = carry_out(plan, advance)
+        for own in answers.values():
+            own.append([])
+        for name, answer in _answered(plan, run, advance):
+            answers[name][-1].append(answer)
         tell(f"fold {number} of {n}: " + "; ".join(_so_far(task, answers[task.name]) for task in tasks))
-    steps = max(1, round(median(run.result["best_step"] for _, run in folds)))
-    config = replace(config, training=replace(config.training, steps=steps))
-    final = open_run(config, out, advance, whole, backbone, left_out)
-    scored = {task.name: _scored(task, answers[task.name], n, steps) for task in final.tasks}
-    what = {**final.identity, "folds": [plan.folder.name for plan, _ in folds]}
-    final = replace(final, identity=what, folder=Path(out) / folder_name(what), scored=scored)
-    return final, carry_out(final, advance)
+        told.append({"run": plan.folder.name, "steps": run.result["steps"], "tracks": run.result["protocol"]["tracks"]})
+    rate_hz = backbone.frame_rate_hz
+    scored = {task.name: _scored(task, answers[task.name], rate_hz) for task in last.tasks}
+    last = replace(last, scored={"tasks": scored, "folds": told})
+    return last, carry_out(last, advance)
 
 
 def check_repeated(found: Prepared) -> None:
@@ -101,7 +117,7 @@ def check_repeated(found: Prepared) -> None:
     Raises:
         ValueError: names the first one.
     """
-    groups = {track.id: track.group or track.id for track in found.tracks}
+    groups = {track.id: group_of(track) for track in found.tracks}
     for first, second, how, _ in found.repeated:
         if groups[first] != groups[second]:
             raise ValueError(f"{first} and {second} are one recording ({how}) in two groups; give both one group")
@@ -121,21 +137,33 @@ def _answered(plan: Plan, run: Run, advance: Advance) -> Iterator[tuple[str, Ans
                 yield name, Answer(tracks[number].id, labels[number][name], probabilities[name], prediction)
 
 
-def _so_far(task: Task, answers: Sequence[Answer]) -> str:
+def _so_far(task: Task, folds: Sequence[Sequence[Answer]]) -> str:
+    answers = [answer for own in folds for answer in own]
     scored = _report(task, answers)
     low, high = scored["interval"]
     score = scored["metrics"][task.metric]
     return f"{task.name}: {task.metric} {score:.3f} of {len(answers)} tracks so far (95 % {low:.3f} to {high:.3f})"
 
 
-def _scored(task: Task, answers: Sequence[Answer], n: int, steps: int) -> dict[str, Any]:
-    """The scores of all answers; what a task decides after training, it decides by them."""
+def _scored(task: Task, folds: Sequence[Sequence[Answer]], rate_hz: float) -> dict[str, Any]:
+    """The scores of all answers. What a task decides after training, it decides by them; for the answers of each fold,
+    by those of the others."""
+    answers = [answer for own in folds for answer in own]
     if task.tunes:
-        task.tune([answer.probabilities for answer in answers], [answer.label for answer in answers])
+        answers = []
+        for number, own in enumerate(folds):
+            tuned = deepcopy(task)
+            _tune(tuned, [answer for other in (*folds[:number], *folds[number + 1 :]) for answer in other])
+            answers += [each._replace(prediction=tuned.decode(each.probabilities, rate_hz)) for each in own]
+        _tune(task, answers)
     found = _report(task, answers)
-    note = (f"scored in {n} folds by group, each track by a model that learned without it; the adapter learned "
-            f"from all, {steps} steps")  # fmt: skip
+    note = f"scored in {len(folds)} folds by group, each track by a model that learned without it; the adapter "
+    note += "learned from all"
     return {**found, "notes": [*found["notes"], note]}
+
+
+def _tune(task: Task, answers: Sequence[Answer]) -> None:
+    task.tune([answer.probabilities for answer in answers], [answer.label for answer in answers])
 
 
 def _report(task: Task, answers: Sequence[Answer]) -> dict[str, Any]:

@@ -28,6 +28,8 @@ from sordino.training.identity import folder_name, identity
 from sordino.training.recordings import bad_labels
 from sordino.training.splits import Advance, look_at, make_tasks, silent
 
+FOLDED = "folds"  # the folder for the folds of a cross-validated run, beside it
+
 
 @dataclass
 class Run:
@@ -67,7 +69,7 @@ class Plan:
         folder: where the run lies.
         left_out: one line for each row and label of the data that was not understood.
         before: runs that go first and whose trained parts this one begins with, opened (`after`).
-        scored: scores by task that were found otherwise (`folds.py`); None: those of the test split.
+        scored: what stands in `result.json` for the test split's scores (`folds.py`); None: these.
     """
 
     config: Config
@@ -174,13 +176,19 @@ def with_config(plan: Plan, config: Config) -> Plan:
     return replace(plan, config=config, tasks=tasks, identity=what, folder=out / folder_name(what), before=before)
 
 
+def results_below(folder: str | Path) -> list[Path]:
+    """The `result.json` of every run in a folder or anywhere below it, but for those that are folds of another."""
+    found = sorted(Path(folder).rglob("result.json"))
+    return [path for path in found if FOLDED not in path.relative_to(folder).parts]
+
+
 def finished_runs(folders: Iterable[str | Path]) -> list[Run]:
-    """Every finished run in some folders or anywhere below them, each once.
+    """Every finished run in some folders or anywhere below them, each once, without folds.
 
     Raises:
         ValueError: a `result.json` cannot be read; says which.
     """
-    found = {path.parent.resolve(): path for folder in folders for path in sorted(Path(folder).rglob("result.json"))}
+    found = {path.parent.resolve(): path for folder in folders for path in results_below(folder)}
     runs = []
     for path in found.values():
         try:

@@ -132,7 +132,7 @@ def result_of(
         "config": plan.config.resolved(),
         "identity": plan.identity,
         "protocol": protocol(plan.dataset, splits, model, compute),
-        "tasks": plan.scored or evaluate(model, splits["test"], sources["test"], compute),
+        **(plan.scored or {"tasks": evaluate(model, splits["test"], sources["test"], compute)}),
         "parameters": model.count(),
         "weights": plan.backbone.weights,
         "steps": fitted.steps,

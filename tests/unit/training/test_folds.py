@@ -3,19 +3,23 @@
 import csv
 import json
 import shutil
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from sordino.cli import group
-from sordino.config import load_config
-from sordino.contracts import Track
+from sordino.config import Training, load_config
+from sordino.contracts import Prediction, Track
 from sordino.datasets import Folds, load_dataset
 from sordino.datasets._resplit import dealt
 from sordino.study.plain import plain_scores
 from sordino.tasks import make_task
-from sordino.training.folds import cross_validated
+from sordino.training.folds import Answer, _scored, cross_validated, usual_folds
+from sordino.training.plan import finished_runs, results_below
 from tests.conftest import TINY
 
 SETTINGS = {"steps": 60, "batch_size": 8, "lr": 3e-2, "validate_every": 20, "precision": "float32", "segment_s": 1.0}
@@ -54,17 +58,38 @@ def test_folds_test_every_track_once_on_what_was_not_learned(small):
     whole = Folds(load_dataset(str(small)), 4)
     tested = []
     for fold in whole.folds:
-        of = {name: [t for t in fold.tracks() if t.split == name] for name in ("train", "validation", "test")}
-        assert all(of.values()) and sum(map(len, of.values())) == 24
-        tested += [track.id for track in of["test"]]
+        assert Counter(track.split for track in fold.tracks()) == {"train": 18, "test": 6}
+        tested += [track.id for track in fold.tracks() if track.split == "test"]
     assert sorted(tested) == sorted(track.id for track in whole.tracks())
     with pytest.raises(ValueError, match=r"24 groups .* do not make 25 folds"):
         Folds(load_dataset(str(small)), 25)
 
 
+def test_tracks_without_the_label_are_not_dealt(small):
+    text = small.read_text(encoding="utf-8").splitlines()
+    small.write_text("\n".join([*text[:11], *(f"{line.split(',')[0]}," for line in text[11:])]), encoding="utf-8")
+    tracks = load_dataset(str(small)).tracks()
+    assert len(tracks) == 24
+    whole = Folds(load_dataset(str(small)), 5, ["key"])
+    tests = [[track for track in fold.tracks() if track.split == "test"] for fold in whole.folds]
+    assert [len(own) for own in tests] == [2] * 5 and all(track.labels["key"] for own in tests for track in own)
+
+
+def test_few_labelled_tracks_are_folded_by_as_many_groups_as_there_are():
+    def folds(n, n_groups, n_others=0):
+        tracks = [Track(f"{n}", Path("a.wav"), {"key": "C"}, group=f"{n % n_groups}") for n in range(n)]
+        others = [Track(f"other {n}", Path("a.wav"), {"mood": "dark"}) for n in range(n_others)]
+        return usual_folds([*tracks, *others], [make_task("key")])
+
+    assert [folds(199, 199), folds(200, 200), folds(40, 40, 1000)] == [5, 1, 5]
+    assert [folds(40, n_groups) for n_groups in (4, 2, 1)] == [4, 2, 1]
+
+
 def test_all_answers_are_out_of_fold_and_the_adapter_learns_from_all(small, tmp_path):
-    lines = []
-    plan, run = cross_validated(config(small), load_dataset(str(small)), 4, tmp_path / "runs", tell=lines.append)
+    lines, todo = [], []
+    plan, run = cross_validated(config(small), load_dataset(str(small)), 4, tmp_path / "runs", tell=lines.append,
+                                before=todo.extend)  # fmt: skip
+    assert [each.folder for each in todo][-1] == run.folder and len(todo) == 5
     row = run.result["tasks"]["key"]
     assert row["n_tracks"] == 24 and row["metrics"]["accuracy"] > 0.9
     assert run.result["protocol"]["tracks"] == {"train": 24, "validation": 0, "test": 0}
@@ -75,10 +100,25 @@ def test_all_answers_are_out_of_fold_and_the_adapter_learns_from_all(small, tmp_
         found = json.loads(path.read_text())
         folds |= {track["id"]: track["estimated"] for track in found["tasks"]["key"]["per_track"]}
     assert len(folds) == 24 and {t["id"]: t["estimated"] for t in row["per_track"]} == folds
-    again = cross_validated(config(small), load_dataset(str(small)), 4, tmp_path / "runs")[1]
+    names = {path.parent.name for path in results_below(tmp_path / "runs" / "folds")}
+    assert {fold["run"] for fold in run.result["folds"]} == names and len(names) == 4
+    assert [each.folder for each in finished_runs([tmp_path / "runs"])] == [run.folder]  # folds are parts of it
+    assert [fold["tracks"] for fold in run.result["folds"]] == [{"train": 18, "validation": 0, "test": 6}] * 4
+    assert {run.result["steps"], *(fold["steps"] for fold in run.result["folds"])} == {60}  # nobody ended it early
+    again = cross_validated(config(small), load_dataset(str(small)), 4, tmp_path / "runs", tell=lines.append,
+                            before=todo.extend)[1]  # fmt: skip
     assert again.folder == run.folder and again.result == run.result
+    assert (len(todo), len(lines)) == (5, 4)  # what is finished is read
     plain = plain_scores(plan.tasks[0], plan.dataset)
     assert {title: scored["n_tracks"] for title, scored in plain.items()} == {"chroma template": 24, "majority": 24}
+
+
+def test_segments_are_no_longer_than_the_clips_where_nobody_says(small, tmp_path):
+    training = {**SETTINGS, "segment_s": None, "steps": 1}
+    _, run = cross_validated(
+        replace(config(small), training=Training(**training)), load_dataset(str(small)), 2, tmp_path
+    )
+    assert run.result["protocol"]["segment_s"] == 2.0  # clips of 2.0 to 2.3 s; the task would have 30
 
 
 def test_what_wants_a_test_split_is_refused(small, tmp_path):
@@ -95,6 +135,10 @@ def test_few_own_tracks_without_a_split_are_folded_unless_told_otherwise(small, 
              "training.segment_s=1", f"backbone={json.dumps(TINY).replace(':', ' =')}"]  # fmt: skip
     told = call(*words)
     assert told.exit_code == 0, told.output
+    order = [
+        told.stderr.index(words) for words in ("folds = 5", "for 6 runs (the first one's score after", "fold 1 of 5")
+    ]
+    assert order == sorted(order)
     assert "fold 5 of 5" in told.stderr and "24 test tracks" in told.stdout and "5 folds by group" in told.stdout
     told = call(*words, "--folds", "1")
     assert told.exit_code == 0 and "fold 1" not in told.stderr and "about " in told.stderr, told.output
@@ -118,3 +162,15 @@ def test_tags_keep_their_thresholds_from_all_folds(small, tmp_path):
     (task,) = run.model().tasks.values()
     assert run.result["tasks"]["tagging"]["n_tracks"] == 24
     assert set(task.config()["tags"]) >= {"bright", "dark"} and make_task("tagging").config() != task.config()
+
+
+def test_a_fold_is_decided_by_what_the_others_chose():
+    task = make_task("tagging", tags=["dark"])
+    sure = {0: [(0.9, 1), (0.8, 0)], 1: [(0.4, 1), (0.3, 0)]}  # thresholds of 0.9 and 0.4 part them
+    folds = [
+        [Answer(f"{fold} {p}", ["dark"] * dark, np.array([p]), Prediction([])) for p, dark in own]
+        for fold, own in sure.items()
+    ]
+    answered = {row["id"]: row["estimated"] for row in _scored(task, folds, 25.0)["per_track"]}
+    assert answered == {"0 0.9": ["dark"], "0 0.8": ["dark"], "1 0.4": [], "1 0.3": []}
+    assert task.config()["thresholds"] == [pytest.approx(0.35)]  # of all: three are dark by it, two of them rightly
