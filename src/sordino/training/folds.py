@@ -82,20 +82,11 @@ def cross_validated(
     Raises:
         ValueError: there are fewer groups than folds, or a setting wants a test split; or as `open_run`.
     """
-    if config.test or config.under:
-        raise ValueError("`test` and `under` want a test split, folds have none; leave them out, or set --folds 1")
-    specs, backbone = config.resolved()["task"], load_backbone(**config.resolved()["backbone"])
-    tasks = make_tasks(specs, [track.with_split("train") for track in dataset.tracks()])
-    config = replace(config, task=[{"name": task.name, **task.config()} for task in tasks])  # all folds know all labels
-    whole = Folds(dataset, n, [task.label for task in tasks])
-    folds = [open_run(config, Path(out) / FOLDED, advance, fold, backbone) for fold in whole.folds]
-    last = open_run(config, out, advance, whole, backbone, left_out)
-    what = {**last.identity, "folds": [plan.folder.name for plan in folds]}
-    last = replace(last, identity=what, folder=Path(out) / folder_name(what))
+    folds, last = _opened(config, dataset, n, Path(out), advance, left_out)
     if run := last.finished():
         return last, run
     before([*(plan for plan in folds if not plan.finished()), last])
-    answers: dict[str, list[list[Answer]]] = {task.name: [] for task in tasks}
+    answers: dict[str, list[list[Answer]]] = {task.name: [] for task in last.tasks}
     told = []
     for number, plan in enumerate(folds, 1):
         run = carry_out(plan, advance)
@@ -103,12 +94,28 @@ def cross_validated(
             own.append([])
         for name, answer in _answered(plan, run, advance):
             answers[name][-1].append(answer)
-        tell(f"fold {number} of {n}: " + "; ".join(_so_far(task, answers[task.name]) for task in tasks))
+        tell(f"fold {number} of {n}: " + "; ".join(_so_far(task, answers[task.name]) for task in last.tasks))
         told.append({"run": plan.folder.name, "steps": run.result["steps"], "tracks": run.result["protocol"]["tracks"]})
-    rate_hz = backbone.frame_rate_hz
+    rate_hz = last.backbone.frame_rate_hz
     scored = {task.name: _scored(task, answers[task.name], rate_hz) for task in last.tasks}
     last = replace(last, scored={"tasks": scored, "folds": told})
     return last, carry_out(last, advance)
+
+
+def _opened(
+    config: Config, dataset: Dataset, n: int, out: Path, advance: Advance, left_out: Sequence[str]
+) -> tuple[list[Plan], Plan]:
+    """The runs of the folds, and the one on all tracks, which is known by its folds too."""
+    if config.test or config.under:
+        raise ValueError("`test` and `under` want a test split, folds have none; leave them out, or set --folds 1")
+    specs, backbone = config.resolved()["task"], load_backbone(**config.resolved()["backbone"])
+    tasks = make_tasks(specs, [track.with_split("train") for track in dataset.tracks()])
+    config = replace(config, task=[{"name": task.name, **task.config()} for task in tasks])  # all folds know all labels
+    whole = Folds(dataset, n, [task.label for task in tasks])
+    folds = [open_run(config, out / FOLDED, advance, fold, backbone) for fold in whole.folds]
+    last = open_run(config, out, advance, whole, backbone, left_out)
+    what = {**last.identity, "folds": [plan.folder.name for plan in folds]}
+    return folds, replace(last, identity=what, folder=out / folder_name(what))
 
 
 def check_repeated(found: Prepared) -> None:

@@ -140,6 +140,8 @@ def test_few_own_tracks_without_a_split_are_folded_unless_told_otherwise(small, 
     ]
     assert order == sorted(order)
     assert "fold 5 of 5" in told.stderr and "24 test tracks" in told.stdout and "5 folds by group" in told.stdout
+    (row,) = call("runs", tmp_path / "runs", "--json").stdout.splitlines()  # the folds are parts of it
+    assert json.loads(row)["n_tracks"] == 24
     told = call(*words, "--folds", "1")
     assert told.exit_code == 0 and "fold 1" not in told.stderr and "about " in told.stderr, told.output
     assert "24 test tracks" not in told.stdout
