@@ -51,8 +51,8 @@ class Training(Settings):
         schedule: how the learning rate goes.
         weight_decay: of Adam (decoupled).
         clip: largest norm of the gradient; 0 for no limit.
-        segment_s: length of a training and evaluation segment; none for the longest that a task wants, or the length
-            that nine of ten training tracks have where that is shorter.
+        segment_s: length of a training and evaluation segment; none for the longest that a task wants, or the longest
+            track where that is shorter.
         crops: `grid` cuts every track alike in each pass; `random` cuts one segment out of each track, another one in
             every pass (as the paper's public code does); states cannot be stored then.
         shots: training tracks of each class (of tags: with each tag), drawn by the seed; none for all.

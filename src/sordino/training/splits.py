@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from sordino.answering import answer_grid
 from sordino.audio import AudioError
 from sordino.augment import Augmentation
@@ -75,17 +73,19 @@ def cut_splits(
         model: decides tasks, rate and frames.
         settings: `segment_s`, `augment`, `crops`, `shots`, `tracks`.
         seed: of random crops and of what is drawn.
-        splits: which to cut; the first one decides the length of segments if `segment_s` does not.
+        splits: which to cut; their longest track bounds the length of segments if `segment_s` says nothing.
     """
     backbone, tasks = model.backbone, list(model.tasks.values())
-    found, segment_s = {}, settings.segment_s
+    cut, found = {}, {}
     for split in splits:
         mine = [track for track in tracks if track.split == split]
         if split == "train" and (settings.shots or settings.tracks):
             mine = fewer(mine, tasks, settings.shots, settings.tracks, seed)
-        recordings = Recordings(mine, tasks, known, backbone.sample_rate_hz)
-        report(recordings.broken)
-        segment_s = segment_s or usual_segment_s(tasks, [*map(recordings.duration_s, range(len(recordings)))])
+        cut[split] = Recordings(mine, tasks, known, backbone.sample_rate_hz)
+        report(cut[split].broken)
+    lengths_s = [own.duration_s(number) for own in cut.values() for number in range(len(own))]
+    segment_s = settings.segment_s or usual_segment_s(tasks, lengths_s)
+    for split, recordings in cut.items():
         if split == "train":
             grid = Grid.of(segment_s, backbone.sample_rate_hz, backbone.hop_samples, 0.0, TRAIN_TAIL)
             versions, random = Augmentation.named(settings.augment).versions(), settings.crops == "random"
@@ -96,10 +96,9 @@ def cut_splits(
 
 
 def usual_segment_s(tasks: Sequence[Task], lengths_s: Sequence[float]) -> float:
-    """The length of a segment if nobody says: the longest that a task wants, or, where that is shorter, what nine of
-    ten recordings have."""
+    """The length of a segment if nobody says: the longest that a task wants, or the longest recording's if shorter."""
     wanted = max(task.segment_s for task in tasks)
-    return round(float(min(wanted, max(1.0, np.quantile(lengths_s, 0.1)))), 2) if len(lengths_s) else wanted
+    return round(min(wanted, max(1.0, *lengths_s)), 2) if len(lengths_s) else wanted
 
 
 def make_source(

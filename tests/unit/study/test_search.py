@@ -51,7 +51,7 @@ def test_times_and_lengths():
         with pytest.raises(ValueError, match="is not a time"):
             seconds_of(text)
     key = [make_task("key")]
-    assert usual_segment_s(key, [200.0] * 9) == 30.0 and usual_segment_s(key, [4.0] * 9 + [200.0]) == 4.0
+    assert usual_segment_s(key, [200.0] * 9) == 30.0 and usual_segment_s(key, [3.5] * 9 + [4.0]) == 4.0
 
 
 def test_splits_anew_leave_the_test_split_out_and_groups_whole(triads):
