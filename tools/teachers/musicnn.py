@@ -15,8 +15,8 @@ import torch
 from torch.nn import functional
 
 from sordino import load_backbone
+from sordino.compute import Compute
 from sordino.contracts import Frames
-from sordino.pretrain.loop import usual_precision
 from sordino.registry import find
 
 PATCH_FRAMES, BATCH = 187, 16
@@ -49,7 +49,7 @@ class Musicnn:
         """`embedding` [patch 200] and `tag` [patch 50], probabilities; in bfloat16 where that is fast (5 % apart)."""
         mel = self.trunk.extract(torch.from_numpy(waveform)[None])[0]
         patches = mel[: len(mel) // PATCH_FRAMES * PATCH_FRAMES].unflatten(0, (-1, PATCH_FRAMES))
-        with torch.autocast("cpu", torch.bfloat16, enabled=usual_precision() == "bf16-mixed"):
+        with Compute.choose("cpu").context():
             last = [self.trunk.encode(Frames(batch))[-1].float() for batch in patches.split(BATCH)]
         pooled = torch.cat([torch.cat([x.mean(1), x.amax(1)], dim=1) for x in last])
         embedding = functional.linear(pooled, *self.dense[0]).relu()

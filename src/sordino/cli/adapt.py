@@ -76,9 +76,7 @@ def read(data, root, advance, tell):
     found = prepare(dataset, [], os.cpu_count() or 1, None, partial(advance, "read"))
     for line in report(found, dataset):
         tell(line)
-    if found.torn:
-        first, second, how, _ = found.torn[0]
-        raise ValueError(f"{first} and {second} are one recording ({how}) in two splits; give both one group")
+    found.check_apart()
     dataset = load_dataset(found.manifest) if found.manifest else dataset
     return dataset, dataset.tracks(), found
 

@@ -115,7 +115,7 @@ def looked_through(config, advance, quiet, folds):
     from sordino.datasets import load_dataset, prepare
     from sordino.datasets.folder import Folder
     from sordino.tasks import choose_tasks
-    from sordino.training.folds import check_repeated, usual_folds
+    from sordino.training.folds import usual_folds
 
     dataset = load_dataset(config.data, config.root)
     if dataset.name != "folder":
@@ -130,9 +130,5 @@ def looked_through(config, advance, quiet, folds):
         click.echo("\n".join(f"  {line}" for line in report(found, dataset)), err=True)
     may_fold = isinstance(dataset, Folder) and dataset.split_here and not (config.test or config.under)
     folds = folds or (usual_folds(found.tracks, tasks) if may_fold else 1)
-    if folds > 1:
-        check_repeated(found)
-    elif found.torn:
-        first, second, how, _ = found.torn[0]
-        raise ValueError(f"{first} and {second} are one recording ({how}) in two splits; give both one group")
+    found.check_apart(by_group=folds > 1)
     return (load_dataset(found.manifest), dataset.refused, folds) if found.manifest else (dataset, [], folds)

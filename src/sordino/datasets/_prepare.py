@@ -23,6 +23,7 @@ from sordino import contracts
 from sordino.contracts import Dataset, Track, Unreadable
 from sordino.contracts.cells import words
 from sordino.datasets._scan import Scan, same_recordings, scan
+from sordino.datasets._splits import group_of
 from sordino.files import write_text
 
 MANIFEST = "sordino.jsonl"
@@ -75,6 +76,21 @@ class Prepared:
     def flawless(self) -> bool:
         """Nothing is broken, mislabelled, or in two splits."""
         return not (self.broken or self.bad_labels or self.torn)
+
+    def check_apart(self, by_group: bool = False) -> None:
+        """Refuse one recording in two splits, of which one is learned from and another tested on.
+
+        Args:
+            by_group: in two groups, each of which may come into another split.
+
+        Raises:
+            ValueError: names the first one.
+        """
+        group = {track.id: group_of(track) for track in self.tracks}
+        apart = [pair for pair in self.repeated if group[pair[0]] != group[pair[1]]] if by_group else self.torn
+        if apart:
+            (first, second, how, _), what = apart[0], "groups" if by_group else "splits"
+            raise ValueError(f"{first} and {second} are one recording ({how}) in two {what}; give both one group")
 
     def lengths_s(self) -> np.ndarray:
         """Lengths of the usable tracks."""

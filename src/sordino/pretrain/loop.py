@@ -168,7 +168,7 @@ def _strategy(devices: int | str) -> str:
 
 
 def usual_precision() -> str:
-    """`bf16-mixed` where the machine computes in bfloat16 itself, and rightly, else `32-true`."""
+    """`bf16-mixed` where the machine computes in bfloat16 itself, else `32-true`."""
     return "bf16-mixed" if Compute.choose().bf16 else "32-true"
 
 

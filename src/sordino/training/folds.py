@@ -22,7 +22,7 @@ from sordino.backbones import load_backbone
 from sordino.compute import Compute
 from sordino.config import Config
 from sordino.contracts import Dataset, Prediction, Task, Track
-from sordino.datasets import Folds, Prepared, group_of
+from sordino.datasets import Folds, group_of
 from sordino.training.evaluation import answers as said
 from sordino.training.identity import folder_name
 from sordino.training.plan import FOLDED, Plan, Run, open_run
@@ -116,18 +116,6 @@ def _opened(
     last = open_run(config, out, advance, whole, backbone, left_out)
     what = {**last.identity, "folds": [plan.folder.name for plan in folds]}
     return folds, replace(last, identity=what, folder=out / folder_name(what))
-
-
-def check_repeated(found: Prepared) -> None:
-    """Refuse one recording in two groups: a fold would learn from what it is tested on.
-
-    Raises:
-        ValueError: names the first one.
-    """
-    groups = {track.id: group_of(track) for track in found.tracks}
-    for first, second, how, _ in found.repeated:
-        if groups[first] != groups[second]:
-            raise ValueError(f"{first} and {second} are one recording ({how}) in two groups; give both one group")
 
 
 def _answered(plan: Plan, run: Run, advance: Advance) -> Iterator[tuple[str, Answer]]:

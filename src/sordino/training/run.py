@@ -107,7 +107,7 @@ def _carried_out(plan: Plan, advance: Advance, fabric: Fabric) -> Run:
         )  # fmt: skip
         fitted = loop.run()
     result = result_of(plan, model, splits, sources, compute, fitted)
-    if plan.config.under and plan.scored is None:
+    if plan.config.under:
         result["under"] = evaluate_under(plan.config.under, model, splits["test"], source, compute)
     result["seconds"] = round(time.time() - began, 2)
     result["train_cpu_s"] = round(begun.cpu_s + fitted.cpu_s, 3)
