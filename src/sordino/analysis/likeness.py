@@ -12,11 +12,12 @@ Paper: Raghu et al., SVCCA, 2017, arXiv 1706.05806 (canonical correlation after 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float
+
+from sordino.datasets import dealt
 
 N_FOLDS = 5
 RIDGES = tuple(10.0**power for power in range(-4, 4))
@@ -76,18 +77,13 @@ def folds(groups: Sequence[str], n: int = N_FOLDS) -> Iterator[tuple[np.ndarray,
     Raises:
         ValueError: there are fewer groups than folds.
     """
-    names, of = np.unique(np.array(groups), return_inverse=True)
-    if len(names) < n:
-        raise ValueError(f"{len(names)} groups of tracks cannot be shared out among {n} folds; give more tracks")
-    sizes, fold_of = np.zeros(n), np.zeros(len(names), int)
-    by_hash = sorted(range(len(names)), key=lambda i: zlib.crc32(str(names[i]).encode()))
-    counts = np.bincount(of)
-    for name in sorted(by_hash, key=lambda i: -counts[i]):
-        fold_of[name] = int(sizes.argmin())
-        sizes[fold_of[name]] += counts[name]
+    n_groups = len(set(groups))
+    if n_groups < n:
+        raise ValueError(f"{n_groups} groups of tracks cannot be shared out among {n} folds; give more tracks")
+    part_of = dealt(groups, n)
+    fold = np.array([part_of[group] for group in groups])
     for number in range(n):
-        held = fold_of[of] == number
-        yield np.flatnonzero(~held), np.flatnonzero(held)
+        yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
 
 
 def _ridge(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -13,15 +13,15 @@ from sordino.datasets import _file_tags as file_tags
 from sordino.datasets._download import download
 from sordino.datasets._finding import walk
 from sordino.datasets._prepare import Prepared, prepare
-from sordino.datasets._resplit import Folds, Resplit
+from sordino.datasets._resplit import Folds, Resplit, dealt
 from sordino.datasets._splits import group_of
 from sordino.datasets._tables import rows as table_rows
 from sordino.datasets._together import Elsewhere, Together
 from sordino.datasets._unpack import unpack
 
 __all__ = [
-    "Folds", "Prepared", "Resplit", "download", "file_tags", "group_of", "load_dataset", "prepare", "table_rows",
-    "unpack", "walk", "with_test_of",
+    "Folds", "Prepared", "Resplit", "dealt", "download", "file_tags", "group_of", "load_dataset", "prepare",
+    "table_rows", "unpack", "walk", "with_test_of",
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -11,7 +12,6 @@ from sordino.datasets._splits import (
     QUARTER,
     filling_seed,
     group_of,
-    place_of,
     split_tracks,
 )
 
@@ -64,7 +64,7 @@ class Fold(Dataset):
     def tracks(self) -> list[Track]:
         """All tracks."""
         tracks = self.whole.tracks()
-        part_of = dealt(tracks, self.n)
+        part_of = dealt([group_of(track) for track in tracks], self.n)
         return [track.with_split("test" if part_of[group_of(track)] == self.number else "train") for track in tracks]
 
 
@@ -106,10 +106,15 @@ class Folds(Dataset):
         ]
 
 
-def dealt(tracks: Sequence[Track], n: int) -> dict[str, int]:
-    """The part of each group: large groups first, each to the part that has the fewest tracks so far."""
-    sizes = Counter(map(group_of, tracks))
-    order = sorted(sizes, key=lambda group: (-sizes[group], place_of(group), group))
+def dealt(groups: Sequence[str], n: int) -> dict[str, int]:
+    """The part of each group: large groups first, each to the part that has the fewest tracks so far.
+
+    Args:
+        groups: of the tracks, one for each.
+        n: how many parts.
+    """
+    sizes = Counter(groups)
+    order = sorted(sizes, key=lambda group: (-sizes[group], zlib.crc32(group.encode(errors="surrogateescape")), group))
     filled, parts = [0] * n, {}
     for group in order:
         parts[group] = min(range(n), key=lambda part: (filled[part], part))

@@ -45,17 +45,12 @@ def split_tracks(
 
 def split_of(group: str, seed: int = 0, fractions: Mapping[SplitName, float] = FRACTIONS) -> SplitName:
     """The split of a group: test below, validation above, train between, by a hash of seed and name."""
-    place = place_of(group, seed)
+    name = unicodedata.normalize("NFC", group)
+    digest = hashlib.blake2b(f"{seed}\0{name}".encode(errors="surrogateescape"), digest_size=8).digest()
+    place = int.from_bytes(digest, "big") / 2**64
     if place < fractions.get("test", 0.0):
         return "test"
     return "validation" if place >= 1 - fractions.get("validation", 0.0) else "train"
-
-
-def place_of(group: str, seed: int = 0) -> float:
-    """A number from 0 to 1 that follows from the name of a group and the seed alone."""
-    name = unicodedata.normalize("NFC", group)
-    digest = hashlib.blake2b(f"{seed}\0{name}".encode(errors="surrogateescape"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
 
 
 def filling_seed(

@@ -48,9 +48,10 @@ def config(data, **values):
 
 def test_groups_are_dealt_evenly_and_not_torn():
     tracks = [Track(f"{n}", Path(f"{n}.wav"), {}, group=f"g{n % 7}" if n < 40 else "") for n in range(60)]
-    parts = dealt(tracks, 5)
-    assert parts == dealt(tracks[::-1], 5)
-    sizes = [sum(parts[track.group or track.id] == part for track in tracks) for part in range(5)]
+    groups = [track.group or track.id for track in tracks]
+    parts = dealt(groups, 5)
+    assert parts == dealt(groups[::-1], 5)
+    sizes = [sum(parts[group] == part for group in groups) for part in range(5)]
     assert sizes == [12] * 5
 
 
