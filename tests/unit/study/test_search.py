@@ -109,7 +109,7 @@ def test_a_folder_becomes_a_tested_adapter(triads, tmp_path, monkeypatch):
     result = json.loads(told.stdout)
     test = {track.id for track in load_dataset(triads).tracks() if track.split == "test"}
     assert {row["id"] for row in result["tasks"]["key"]["per_track"]} == test
-    assert "round 1" in told.stderr and "chosen: " in told.stderr and "segments of 2 s" in told.stderr
+    assert "round 1" in told.stderr and "chosen: " in told.stderr and "segments of 2.3 s" in told.stderr
     rounds = json.loads((tmp_path / result["adapter"]).parent.joinpath("adapt.json").read_text())["rounds"]
     means = [np.mean(list(scores.values())) for scores in rounds[0]["scores"].values()]
     assert means == sorted(means, reverse=True)
