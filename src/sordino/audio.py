@@ -159,13 +159,16 @@ def as_mono(waveform: np.ndarray) -> Float32[np.ndarray, " time"]:
     """Samples from elsewhere as a waveform.
 
     Args:
-        waveform: an array or tensor [time]; of two axes the shorter one are the channels. Whole numbers are scaled.
+        waveform: an array or tensor [time]; of two axes the shorter one are the channels. Whole numbers are scaled;
+            of those without a sign the middle is silence, as in 8-bit WAV.
 
     Raises:
         ValueError: it is empty, has other axes, or holds samples that are not numbers.
     """
     x = np.asarray(waveform)
-    x = x / (float(2 ** (8 * x.dtype.itemsize - 1)) if x.dtype.kind == "i" else 1.0)
+    if x.dtype.kind in "iu":
+        full_scale = 2.0 ** (8 * x.dtype.itemsize - 1)
+        x = x / full_scale - (x.dtype.kind == "u")
     if x.ndim == 2:
         x = x.mean(int(np.argmin(x.shape)))
     if x.ndim != 1:

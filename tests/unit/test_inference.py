@@ -250,7 +250,8 @@ def test_a_finetuned_adapter_predicts_with_its_own_weights(songs, tmp_path):
 def test_what_is_loaded_answers_files_arrays_tensors_and_lists_of_them(adapters, songs):
     hear = sordino.load(adapters["key"], adapters["tempo"])
     wave, rate = soundfile.read(songs[1], dtype="float32")
-    asked = [wave.T, torch.from_numpy(wave), (wave * 32767).astype(np.int16), str(songs[1])]
+    unsigned = (32768 + wave * 32767).astype(np.uint16)
+    asked = [wave.T, torch.from_numpy(wave), (wave * 32767).astype(np.int16), unsigned, str(songs[1])]
     told = [hear(sound, rate) for sound in asked]
     for answer in told:
         assert answer["key"].value == told[-1]["key"].value
@@ -302,3 +303,16 @@ def test_plain_estimators_answer_beside_adapters_and_long_recordings_in_windows(
     times = np.array(parted["beat"].value["beats"])
     assert np.abs(times[:, None] - np.array(label["beats"])).min(0).max() < 0.05 and times.max() > 38
     assert (np.diff(times) > 0.2).all()
+
+
+def test_sound_that_overflows_ends_no_batch(adapters, songs, tmp_path):
+    """One adapter's answer is no number, and those of the others are there: the file is told, the next one answered."""
+    overflowing = (1e30 * np.random.default_rng(0).standard_normal(RATE_HZ)).astype(np.float32)
+    soundfile.write(tmp_path / "huge.wav", overflowing, RATE_HZ, subtype="FLOAT")
+    plain = {name: make_task(name) for name in ("tempo", "beat", "chord")}
+    predictor = Predictor([adapters["key"]], plain=plain)
+    huge, next_one = predictor.files([tmp_path / "huge.wav", songs[0]])
+    assert "huge.wav: the model's answer to key is not a number" in str(huge.error) and huge.answers == {}
+    assert next_one.error is None and list(next_one.answers) == ["key", "tempo", "beat", "chord"]
+    with pytest.raises(ValueError, match="not a number"):
+        predictor.waveform(overflowing)

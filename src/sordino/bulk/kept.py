@@ -2,7 +2,8 @@
 
 - `NAME.jsonl`: an object for each recording and line. `NAME.csv`: a row for each beat, chord, tag, key or tempo.
 - any other name: a folder of `part-*.parquet`, a row for each recording: `path`, `duration_s`, `error`, and for each
-  task its value (text, number, list of tags; JSON of beats and chords) and `TASK_confidence`. Perhaps in a bucket.
+  task its value (text, number, list of tags; else JSON: beats, chords, several numbers) and `TASK_confidence`. Perhaps
+  in a bucket.
 
 Conventions: a part is there whole or not at all. Of a file of lines, a last line that a kill has cut off is removed.
 """
@@ -159,7 +160,8 @@ def _kind(task: Task) -> str:
     """How a task's values stand in a column."""
     if task.name == "tagging":
         return LIST
-    return NUMBER if task.name in ("tempo", "regression") else TEXT
+    is_number = task.name == "tempo" or (task.name == "regression" and task.n_outputs == 1)
+    return NUMBER if is_number else TEXT
 
 
 def _cell(value: Any, kind: str) -> Any:

@@ -10,6 +10,7 @@ Conventions:
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from typing import Any
@@ -37,10 +38,10 @@ def seconds(value: Any) -> float:
     """A length of time in seconds: a number, `3:45`, `1:02:03.5`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, as what is below 0 or infinite.
     """
     *larger, last = str(value).split(":")
-    if len(larger) > 2 or any(not part.strip().isdigit() for part in larger):
+    if len(larger) > 2 or any(not part.strip().isdigit() for part in larger) or not 0 <= number(last) < math.inf:
         raise ValueError(f'"{value}" is no time')
     return sum(int(part) * 60.0**power for power, part in enumerate(reversed(larger), 1)) + number(last)
 

@@ -41,15 +41,8 @@ def is_table(path: Path) -> bool:
     try:
         _, row = next(_tables.rows(path))
     except (StopIteration, ValueError):
-        return path.suffix.lower() in (
-            ".csv",
-            ".tsv",
-            ".jsonl",
-            ".ndjson",
-            ".parquet",
-            ".xlsx",
-            ".nml",
-        )  # worth an error
+        worth_an_error = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".nml")
+        return path.suffix.lower() in worth_an_error
     return isinstance(row, Unreadable) or "path" in columns_of(row).fields
 
 
@@ -98,17 +91,22 @@ def _track(where: str, row: Mapping[str, Any], columns: Columns, sounds: Sounds)
     if not cell["path"]:
         raise ValueError(f"{where}: the path is empty")
     split, start_s = cell.get("split"), _seconds(where, columns, row, "start_s") or 0.0
-    name = str(cell.get("id") or (f"{cell['path']}@{start_s:g}" if start_s else cell["path"]))
+    name = _text(cell.get("id")) or (f"{cell['path']}@{start_s:g}" if start_s else str(cell["path"]))
     return Track(
         id=unicodedata.normalize("NFC", name),
         path=sounds.find(str(cell["path"])),
         labels={name: _label(name, row.get(column), sounds.folder) for name, column in columns.labels.items()},
         split=_split(where, split),
-        group=str(cell.get("group") or ""),
+        group=_text(cell.get("group")),
         start_s=start_s,
         duration_s=_seconds(where, columns, row, "duration_s"),
         info={"source": row.get("_source") or where, "split_given": split is not None},
     )
+
+
+def _text(value: Any) -> str:
+    """A cell as a name; the number 0 is one."""
+    return "" if value is None else str(value)
 
 
 def _label(name: str, value: Any, folder: Path) -> Any:

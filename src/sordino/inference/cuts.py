@@ -87,12 +87,12 @@ def cut(
                 listener.add(at_rates[rates.index(PLAIN_RATE_HZ)])
             for index, (each, cutter) in enumerate(zip(passes, cutters, strict=True)):
                 block = at_rates[rates.index(each.backbone.sample_rate_hz)]
-                yield from (Cut(number, index, *cut) for cut in cutter.add(block))
+                yield from (Cut(number, index, *found) for found in cutter.add(block))
         for index, cutter in enumerate(cutters):
             if not cutter.n_samples:
                 rate = passes[index].backbone.sample_rate_hz
-                raise audio.AudioError(f"{answer.path}: too short, not one sample at {rate} Hz")
-            yield from (Cut(number, index, *cut) for cut in cutter.end())
+                raise audio.AudioError(f"{answer.path or 'the sound'}: too short, not one sample at {rate} Hz")
+            yield from (Cut(number, index, *found) for found in cutter.end())
         if listeners:
             yield Said(number, {name: listener.end() for name, listener in listeners.items()})
     except audio.AudioError as error:

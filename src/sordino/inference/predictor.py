@@ -178,13 +178,13 @@ class Predictor:
                 try:
                     asked[number].answers.update(decoded(each.models, probabilities))
                 except NotANumber as error:
-                    asked[number].error = f"{asked[number].path}: {error}"
+                    asked[number].error = f"{asked[number].path or 'the sound'}: {error}"
 
         def complete() -> Iterator[FileAnswer]:
             while asked and n_lacking[first := next(iter(asked))] == 0:
                 del n_lacking[first]
                 answer = asked.pop(first)
-                answer.answers = answer.answers and self._ordered(answer.answers)
+                answer.answers = {} if answer.error else {name: answer.answers[name] for name in self.tasks}
                 yield answer
 
         with closing(ahead(opened(), DECODERS, self.batch_size)) as items:
@@ -214,14 +214,12 @@ class Predictor:
             sample_rate_hz: its rate; None where it is already at the backbones'.
 
         Raises:
-            ValueError: it is empty, or holds samples that are not numbers.
+            ValueError: it is empty, or holds samples that are not numbers, or of which no answer can be made.
         """
         (answer,) = self.files([Wave(audio.as_mono(waveform), sample_rate_hz or rates_of(self.passes, self.plain)[0])])
+        if answer.error is not None:
+            raise ValueError(answer.error)
         return answer.answers
-
-    def _ordered(self, answers: dict[str, Prediction]) -> dict[str, Prediction]:
-        """By task, in the order in which tasks were given."""
-        return {name: answers[name] for name in self.tasks}
 
 
 def predict(

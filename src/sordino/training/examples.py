@@ -74,13 +74,12 @@ class Examples:
 
     def waveform(self, segment: Segment) -> np.ndarray:
         """Decode a segment and change it as its version asks; [time], as long as the segment."""
-        changes = self.versions[segment.version]
         x = self._read(segment, self.rates[segment.version])
         rng = np.random.default_rng(self._draw(segment))
-        for change in changes:
+        for change in self.versions[segment.version]:
             partner = self.partner(segment) if change.wants_other else None
             x = change.apply(x, self.rate_hz, rng, None if partner is None else self._read(partner, 1.0))
-        return np.pad(x, (0, max(0, segment.n_samples - len(x))))[: segment.n_samples] if changes else x
+        return np.pad(x, (0, max(0, segment.n_samples - len(x))))[: segment.n_samples]  # rounding, and stretching
 
     def partner(self, segment: Segment) -> Segment:
         """What is laid under a mixed segment: a stretch of another track that has all labels; one for all tasks."""

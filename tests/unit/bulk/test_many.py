@@ -16,6 +16,9 @@ from sordino.bulk.asked import Asked
 from sordino.bulk.kept import open_kept
 from sordino.bulk.sounds import Named, expand
 from sordino.cli import group
+from sordino.contracts import Prediction
+from sordino.results import FileAnswer
+from sordino.tasks import make_task
 
 
 def call(*words):
@@ -118,6 +121,18 @@ def test_parts_of_parquet_have_the_same_columns_whatever_is_in_them(adapter, cat
     table = dataset.dataset(tmp_path / "answers").to_table()
     assert table.column_names == ["path", "duration_s", "error", "key", "key_confidence"]
     assert table.num_rows >= 20 and table.column("key").null_count == table.num_rows - 19
+
+
+def test_several_numbers_are_kept_as_text(tmp_path):
+    dataset = pytest.importorskip("pyarrow.dataset")
+    one = make_task("regression", names=["value"], mean=[0.0], deviation=[1.0])
+    two = make_task("regression", names=["arousal", "valence"], mean=[0.0, 0.0], deviation=[1.0, 1.0])
+    kept = open_kept(str(tmp_path / "answers"), {"one": one, "two": two}, False)
+    both = {"one": Prediction(0.5), "two": Prediction({"arousal": 0.25, "valence": -1.0})}
+    kept.add(FileAnswer("a.wav", both))
+    kept.close()
+    (row,) = dataset.dataset(tmp_path / "answers").to_table().to_pylist()
+    assert row["one"] == 0.5 and json.loads(row["two"]) == {"arousal": 0.25, "valence": -1.0}
 
 
 def test_recordings_in_a_bucket_are_fetched_and_let_go(adapter, catalogue, tmp_path):

@@ -28,7 +28,7 @@ def read(path, text, encoding="utf-8"):
 def test_cells():
     assert (number("97,5"), number(" -0,25 "), number("1e3"), number(7)) == (97.5, -0.25, 1000.0, 7.0)
     assert (seconds("3:45"), seconds("1:02:03.5"), seconds("12,5"), seconds(4)) == (225.0, 3723.5, 12.5, 4.0)
-    for text in ("soon", "1:x", "1:2:3:4", "1,000,000"):
+    for text in ("soon", "1:x", "1:2:3:4", "1,000,000", "-3", "1:-3", "inf", "nan"):
         with pytest.raises(ValueError, match=r"\S"):
             seconds(text)
     assert several("dark; techno") == several("dark|techno") == several("dark, techno ,") == ["dark", "techno"]
@@ -120,6 +120,13 @@ def test_a_file_twice_and_stretches_without_ids(tmp_path):
     dataset, _ = read(tmp_path / "t.csv", "path,start_s,key\na.wav,0,C\na.wav,0:00.25,D\na.wav,0,E\n")
     assert [(track.id, track.start_s) for track in dataset.tracks()] == [("a.wav", 0.0), ("a.wav@0.25", 0.25)]
     assert dataset.refused == ('t.csv line 4: id "a.wav" stands in t.csv line 2 already; add a column `id`',)
+
+
+def test_the_number_0_is_a_name(tmp_path):
+    sounds(tmp_path, "a.wav", "b.wav", "c.wav")
+    rows = [{"path": f"{name}.wav", "id": number, "artist": number // 2} for number, name in enumerate("abc")]
+    (tmp_path / "t.json").write_text(json.dumps(rows))
+    assert [(t.id, t.group) for t in Folder(tmp_path / "t.json").tracks()] == [("0", "0"), ("1", "0"), ("2", "1")]
 
 
 def test_a_partly_filled_split(tmp_path):

@@ -71,6 +71,18 @@ def test_every_version_is_a_row_with_its_own_label(tracks):
     assert power.argmax() * RATE_HZ / 6000 == pytest.approx(660 * 2 ** (-2 / 12), abs=2)
 
 
+def test_a_stretch_that_begins_between_samples_is_as_long_as_its_row(tmp_path):
+    """Its length is rounded from its end, its beginning by itself: the file may end a sample earlier."""
+    path, n_at_44_kHz = tmp_path / "a.wav", 88_201
+    audio.write(path, tone(220.0, n_at_44_kHz / RATE_HZ), 44_100)
+    task, known = make_task("key"), look([path])
+    starts = [0.25 + number / 81_000 for number in range(60)]
+    tracks = [Track(f"{start_s}", path, {"key": "C major"}, start_s=start_s) for start_s in starts]
+    rows = Examples(Recordings(tracks, [task], known, RATE_HZ), Rates(), Grid.of(2.0, RATE_HZ, 320))
+    segments = [rows.rows.whole(row) for row in range(len(rows))]
+    assert [len(rows.waveform(segment)) for segment in segments] == [segment.n_samples for segment in segments]
+
+
 def test_drawn_changes_are_the_same_every_time(tracks):
     first, again = (
         examples(tracks, versions=Augmentation(gain_db=6, noise_snr_db=10, copies=2).versions()) for _ in "ab"
