@@ -154,9 +154,13 @@ def build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
         where: path of the table, for errors.
 
     Raises:
-        ValueError: an unknown key (the nearest is offered), or a value that a field does not want.
+        ValueError: an unknown key (the nearest is offered), a value that a field does not want, or a missing one.
     """
-    return cls(**fit_keys(cls, values, where))
+    fitted = fit_keys(cls, values, where)
+    for name, setting in settings(cls).items():
+        if setting.default is MISSING and name not in fitted:
+            raise ValueError(f"{join(where, name)} is missing; it wants {wants(setting.hint)}")
+    return cls(**fitted)
 
 
 def fit_keys(owner: Any, values: Mapping[str, Any], where: str = "", but: Sequence[str] = ()) -> dict[str, Any]:

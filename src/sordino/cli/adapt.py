@@ -29,8 +29,9 @@ def command(data, budget, task, backbones, root, out, quiet, as_json):
 
     from sordino.cli._progress import bars
     from sordino.files import write_json
+    from sordino.results import shown_score
+    from sordino.study.best_in_time import BestInTime
     from sordino.study.choosing import backbones_here, seconds_of
-    from sordino.study.search import Search
 
     began, budget_s = time.monotonic(), seconds_of(budget)
 
@@ -42,7 +43,7 @@ def command(data, budget, task, backbones, root, out, quiet, as_json):
         dataset, tracks, found = read(data, root, advance, tell)
         spec, length_s = chosen(task, tracks, found, tell)
         names = list(backbones) or backbones_here()
-        search = Search(dataset, spec, length_s, names, Path(out), budget_s, tell, advance, began)
+        search = BestInTime(dataset, spec, length_s, names, Path(out), budget_s, tell, advance, began)
         tell(f"backbones: {', '.join(map(str, names))}; segments of {length_s:g} s; at most {budget_s / 60:g} min:")
         tell("  heads on stored states, then bitfit, lora and adapter from the best head; splits by group, the test "
              "tracks apart; a third of the time for the one that is chosen")  # fmt: skip
@@ -53,12 +54,12 @@ def command(data, budget, task, backbones, root, out, quiet, as_json):
     if as_json:
         click.echo(json.dumps({**run.result, "why": why, "adapter": str(run.adapter)}))
         return
-    low, high = row["interval"]
-    click.echo(f"{row['metric']} {row['metrics'][row['metric']]:.3f} (95 % {low:.3f} to {high:.3f}, "
+    low, high = map(shown_score, row["interval"])
+    click.echo(f"{row['metric']} {shown_score(row['metrics'][row['metric']])} (95 % {low} to {high}, "
                f"{row['n_tracks']} test tracks), after {search.spent_s / 60:.1f} min")  # fmt: skip
     for title, scored in beside.items():
-        low, high = scored["interval"]
-        click.echo(f"  {title}: {scored['metrics'][row['metric']]:.3f} (95 % {low:.3f} to {high:.3f})")
+        low, high = map(shown_score, scored["interval"])
+        click.echo(f"  {title}: {shown_score(scored['metrics'][row['metric']])} (95 % {low} to {high})")
     click.echo(f"why: {why}\nadapter: {run.adapter}")
 
 

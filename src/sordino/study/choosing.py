@@ -40,7 +40,7 @@ class Choice:
 
 
 def choose_task(tracks: Sequence[Track]) -> Choice:
-    """The task of most labelled tracks: those that have a task of their own first, then tags, classes, numbers.
+    """The task of most labelled tracks; of equally many, one whose label has its name first.
 
     Args:
         tracks: with raw labels.

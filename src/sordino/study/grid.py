@@ -103,7 +103,7 @@ def _check_assignments(points: list[dict[str, Any]], assignments: Iterable[str],
     for assignment in assignments:
         key, _, text = assignment.partition("=")
         path = key.strip().split(".")
-        if path[0] != "grid" and not any(_get(values, path) == parse_value(text) for values in points):
+        if path[0] not in ("grid", "search") and not any(_get(values, path) == parse_value(text) for values in points):
             raise ValueError(f"{assignment} changes nothing: [grid] of {where} sets it; write grid.{key}=[...]")
 
 

@@ -40,7 +40,7 @@ RunAll = Callable[[Sequence[Config]], list[Run]]
 
 
 @dataclass
-class Range(Settings):
+class Span(Settings):
     """Numbers between two others.
 
     Attributes:
@@ -92,7 +92,7 @@ class Search(Settings):
         super().__post_init__()
         for key, values in self.over.items():
             if isinstance(values, Mapping):
-                self.over[key] = Range(**values)
+                self.over[key] = build(Span, values, f"search.over.{key}")
             elif not isinstance(values, list) or not values:
                 raise ValueError(
                     f"[search.over] {key} = {values!r}: write a list of values, or {{low = .., high = ..}}"
@@ -192,7 +192,7 @@ def _with(config: Config, chosen: Chosen, steps: int | None = None) -> Config:
 
 
 def _draw(space: Mapping[str, Any], rng: np.random.Generator) -> Chosen:
-    return {key: values.at(rng.uniform()) if isinstance(values, Range) else values[int(rng.integers(len(values)))]
+    return {key: values.at(rng.uniform()) if isinstance(values, Span) else values[int(rng.integers(len(values)))]
             for key, values in space.items()}  # fmt: skip
 
 
@@ -261,5 +261,5 @@ def _tpe(rows: Sequence[Config], spaces: Sequence[Mapping[str, Any]], search: Se
 
 def _asked(trial: Any, space: Mapping[str, Any]) -> Chosen:
     """What Optuna proposes."""
-    return {key: values.at(trial.suggest_float(key, 0, 1)) if isinstance(values, Range)
+    return {key: values.at(trial.suggest_float(key, 0, 1)) if isinstance(values, Span)
             else trial.suggest_categorical(key, values) for key, values in space.items()}  # fmt: skip

@@ -219,6 +219,13 @@ def test_curves_over_labels_say_how_many_are_enough():
     assert "50 training tracks give" in page("few", rows, paper_table(rows))
 
 
+def test_curves_below_zero_are_told_by_their_end():
+    rows = [Row("lora", "regression", "r2", [score], (-1.0, 0.0), 9, n_train=n, config={"method": [{"name": "lora"}]})
+            for n, score in ((10, -0.9), (200, -0.2))]  # fmt: skip
+    (told,) = plots.labels_needed(rows)
+    assert told.startswith("lora: 200 training tracks give -0.200")
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from sordino.cli import group
 from sordino.study.grid import read_study
-from sordino.study.tuning import Range, read_search, searched
+from sordino.study.tuning import Span, read_search, searched
 from sordino.training.plan import Run
 
 STUDY = """
@@ -117,13 +117,38 @@ def test_wrong_searches_are_one_line(search, message, tmp_path):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ("{low = 1e-4, hight = 1e-2}", r"search\.over\.training\.lr\.hight.*did you mean"),
+        ("{low = 1e-4}", r"search\.over\.training\.lr\.high is missing; it wants a number"),
+        ("1e-4", "write a list of values"),
+    ],
+)
+def test_wrong_spans_are_one_line(over, message, tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(f'training = {{steps = 9}}\ngrid = {{method = ["lora"]}}\nsearch.over = {{"training.lr" = {over}}}')
+    with pytest.raises(ValueError, match=message):
+        read_search(path)
+    path.write_text('training = {steps = 9}\ngrid = {method = ["lora"]}\nsearch = {candidates = 2}')
+    with pytest.raises(ValueError, match=r"search\.over is missing; it wants a table"):
+        read_search(path)
+
+
+def test_the_command_line_sets_the_search_too(tmp_path):
+    study(tmp_path, "candidates = 16")
+    words = ["search.candidates=2", "search.by=tpe"]
+    configs, search = read_study(tmp_path / "study.toml", words), read_search(tmp_path / "study.toml", words)
+    assert (len(configs), search.candidates, search.by) == (6, 2, "tpe")
+
+
 def test_ranges():
-    assert [Range(1e-4, 1e-2, log=True).at(share) for share in (0, 0.5, 1)] == [1e-4, 1e-3, 1e-2]
-    assert [Range(1, 9, whole=True).at(share) for share in (0, 0.5, 1)] == [1, 5, 9]
+    assert [Span(1e-4, 1e-2, log=True).at(share) for share in (0, 0.5, 1)] == [1e-4, 1e-3, 1e-2]
+    assert [Span(1, 9, whole=True).at(share) for share in (0, 0.5, 1)] == [1, 5, 9]
     with pytest.raises(ValueError, match="no range"):
-        Range(2, 1)
+        Span(2, 1)
     with pytest.raises(ValueError, match="no range"):
-        Range(0, 1, log=True)
+        Span(0, 1, log=True)
 
 
 def test_the_verb_searches(triads, tmp_path):

@@ -69,7 +69,7 @@ def labels_needed(rows: Sequence[Row]) -> list[str]:
     told = []
     for name, own in curves(rows).items():
         most = own[-1]
-        few = next(row for row in own if row.score >= ENOUGH * most.score)
+        few = next((row for row in own if row.score >= ENOUGH * most.score), most)  # R2 may be below 0
         told.append(
             f"{name}: {few.n_train} training tracks give {few.score:.3f}, "
             f"at least {ENOUGH:.0%} of the {most.score:.3f} that {most.n_train} give"

@@ -48,7 +48,7 @@ class Candidate:
         name: in a few words.
         settings: of its runs, beside what all share.
         steps: by round.
-        scores: by split.
+        scores: by split, where they are defined.
         step_s: of its last run.
         seconds: of its last run.
     """
@@ -67,7 +67,7 @@ class Candidate:
 
 
 @dataclass
-class Search:
+class BestInTime:
     """What is compared, on what, and how long.
 
     Attributes:
@@ -102,12 +102,17 @@ class Search:
 
         Returns:
             Its run, tested on the test split, and why it was chosen.
+
+        Raises:
+            ValueError: no head has a score that is defined.
         """
         heads = self._heads()
         self._foretell(heads[0])
         heads = self.halved(heads, (1, 3), self.budget_s * (1 - RESERVED) / 2)
-        best = heads[0]
-        tuned = self.halved(self._methods(best), (1, 3), self.budget_s * (1 - RESERVED))
+        if not heads:
+            raise ValueError(f"{self.task['name']}: the score is undefined on every split, so nothing can be chosen; "
+                             "label more tracks, or choose another --task")  # fmt: skip
+        tuned = self.halved(self._methods(heads[0]), (1, 3), self.budget_s * (1 - RESERVED))
         chosen, why = choose([*heads, *tuned])
         self.tell(f"chosen: {why}")
         return self._final(chosen), why
@@ -134,14 +139,10 @@ class Search:
         """
         going = list(candidates)
         for number, n in enumerate(n_splits):
-            for split in range(n):
+            for split in range(n_splits[number - 1] if number else 0, n):
                 for candidate in going:
-                    if number == 0 or split >= n_splits[number - 1]:
-                        left_s = until_s - self.spent_s
-                        if (candidate.scores or any(c.scores for c in candidates)) and left_s < self._expected(
-                            candidate, number, candidates
-                        ):
-                            continue
+                    is_first = not any(other.seconds for other in candidates)
+                    if is_first or self._expected(candidate, number, candidates) <= until_s - self.spent_s:
                         self._try(candidate, split, candidate.steps[number])
             going = sorted((c for c in going if c.scores), key=lambda c: -c.mean)
             self._told(number + 1, going)
@@ -155,12 +156,12 @@ class Search:
         return known.seconds + more * known.step_s
 
     def _try(self, candidate: Candidate, split: int, steps: int) -> None:
-        began = time.monotonic()
         config = self._config(candidate, steps)
         run = carry_out(self._opened(config, Resplit(self.dataset, split), self.out / "search"), self.advance)
         (scored,) = run.result["tasks"].values()
-        candidate.scores[split] = float(scored["metrics"][scored["metric"]])
-        candidate.seconds, candidate.step_s = time.monotonic() - began, run.result["step_s"]
+        if (score := scored["metrics"][scored["metric"]]) is not None:  # else it is undefined
+            candidate.scores[split] = score
+        candidate.seconds, candidate.step_s = run.result["seconds"], run.result["step_s"]  # also of one that was read
 
     def _final(self, chosen: Candidate) -> Run:
         """The chosen one on all that may be learned from, with as many steps as the rest of the time allows."""

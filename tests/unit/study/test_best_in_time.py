@@ -11,9 +11,10 @@ from click.testing import CliRunner
 from sordino.cli import group
 from sordino.contracts import Track
 from sordino.datasets import Resplit, load_dataset
+from sordino.study.best_in_time import BestInTime, Candidate, choose
 from sordino.study.choosing import choose_task, seconds_of
-from sordino.study.search import Candidate, Search, choose
 from sordino.tasks import make_task
+from sordino.training.plan import Run
 from sordino.training.splits import usual_segment_s
 from tests.conftest import TINY
 
@@ -79,7 +80,7 @@ def test_the_cheapest_that_is_as_good_is_chosen():
 
 def test_halving_keeps_the_better_half_and_to_its_time(monkeypatch, tmp_path):
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr("sordino.study.search.time.monotonic", lambda: clock.now)
+    monkeypatch.setattr("sordino.study.best_in_time.time.monotonic", lambda: clock.now)
     tried = []
 
     def attempt(self, candidate, split, steps):
@@ -88,8 +89,10 @@ def test_halving_keeps_the_better_half_and_to_its_time(monkeypatch, tmp_path):
         candidate.seconds, candidate.step_s = float(steps), 1.0
         candidate.scores[split] = {"a": 0.1, "b": 0.9, "c": 0.5, "d": 0.7}[candidate.name]
 
-    monkeypatch.setattr(Search, "_try", attempt)
-    search = Search(load_dataset("demo"), {"name": "key"}, 1.0, ["mini"], tmp_path, 1e9, lambda line: None, began=0.0)
+    monkeypatch.setattr(BestInTime, "_try", attempt)
+    search = BestInTime(
+        load_dataset("demo"), {"name": "key"}, 1.0, ["mini"], tmp_path, 1e9, lambda line: None, began=0.0
+    )
     four = [Candidate(name, {}, (1, 10)) for name in "abcd"]
     assert [c.name for c in search.halved(four, (1, 3), 1e9)] == ["b", "d"]
     assert tried == [(name, 0, 1) for name in "abcd"] + [(name, split, 10) for split in (1, 2) for name in "bd"]
@@ -100,9 +103,35 @@ def test_halving_keeps_the_better_half_and_to_its_time(monkeypatch, tmp_path):
     assert search.spent_s <= clock.now
 
 
+def test_what_a_run_took_is_what_its_result_says_and_an_undefined_score_is_none(monkeypatch, tmp_path):
+    """So that the same command, stopped and begun again, chooses the same: what is finished is read in no time."""
+
+    def done(config, advance):
+        right, seconds = {1: (0.5, 9.0), 2: (0.5, 3.0), 3: (None, 1.0)}[config.head["hidden"]]
+        scores = {"metric": "map", "metrics": {"map": right}}
+        return Run(tmp_path, {"tasks": {"tagging": scores}, "seconds": seconds, "step_s": 0.1})
+
+    monkeypatch.setattr("sordino.study.best_in_time.carry_out", done)
+    monkeypatch.setattr(BestInTime, "_opened", lambda self, config, dataset, out: config)
+    search = BestInTime(load_dataset("demo"), {"name": "tagging"}, 1.0, ["mini"], tmp_path, 1e9, lambda line: None)
+    settings = {"backbone": "mini", "method": "probe", "training": {}}
+    three = [Candidate(str(n), {**settings, "head": {"hidden": n}}, (1, 2)) for n in (1, 2, 3)]
+    going = search.halved(three, (1, 2), 1e9)
+    assert [one.name for one in going] == ["1"] and not three[2].scores
+    assert choose([*three[:2], three[2]])[0].name == "1"  # it alone has two splits
+    assert [one.seconds for one in three] == [9.0, 3.0, 1.0]
+    assert choose(three[1:])[0].name == "2"
+    monkeypatch.setattr(
+        BestInTime, "_heads", lambda self: [Candidate("3", {**settings, "head": {"hidden": 3}}, (1, 2))]
+    )
+    monkeypatch.setattr(BestInTime, "_foretell", lambda self, first: None)
+    with pytest.raises(ValueError, match="tagging: the score is undefined on every split"):
+        search.run()
+
+
 def test_a_folder_becomes_a_tested_adapter(triads, tmp_path, monkeypatch):
     monkeypatch.setattr("sordino.study.choosing.backbones_here", lambda: [TINY])
-    monkeypatch.setattr("sordino.study.search.METHODS", ("bitfit",))
+    monkeypatch.setattr("sordino.study.best_in_time.METHODS", ("bitfit",))
     words = ["adapt", str(triads), "--budget", "20s", "--task", "key", "--out", str(tmp_path), "--json"]
     told = CliRunner().invoke(group, words, catch_exceptions=False)
     assert told.exit_code == 0, told.output
