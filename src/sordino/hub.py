@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from sordino.files import write_bytes, write_folder
+from sordino.files import one_line, write_bytes, write_folder
 
 FILES = ("adapter.safetensors", "adapter.json", "README.md", "backbone.safetensors")
 NEEDED = FILES[:2]
@@ -51,7 +51,7 @@ def pull(name: str, out: str | Path | None = None) -> Path:
                 if file not in NEEDED:
                     continue
                 raise FileNotFoundError(f"{repository} is no adapter of sordino: it holds no {file}") from error
-            told = f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"
+            told = f"{type(error).__name__}: {one_line(error, 120)}"
             raise FileNotFoundError(f"{repository} is not here and cannot be downloaded ({told})") from error
     if out is None:
         return paths[0].parent
@@ -85,7 +85,7 @@ def push(folder: str | Path, name: str, private: bool = False) -> str:
         api.create_repo(repository, private=private, exist_ok=True)
         api.upload_folder(repo_id=repository, folder_path=Path(folder), allow_patterns=list(FILES))
     except Exception as error:
-        told = f"{type(error).__name__}: {str(error).splitlines()[0][:160]}"
+        told = f"{type(error).__name__}: {one_line(error, 160)}"
         raise OSError(f"{repository} could not be written ({told}); is there a token? (hf auth login)") from error
     return f"{api.endpoint}/{repository}"
 

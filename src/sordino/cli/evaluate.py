@@ -41,10 +41,11 @@ def command(adapter, data, root, split, device, precision, most_broken, form, ja
 
     with bars() as advance:
         scored = evaluate_adapter(adapter, data, root, split, advance, device, precision, most_broken, under)
-    answers = scored_answers(scored) if jams else []
-    names = distinct_names(answer.path for answer in answers)
-    for answer in answers:
-        write_jams(answer, read_tasks(adapter), jams, names[answer.path])
+    if jams:
+        answers, tasks = scored_answers(scored), read_tasks(adapter)
+        names = distinct_names(answer.path for answer in answers)
+        for answer in answers:
+            write_jams(answer, tasks, jams, names[answer.path])
     if form == "json":
         click.echo(json.dumps(finite(scored), allow_nan=False))
         return

@@ -88,15 +88,15 @@ def adapter(folder, name):
     }
 
 
-def _scores(values):
-    return ", ".join(f"{name} {value:.3f}" for name, value in values.items())
-
-
 def run(folder):
     """How far a run is, or what it found."""
     import json
 
+    from sordino.results import shown_score
     from sordino.study.curves import read_log
+
+    def scores(values):
+        return ", ".join(f"{name} {shown_score(value)}" for name, value in values.items())
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     log = read_log(folder)
@@ -107,13 +107,13 @@ def run(folder):
         "tasks": ", ".join(spec["name"] for spec in config["task"]),
         "methods": ", ".join(spec["name"] for spec in config["method"]),
         "backbone": config["backbone"]["name"],
-        "validations": {f"step {row['step']:>6}": _scores(row["validation"]) for row in log[-5:]},
+        "validations": {f"step {row['step']:>6}": scores(row["validation"]) for row in log[-5:]},
     }
     if (folder / "result.json").is_file():
         result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         described["test"] = {
-            name: f"{row['metric']} {row['metrics'][row['metric']]:.3f} (95 % {row['interval'][0]:.3f} to "
-                  f"{row['interval'][1]:.3f}, {row['n_tracks']} tracks)"
+            name: f"{row['metric']} {shown_score(row['metrics'][row['metric']])} (95 % "
+                  f"{' to '.join(map(shown_score, row['interval']))}, {row['n_tracks']} tracks)"
             for name, row in result["tasks"].items()
         }  # fmt: skip
         about = f"Finished after {result['steps']:,} steps; the best was step {result['best_step']:,}."

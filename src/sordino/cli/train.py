@@ -39,6 +39,7 @@ def command(data, settings, task, method, backbone, root, config_path, folds, ou
 
     from sordino.cli._progress import bars
     from sordino.config import load_config
+    from sordino.files import finite
     from sordino.results import shown_score
     from sordino.study.estimate import foretold
     from sordino.training.folds import cross_validated
@@ -72,7 +73,7 @@ def command(data, settings, task, method, backbone, root, config_path, folds, ou
             run = carry_out(plan, advance)
         beside_plain(run, plan, advance)
     if as_json:
-        click.echo(json.dumps(run.result))
+        click.echo(json.dumps(finite(run.result)))
         return
     for name, row in run.result["tasks"].items():
         low, high = map(shown_score, row["interval"])

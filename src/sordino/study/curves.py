@@ -10,7 +10,7 @@ from sordino.files import write_with
 
 
 def read_log(folder: str | Path) -> list[dict[str, Any]]:
-    """The validations of a run so far, each with `step`, `loss` (None before the first step) and `validation`."""
+    """The validations of a run so far, each with `step`, `loss` and `validation`; None stands for what is undefined."""
     lines = (Path(folder) / "log.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
@@ -41,8 +41,8 @@ def draw(folder: str | Path, path: str | Path) -> Path:
         known = [(row["step"], row["validation"].get(name)) for row in rows]
         known = [(step, value) for step, value in known if value is not None]
         score.plot([step for step, _ in known], [value for _, value in known], marker=".", label=name)
-        best = max(known, key=lambda point: point[1])
-        score.axvline(best[0], color="0.7", linewidth=0.8)
+        for best_step, _ in sorted(known, key=lambda point: -point[1])[:1]:
+            score.axvline(best_step, color="0.7", linewidth=0.8)
     score.set(xlabel="step", ylabel="validation score")
     score.legend(frameon=False)
     figure.suptitle(Path(folder).name, fontsize=9)

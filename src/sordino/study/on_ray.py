@@ -14,7 +14,7 @@ import torch
 
 from sordino.cluster import connect
 from sordino.config import make_config
-from sordino.files import write_bytes, write_folder
+from sordino.files import one_line, write_bytes, write_folder
 from sordino.training.plan import Plan
 from sordino.training.run import train
 from sordino.training.splits import Advance, silent
@@ -47,8 +47,8 @@ def train_on_ray(plans: Sequence[Plan], address: str, advance: Advance = silent,
         except ray.exceptions.RayTaskError as error:
             raise error.as_instanceof_cause() from None
         except ray.exceptions.RayError as error:
-            reason = str(error).splitlines()[0]
-            raise RuntimeError(f"{plan.folder.name}: its worker died {RETRIES + 1} times ({reason})") from error
+            told = f"{plan.folder.name}: its worker died {RETRIES + 1} times ({one_line(error, 160)})"
+            raise RuntimeError(told) from error
         if plan.finished() is None:
             _bring(files, plan.folder)
 

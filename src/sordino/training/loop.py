@@ -22,7 +22,7 @@ from lightning_fabric import Fabric
 from sordino.answering import NotANumber
 from sordino.compute import Compute
 from sordino.config import Training
-from sordino.files import write_text
+from sordino.files import finite, write_text
 from sordino.model import Model
 from sordino.training.checkpoint import BrokenCheckpoint, Checkpoint, Progress, load_checkpoint, save_checkpoint
 from sordino.training.evaluation import scores
@@ -171,15 +171,15 @@ class Loop:
             raise Diverged(
                 f"{error} (validation at step {progress.step}); lower the learning rate (training.lr)"
             ) from error
-        finite = [score for score in found.values() if math.isfinite(score)]
-        score = sum(finite) / len(finite) if finite else math.nan
-        if progress.best is None or math.isnan(score) or not score <= progress.best_score:
+        defined = [score for score in found.values() if math.isfinite(score)]
+        score = sum(defined) / len(defined) if defined else math.nan
+        if progress.best is None or math.isnan(progress.best_score) or score > progress.best_score:
             progress.best, progress.best_step = self.model.trained_state(), progress.step
             progress.best_score = score
-        line = {"step": progress.step, "loss": None if math.isnan(loss) else round(loss, 6), "validation": found}
+        line = {"step": progress.step, "loss": round(loss, 6), "validation": found}
         if self.fabric.is_global_zero:
             with self.log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+                file.write(json.dumps(finite(line)) + "\n")
             told = {"loss": loss, **{f"validation/{name}": value for name, value in found.items()}}
             self._tell(progress.step, {name: value for name, value in told.items() if math.isfinite(value)})
 

@@ -76,6 +76,18 @@ def test_what_is_not_there_is_told_in_one_line(hub, tiny, tmp_path, monkeypatch)
         push(tiny, "me/other")
 
 
+def test_errors_without_words_are_told_too(monkeypatch, tiny):
+    def late(*args, **options):
+        raise TimeoutError
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", late)
+    monkeypatch.setattr("huggingface_hub.HfApi.create_repo", late)
+    with pytest.raises(FileNotFoundError, match=r"cannot be downloaded \(TimeoutError"):
+        pull("me/keys")
+    with pytest.raises(OSError, match=r"could not be written \(TimeoutError"):
+        push(tiny, "me/keys")
+
+
 def test_names_on_the_hub():
     assert parse("hf:me/keys@v1.0") == ("me/keys", "v1.0") and parse("me/keys") == ("me/keys", None)
     with pytest.raises(ValueError, match="is no adapter on the Hub"):

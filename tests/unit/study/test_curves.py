@@ -1,6 +1,7 @@
 """`sordino show` of what lies on disk: adapters and runs, and their curves."""
 
 import json
+import math
 
 import pytest
 from click.testing import CliRunner
@@ -52,6 +53,23 @@ def test_a_run_that_goes_on_is_shown_too(run, tmp_path):
         draw(folder, tmp_path / "a.png")
     told = CliRunner().invoke(group, ["show", "mini", "--plot", "a.png"])
     assert told.exit_code == 2 and "has no log.jsonl" in told.stderr
+
+
+@pytest.mark.parametrize(("found", "best"), [([0.5, math.nan, 0.4], 2), ([math.nan] * 3, 6)])
+def test_an_undefined_score_is_never_better_and_is_shown(found, best, triads, tmp_path, monkeypatch):
+    told = iter(found)
+    monkeypatch.setattr("sordino.training.loop.scores", lambda *args: {"key": next(told)})
+    config = load_config(None, (), data=str(triads), task="key", method="probe", backbone=TINY,
+                         training={**QUICK, "steps": 6})  # fmt: skip
+    run = train(config, tmp_path)
+    assert run.result["best_step"] == best
+    assert "NaN" not in (run.folder / "log.jsonl").read_text()
+    assert [row["validation"]["key"] for row in read_log(run.folder)] == [None if s != s else s for s in found]
+    run.result["tasks"]["key"]["metrics"]["weighted_score"] = run.result["tasks"]["key"]["interval"][0] = None
+    (run.folder / "result.json").write_text(json.dumps(run.result))
+    told = show(run.folder).stdout
+    assert "key undefined" in told and "weighted_score undefined (95 % undefined to" in told
+    assert draw(run.folder, tmp_path / "curves.png").is_file()
 
 
 def test_an_adapter_is_shown_with_what_its_licence_forbids(tmp_path, monkeypatch):
