@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -333,6 +334,16 @@ def test_plain_baselines_hear_pure_triads(triads):
     scored = plain_baseline(task, dataset)
     assert scored["n_tracks"] == 6 and scored["metrics"]["accuracy"] == 1.0
     assert majority(task, [dataset])["metrics"]["accuracy"] == pytest.approx(1 / 6)
+
+
+def test_plain_baselines_are_scored_on_the_tracks_of_a_run(triads, tmp_path):
+    shutil.copytree(triads.parent, tmp_path / "copy")
+    (tmp_path / "copy" / "clip 20.wav").write_text("no sound")
+    dataset = load_dataset(tmp_path / "copy" / triads.name)
+    (task,) = make_tasks([{"name": "key"}], dataset.tracks())
+    expected = [f"clip {number}.wav" for number in (18, 19, 21, 22, 23)]
+    for scored in (plain_baseline(task, dataset), majority(task, [dataset])):
+        assert [row["id"] for row in scored["per_track"]] == expected
 
 
 def test_plain_rows_stand_before_their_task_and_name_their_data(triads, tmp_path):

@@ -67,7 +67,7 @@ class Lines:
     def add(self, answer: FileAnswer) -> None:
         """Write its lines at once."""
         line = to_csv(answer_rows(answer, self._tasks)) if self._csv else json.dumps(answer.plain()) + "\n"
-        with self._path.open("a", encoding="utf-8") as file:
+        with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:  # as `files.write_text`
             file.write(line)
 
     def close(self) -> None:

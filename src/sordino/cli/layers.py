@@ -23,8 +23,8 @@ def command(data, settings, task, backbone, root, out, report):
     from sordino.backbones import load_backbone
     from sordino.cli._progress import bars
     from sordino.config import load_config
+    from sordino.study.report.comparison import COMPARED, comparison_cells, comparisons
     from sordino.study.report.folder import write_report
-    from sordino.study.report.page import COMPARED, comparison_cells, comparisons
     from sordino.study.report.table import print_table
     from sordino.study.rows import rows_of
     from sordino.study.side_by_side import run_all, usual_jobs

@@ -39,8 +39,8 @@ def command(files, adapters, form, out, skip_existing, device, precision, batch_
     """Answer FILES: with the song card (key, tempo, metre, beats, chords, instruments, tags), or with adapters.
 
     FILES are sound files, folders, globs, playlists (m3u), tables with a column `path`, places that fsspec knows
-    (s3://bucket/music), or `-` for a list of paths, or a sound, on stdin. A file that cannot be read is told in one
-    line, and the others are answered; the exit status is 1 then.
+    (s3://bucket/music), or `-` for a list of paths, or a sound, on stdin. A file that cannot be read, or of which
+    something cannot be written, is told in one line, and the others are answered; the exit status is 1 then.
 
     Example: sordino predict song.mp3
     """
@@ -49,6 +49,7 @@ def command(files, adapters, form, out, skip_existing, device, precision, batch_
     from sordino.bulk.kept import open_kept
     from sordino.bulk.sounds import expand
     from sordino.cli._progress import bars
+    from sordino.files import one_line
     from sordino.song.outputs import Outputs
 
     asked, sounds = Asked(adapters, device, precision, batch_size), expand(files)
@@ -75,7 +76,10 @@ def command(files, adapters, form, out, skip_existing, device, precision, batch_
                 if kept:
                     kept.add(answer)
                 if answer.error is None:
-                    outputs.write(answer)
+                    try:
+                        outputs.write(answer)
+                    except (ValueError, OSError) as error:
+                        count.fail(one_line(error))
                 show(answer)
     if kept and not ray:
         kept.close()
@@ -135,8 +139,12 @@ class Count:
         self.n += 1
         self.heard_s += duration_s
         if error is not None:
-            self.n_failed += 1
-            click.echo(f"sordino: {error}", err=True)
+            self.fail(error)
+
+    def fail(self, told):
+        """What could not be read, or written beside its answer."""
+        self.n_failed += 1
+        click.echo(f"sordino: {told}", err=True)
 
     def told(self):
         """Hours of audio an hour, and by calculation what a million such tracks take."""

@@ -14,9 +14,9 @@ from sordino.contracts import Dataset, Prediction, Task, Track
 from sordino.datasets import Folds, load_dataset, with_test_of
 from sordino.study.names import short
 from sordino.study.rows import Row, plain_row
-from sordino.training.recordings import parse_label
+from sordino.training.recordings import Recordings
 from sordino.training.report import report
-from sordino.training.splits import make_tasks
+from sordino.training.splits import look_at, make_tasks, silent
 
 RATE_HZ = 24_000
 MAJORITY = "majority"
@@ -58,7 +58,7 @@ def plain_baseline(task: Task, dataset: Dataset, split: str = "test") -> dict[st
 
     Args:
         task: fitted to the dataset.
-        dataset: where the tracks are; those that cannot be decoded are left out, as in a run.
+        dataset: where the tracks are; those that cannot be read are left out, as in a run.
         split: which tracks; `all` for all.
     """
     estimator = task.plain_baseline
@@ -87,7 +87,7 @@ def majority(task: Task, folds: Sequence[Dataset]) -> dict[str, Any] | None:
             return None
         answer = Prediction(_usual(known))
         tested += [(track.id, label, answer) for track, label in _labelled(task, tracks, "test")]
-    return report(task, *zip(*tested, strict=True))
+    return report(task, *zip(*tested, strict=True)) if tested else None
 
 
 def _usual(labels: Sequence[Any]) -> Any:
@@ -100,5 +100,7 @@ def _usual(labels: Sequence[Any]) -> Any:
 
 
 def _labelled(task: Task, tracks: Iterable[Track], split: str) -> list[tuple[Track, Any]]:
-    pairs = [(track, parse_label(task, track)) for track in tracks if split in ("all", track.split)]
-    return [(track, label) for track, label in pairs if label is not None]
+    """The tracks of a split that a run would use, with their labels."""
+    own = [track for track in tracks if split in ("all", track.split)]
+    found = Recordings(own, [task], look_at(own, [task], silent), RATE_HZ)
+    return [(track, labels[task.name]) for track, labels in zip(found.tracks, found.labels, strict=True)]

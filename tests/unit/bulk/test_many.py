@@ -123,6 +123,23 @@ def test_parts_of_parquet_have_the_same_columns_whatever_is_in_them(adapter, cat
     assert table.num_rows >= 20 and table.column("key").null_count == table.num_rows - 19
 
 
+def test_what_cannot_be_written_of_one_song_ends_no_run(adapter, catalogue, tmp_path):
+    (tmp_path / "jams").mkdir()
+    (tmp_path / "jams" / "03.jams").write_text('{"somebody": "else"}')
+    told = call("predict", *sorted((catalogue / "0").iterdir()), "-a", adapter, "--jams", tmp_path / "jams")
+    assert told.exit_code == 1 and told.stderr.count("sordino: ") == 1
+    assert "03.jams is there and not by sordino" in told.stderr
+    assert {path.stem for path in (tmp_path / "jams").iterdir()} == {f"{n:02}" for n in range(0, 20, 3)}
+    assert len(told.stdout.splitlines()) == 7
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_names_that_are_no_text_are_kept(name, tmp_path):
+    kept = open_kept(str(tmp_path / name), {"key": make_task("key")}, False)
+    kept.add(FileAnswer("a\udcff.wav", {"key": Prediction("A minor")}))
+    assert "udcff.wav" in (tmp_path / name).read_text(encoding="utf-8")
+
+
 def test_several_numbers_are_kept_as_text(tmp_path):
     dataset = pytest.importorskip("pyarrow.dataset")
     one = make_task("regression", names=["value"], mean=[0.0], deviation=[1.0])

@@ -16,10 +16,11 @@ from sordino.cli import group
 from sordino.config import Config, build, load_config
 from sordino.contracts import Prediction
 from sordino.study.report import plots
-from sordino.study.report.comparison import bootstrap_p, compare, holm, mcnemar
+from sordino.study.report.comparison import bootstrap_p, compare, comparisons, holm, mcnemar
 from sordino.study.report.folder import write_report
-from sordino.study.report.page import command_of, comparisons, page
+from sordino.study.report.page import command_of, page
 from sordino.study.report.paper_table import latex, markdown, paper_table
+from sordino.study.report.table import by_task
 from sordino.study.rows import Row, plain_row, rows_of
 from sordino.tasks import make_task
 from sordino.training.plan import Run
@@ -169,6 +170,10 @@ def test_kinds_of_tempo(answer, kind):
     assert plots.kind_of_tempo([answer, 120.0], answer) == "right"  # one of two annotated tempi
 
 
+def compared(rows):
+    return {task: list(comparisons(own, "probe")) for task, own in by_task(rows).items()}
+
+
 class Balanced(HTMLParser):
     """Fails where a tag is closed that is not the open one."""
 
@@ -187,7 +192,7 @@ class Balanced(HTMLParser):
 
 def test_the_page_holds_everything_and_is_whole():
     rows = study()
-    text = page("A <study>", rows, paper_table(rows))
+    text = page("A <study>", rows, paper_table(rows), compared(rows), "probe")
     parser = Balanced()
     parser.feed(text)
     assert parser.open == [] and {"table", "svg", "figure"} <= parser.seen
@@ -216,7 +221,7 @@ def test_curves_over_labels_say_how_many_are_enough():
         "probe: 10 training tracks give 0.500, at least 95% of the 0.500 that 200 give",
     ]
     ET.fromstring(plots.against_labels(rows))
-    assert "50 training tracks give" in page("few", rows, paper_table(rows))
+    assert "50 training tracks give" in page("few", rows, paper_table(rows), compared(rows), "probe")
 
 
 def test_curves_below_zero_are_told_by_their_end():

@@ -14,7 +14,7 @@ Paper: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 16;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from scipy import stats
 from sordino.study.rows import Row
 
 LEVEL = 0.05
+COMPARED = ("row", "difference", "95 % interval", "p", "p, Holm", "test on tracks, p", "tracks better / worse")
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,33 @@ def compare(rows: Sequence[Row], other: Row) -> list[Comparison]:
         comparisons.append(Comparison(row.name, other.name, row.score - other.score, (float(low), float(high)), p,
                                       p_holm, test, p_tracks, better, worse))  # fmt: skip
     return comparisons
+
+
+def comparisons(rows: Sequence[Row], against: str) -> Iterator[list[Comparison]]:
+    """Of each set of rows that were tested on the same tracks, against the row of that name."""
+    for tracks in dict.fromkeys(row.tracks for row in rows):
+        own = [row for row in rows if row.tracks == tracks]
+        for other in own:
+            if other.name == against or other.name.startswith(f"{against} on "):
+                like = [row for row in own if row.config.get("backbone") in (None, other.config.get("backbone"))]
+                if found := compare(like, other):
+                    yield found
+
+
+def comparison_cells(found: Sequence[Comparison]) -> list[tuple[str, ...]]:
+    """A table's body under `COMPARED`."""
+    return [
+        (
+            each.name,
+            f"{each.difference:+.3f}",
+            f"{each.interval[0]:+.3f} – {each.interval[1]:+.3f}",
+            f"{each.p:.3f}",
+            f"{each.p_holm:.3f}" + (" *" if each.differs else ""),
+            f"{each.test} {each.p_tracks:.3f}" if each.test else "–",
+            f"{each.better} / {each.worse}" if each.test else "–",
+        )
+        for each in found
+    ]
 
 
 def bootstrap_p(differences: Float[np.ndarray, " draw"]) -> float:

@@ -10,7 +10,8 @@ from sordino.files import write_json, write_text
 from sordino.results import to_csv
 from sordino.study.names import flat, short
 from sordino.study.report import gains, paper_table, pictures, table, under
-from sordino.study.report.page import COMPARED, comparison_cells, comparisons, page
+from sordino.study.report.comparison import COMPARED, comparison_cells, comparisons
+from sordino.study.report.page import page
 from sordino.study.rows import Row
 
 COLUMNS = ("task", "row", "metric", "score", "low", "high", "n_tracks", "n_seeds", "trained_parameters", "share",
@@ -33,17 +34,18 @@ def write_report(rows: Sequence[Row], folder: str | Path, title: str, against: s
     """
     folder = Path(folder)
     whole = paper_table.paper_table(rows)
-    compared = [(task, each) for task, own in table.by_task(rows).items() for each in comparisons(own, against)]
+    compared = {task: list(comparisons(own, against)) for task, own in table.by_task(rows).items()}
+    pairs = [(task, found) for task, several in compared.items() for found in several]
     told = {
         "title": title,
         "against": against,
         "rows": [plain(row) for row in rows],
         "comparisons": [
-            {"task": task, "differs": each.differs, **vars(each)} for task, found in compared for each in found
+            {"task": task, "differs": each.differs, **vars(each)} for task, found in pairs for each in found
         ],
     }
     texts = {
-        "report.html": page(title, rows, whole, against),
+        "report.html": page(title, rows, whole, compared, against),
         "table.md": table.markdown(rows),
         "gains.md": gains.markdown(told),
         **({"under.md": under.markdown(rows)} if any(row.under for row in rows) else {}),
@@ -52,7 +54,7 @@ def write_report(rows: Sequence[Row], folder: str | Path, title: str, against: s
         "scores.csv": to_csv([COLUMNS, *(_values(row) for row in rows)]),
         "comparisons.csv": to_csv(
             [("task", "against", *COMPARED),
-             *((task, found[0].other, *cells) for task, found in compared for cells in comparison_cells(found))]
+             *((task, found[0].other, *cells) for task, found in pairs for cells in comparison_cells(found))]
         ),
     }  # fmt: skip
     written = [write_text(folder / name, text) for name, text in texts.items()]

@@ -11,7 +11,7 @@ from typing import Any
 from sordino.config import Config
 from sordino.study.names import flat
 from sordino.study.report import plots
-from sordino.study.report.comparison import Comparison, compare
+from sordino.study.report.comparison import COMPARED, Comparison, comparison_cells
 from sordino.study.report.paper_table import PaperTable
 from sordino.study.report.table import by_task, caption, cells, header, notes
 from sordino.study.report.under import NOTE as UNDER
@@ -35,13 +35,20 @@ TESTS = (
 )
 
 
-def page(title: str, rows: Sequence[Row], table: PaperTable, against: str = "probe") -> str:
+def page(
+    title: str,
+    rows: Sequence[Row],
+    table: PaperTable,
+    compared: Mapping[str, Sequence[Sequence[Comparison]]],
+    against: str,
+) -> str:
     """The whole page as HTML, with drawings inside.
 
     Args:
         title: of the page.
         rows: of any tasks.
         table: the same rows as papers print them.
+        compared: by task, what `comparisons` gave of its rows.
         against: name of the row that the others are compared with, where a task has one.
     """
     parts = [f"<h1>{html.escape(title)}</h1>", _paper(table), f'<p class="note">{MARKS}</p>']
@@ -53,24 +60,13 @@ def page(title: str, rows: Sequence[Row], table: PaperTable, against: str = "pro
             parts.append(_table(under[0], under[1:]) + f'<p class="note">{UNDER}</p>')
         parts += _figures(task, own, against)
         parts += [f"<p>{html.escape(sentence)}</p>" for sentence in plots.labels_needed(own)]
-        parts += [_comparisons(found) for found in comparisons(own, against)]
+        parts += [_comparisons(found) for found in compared[task]]
     parts.append(_commands(rows))
     body = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f"<style>{STYLE}</style>\n{body}\n</html>\n"
     )
-
-
-def comparisons(rows: Sequence[Row], against: str) -> Iterator[list[Comparison]]:
-    """Of each set of rows that were tested on the same tracks, against the row of that name."""
-    for tracks in dict.fromkeys(row.tracks for row in rows):
-        own = [row for row in rows if row.tracks == tracks]
-        for other in own:
-            if other.name == against or other.name.startswith(f"{against} on "):
-                like = [row for row in own if row.config.get("backbone") in (None, other.config.get("backbone"))]
-                if found := compare(like, other):
-                    yield found
 
 
 def command_of(config: Mapping[str, Any]) -> str:
@@ -132,25 +128,6 @@ def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     titles = "".join(f"<th>{html.escape(each)}</th>" for each in head)
     lines = "".join("<tr>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>" for row in body)
     return f"<table><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table>"
-
-
-def comparison_cells(found: Sequence[Comparison]) -> list[tuple[str, ...]]:
-    """A table's body under `COMPARED`."""
-    return [
-        (
-            each.name,
-            f"{each.difference:+.3f}",
-            f"{each.interval[0]:+.3f} – {each.interval[1]:+.3f}",
-            f"{each.p:.3f}",
-            f"{each.p_holm:.3f}" + (" *" if each.differs else ""),
-            f"{each.test} {each.p_tracks:.3f}" if each.test else "–",
-            f"{each.better} / {each.worse}" if each.test else "–",
-        )
-        for each in found
-    ]
-
-
-COMPARED = ("row", "difference", "95 % interval", "p", "p, Holm", "test on tracks, p", "tracks better / worse")
 
 
 def _comparisons(found: Sequence[Comparison]) -> str:
