@@ -96,6 +96,9 @@ class Head(nn.Module):
         n_layers: how many layers the backbone has built.
         level: `clip` pools the frames, `frame` keeps them.
         config: see `HeadConfig`.
+
+    Attributes:
+        needed_states: the hidden states that it reads.
     """
 
     def __init__(
@@ -108,9 +111,9 @@ class Head(nn.Module):
     ):
         super().__init__()
         config = config or HeadConfig()
-        self.chosen = config.needed_states(n_layers)
-        several = len(self.chosen) > 1
-        self.mix = LayerMix(len(self.chosen), not str(config.layers).startswith(MEAN)) if several else None
+        self.needed_states = config.needed_states(n_layers)
+        n, learned = len(self.needed_states), not str(config.layers).startswith(MEAN)
+        self.mix = LayerMix(n, learned) if n > 1 else None
         self.pool = Pool(config.pool, dim) if level == "clip" else None
         width = self.pool.dim_out if self.pool is not None else dim
         hidden = dim if config.hidden == -1 else config.hidden
@@ -119,10 +122,6 @@ class Head(nn.Module):
         else:
             first, last = nn.Linear(width, hidden), nn.Linear(hidden, n_outputs)
             self.mlp = nn.Sequential(first, nn.Dropout(config.dropout), nn.ReLU(), last)
-
-    def needed_states(self) -> list[int]:
-        """The hidden states `forward` reads; the others may be None."""
-        return self.chosen
 
     def forward(
         self, states: list[Tensor | None], mask: Bool[Tensor, "batch frame"] | None = None
@@ -136,6 +135,6 @@ class Head(nn.Module):
         Returns:
             [batch label] for a clip head, [batch frame label] for a frame head.
         """
-        chosen: list[Any] = [states[index] for index in self.chosen]
+        chosen: list[Any] = [states[index] for index in self.needed_states]
         x = chosen[0] if self.mix is None else self.mix(torch.stack(chosen))
         return self.mlp(x if self.pool is None else self.pool(x, mask))

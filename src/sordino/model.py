@@ -21,8 +21,6 @@ from sordino.settings import build
 
 FRONTEND = -1  # the key of the frontend's output among the constant states,
 WAVEFORM = -2  # and of the waveform itself, where nothing else is constant because the frontend is trained
-
-
 HEAD_RATE = 1e-3  # learning rate of heads, when a config names none
 
 
@@ -220,7 +218,7 @@ class Model(nn.Module):
         }
 
     def count(self) -> dict[str, Any]:
-        """Parameters: of the backbone, of what the methods train, of the heads, and the trained share of all."""
+        """Parameters: of the backbone, of what the methods train (and as a share of the backbone's), of the heads."""
         n_backbone = sum(p.numel() for p in self.backbone.parameters())
         n_method = sum(p.numel() for method in self.own_methods for p in self.attachment_parameters(method))
         n_head = sum(p.numel() for p in self.heads.parameters())

@@ -57,7 +57,7 @@ def test_only_the_needed_states_are_read():
         ("mean:2-3", [2, 3]),
     ):
         head = Head(DIM, 2, N_LAYERS, "frame", HeadConfig(layers))
-        assert head.needed_states() == HeadConfig(layers).needed_states(N_LAYERS) == needed
+        assert head.needed_states == HeadConfig(layers).needed_states(N_LAYERS) == needed
         sparse = [state if number in needed else None for number, state in enumerate(states())]
         assert head(sparse).shape == (3, 9, 2)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-QUIET = "quiet"
 _began = time.monotonic()
 _said: set[str] = set()
 

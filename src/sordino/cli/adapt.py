@@ -84,7 +84,7 @@ def read(data, root, advance, tell):
 
 def chosen(task, tracks, found, tell):
     """The task's spec and the length of a segment."""
-    from sordino.config import specs
+    from sordino.registry import specs
     from sordino.study.choosing import choose_task
     from sordino.tasks import choose_tasks
     from sordino.training.splits import usual_segment_s

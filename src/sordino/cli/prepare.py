@@ -40,8 +40,8 @@ def command(data, task, label, root, download, workers, out, as_json):
     from pathlib import Path
 
     from sordino.cli._progress import bars
-    from sordino.config import specs
     from sordino.datasets import load_dataset, prepare
+    from sordino.registry import specs
     from sordino.tasks import choose_tasks
 
     dataset = load_dataset(data, root)

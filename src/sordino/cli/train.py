@@ -112,9 +112,9 @@ def looked_through(config, advance, quiet, folds):
     from functools import partial
 
     from sordino.cli.prepare import report
-    from sordino.config import specs
     from sordino.datasets import load_dataset, prepare
     from sordino.datasets.folder import Folder
+    from sordino.registry import specs
     from sordino.tasks import choose_tasks
     from sordino.training.folds import usual_folds
 

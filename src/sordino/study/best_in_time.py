@@ -26,7 +26,8 @@ from sordino.config import Config, load_config
 from sordino.contracts import Backbone, Dataset
 from sordino.datasets import Resplit
 from sordino.study.estimate import duration, estimates
-from sordino.training.run import Run, carry_out, open_run
+from sordino.training.plan import Run, open_run
+from sordino.training.run import carry_out
 from sordino.training.splits import Advance, silent
 
 PROBE_LR, LR = 3e-3, 1e-3

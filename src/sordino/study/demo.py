@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sordino.config import Config, Training, build
+from sordino.config import Config, Training
 from sordino.contracts import Prediction, Track
 from sordino.datasets import load_dataset
 from sordino.files import write_text
 from sordino.inference import predict
+from sordino.settings import build
 from sordino.study.plain import plain_baseline
 from sordino.study.report.pictures import cost_picture, picture
 from sordino.study.report.table import markdown

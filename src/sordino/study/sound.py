@@ -9,9 +9,10 @@ from sordino.config import Config
 from sordino.contracts import Dataset, Track
 from sordino.datasets import load_dataset, with_test_of
 from sordino.known_files import Known, look
+from sordino.tasks import choose_tasks
 from sordino.training.plan import Plan
 from sordino.training.recordings import parse_label
-from sordino.training.splits import SPLITS, choose_tasks
+from sordino.training.splits import SPLITS
 
 GUESSED = {"train": 0.8, "validation": 0.1, "test": 0.1}  # where a published size is all that is known
 

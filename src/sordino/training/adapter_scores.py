@@ -17,7 +17,7 @@ from sordino.known_files import Known
 from sordino.rules import unknown
 from sordino.training.evaluation import evaluate, evaluate_under
 from sordino.training.examples import Examples
-from sordino.training.recordings import bad_labels, report
+from sordino.training.recordings import bad_labels, tell_left_out
 from sordino.training.sources import Source
 from sordino.training.splits import Advance, cut_splits, look_at, make_source, silent
 from sordino.training.trained_on import known_again, overlap_note
@@ -66,7 +66,7 @@ def evaluate_adapter(
     model = load_adapter(adapter).to(compute.device)
     dataset = load_dataset(data, root)
     tracks = [track.with_split("test") for track in dataset.tracks() if split in ("all", track.split)]
-    report([*dataset.refused, *bad_labels(list(model.tasks.values()), tracks)])
+    tell_left_out([*dataset.refused, *bad_labels(list(model.tasks.values()), tracks)])
     settings = Training(segment_s=card["segment_s"], cache="off")
 
     def scored_on(known: Mapping[str, Known | AudioError]) -> tuple[dict[str, Any], dict[str, str] | None]:

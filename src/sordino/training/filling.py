@@ -13,7 +13,7 @@ from sordino.model import WAVEFORM
 from sordino.training.plan import Plan, briefly
 from sordino.training.splits import Advance, cut_splits, make_source, silent
 
-ROWS = ("segment_s", "augment", "crops", "cache", "precision", "accelerator")  # settings that decide rows and states
+ROWS = ("segment_s", "augment", "crops", "cache", "precision", "accelerator")  # alike, runs read the same states
 
 
 def fill(plans: Sequence[Plan], advance: Advance = silent) -> None:

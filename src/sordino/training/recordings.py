@@ -80,7 +80,7 @@ class Recordings:
         return [number for number, labels in enumerate(self.labels) if labels[name] is not None]
 
 
-def report(left_out: Sequence[str]) -> None:
+def tell_left_out(left_out: Sequence[str]) -> None:
     """Say on stderr what was left out, the first screen of it."""
     for line in left_out[:N_SHOWN]:
         print(f"left out: {line}", file=sys.stderr)

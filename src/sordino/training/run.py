@@ -33,7 +33,7 @@ from sordino.training.examples import Examples
 from sordino.training.loggers import opened
 from sordino.training.loop import Fitted, Loop
 from sordino.training.plan import Plan, Run, open_run
-from sordino.training.recordings import report
+from sordino.training.recordings import tell_left_out
 from sordino.training.report import protocol, versions
 from sordino.training.sources import Source
 from sordino.training.splits import Advance, cut_splits, make_source, silent
@@ -83,7 +83,7 @@ def _carried_out(plan: Plan, advance: Advance, fabric: Fabric) -> Run:
         AudioError: a file turns out to be damaged.
     """
     began = time.time()
-    report(plan.left_out)
+    tell_left_out(plan.left_out)
     compute = Compute.choose(fabric.device, plan.config.training.precision)
     begun = begin(plan, lambda first: carry_out(first, advance, fabric))
     model = begun.model.to(fabric.device)

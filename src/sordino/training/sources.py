@@ -25,7 +25,7 @@ from sordino.model import FRONTEND, WAVEFORM, Model
 from sordino.store import Stored
 from sordino.training.examples import Visit
 from sordino.training.rows import Segment
-from sordino.training.waves import Progress, Waves, announce, row_keys
+from sordino.training.waves import Told, Waves, announce, row_keys
 
 FILL_ROWS = 8  # rows computed at once while a store is filled
 ROOM_BYTES = 1 << 30  # of memory for states that are not stored
@@ -113,7 +113,7 @@ class Kept:
 
     def __init__(
         self, model: Model, waves: Waves, compute: Compute, fingerprint: str, dtype: str,
-        advance: Progress = lambda done, total: None, states: Collection[int] = (),
+        advance: Told = lambda done, total: None, states: Collection[int] = (),
     ):  # fmt: skip
         self.waves, self.compute, self.examples = waves, compute, waves.examples
         self.backbone, self.fingerprint, self.dtype = model.backbone, fingerprint, dtype
@@ -133,7 +133,7 @@ class Kept:
                 "precision": self.compute.precision, "sordino": sordino.__version__}  # fmt: skip
         return Stored(kind, self.keys, self.n_frames, self.backbone.dim, self.dtype)
 
-    def _fill(self, incomplete: dict[int, Stored], advance: Progress) -> None:
+    def _fill(self, incomplete: dict[int, Stored], advance: Told) -> None:
         """Compute what is missing; other processes wait (always in the same order, so never for one another)."""
         for stored in incomplete.values():
             announce(stored, self.examples, stored.missing())

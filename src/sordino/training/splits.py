@@ -17,7 +17,7 @@ from sordino.segments import TRAIN_TAIL, Grid
 from sordino.tasks import choose_tasks, label_names
 from sordino.training.examples import Examples
 from sordino.training.fewer import fewer
-from sordino.training.recordings import Recordings, bad_labels, check_splits, parse_label, report
+from sordino.training.recordings import Recordings, bad_labels, check_splits, parse_label, tell_left_out
 from sordino.training.sources import Computed, Kept, Source
 from sordino.training.waves import Waves
 
@@ -82,7 +82,7 @@ def cut_splits(
         if split == "train" and (settings.shots or settings.tracks):
             mine = fewer(mine, tasks, settings.shots, settings.tracks, seed)
         cut[split] = Recordings(mine, tasks, known, backbone.sample_rate_hz)
-        report(cut[split].broken)
+        tell_left_out(cut[split].broken)
     lengths_s = [own.duration_s(number) for own in cut.values() for number in range(len(own))]
     segment_s = settings.segment_s or usual_segment_s(tasks, lengths_s)
     for split, recordings in cut.items():

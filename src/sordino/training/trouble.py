@@ -1,4 +1,4 @@
-"""What training may run into: numbers that are none, a device that is full, nothing to score, files that are broken."""
+"""What training may run into: numbers that are none, nothing to score, files that are broken."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import sordino
 from sordino.store import Stored
 from sordino.training.examples import Examples, Visit
 
-Progress = Callable[[int, int], None]
+Told = Callable[[int, int], None]
 
 
 class Waves:
@@ -29,7 +29,7 @@ class Waves:
     """
 
     def __init__(
-        self, examples: Examples, workers: int = 0, keep: bool = False, advance: Progress = lambda done, total: None
+        self, examples: Examples, workers: int = 0, keep: bool = False, advance: Told = lambda done, total: None
     ):
         self.examples = examples
         self.pool = ThreadPoolExecutor(workers, "decode") if workers else None
@@ -61,7 +61,7 @@ class Waves:
         start = segment.start_samples - self.examples.rows.whole(visit[0]).start_samples
         return self.stored.get(visit[0], start, segment.n_samples)[:, 0].numpy()
 
-    def _fill(self, advance: Progress) -> Stored:
+    def _fill(self, advance: Told) -> Stored:
         rows = self.examples.rows
         kind = {"waveform": self.examples.rate_hz, "sordino": sordino.__version__}
         stored = Stored(kind, row_keys(self.examples), rows.lengths, 1)
