@@ -7,6 +7,7 @@ follows what was heard; places in the bar are those of the downbeats.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -71,11 +72,14 @@ def write_rekordbox(answers: Iterable[FileAnswer], tasks: Mapping[str, Task], pa
 
 
 def _write_grid(track: ElementTree.Element, beats: list[float], downbeats: list[float]) -> None:
-    firsts = [number for number, time_s in enumerate(beats) if time_s in set(downbeats)]
-    meter = max((b - a for a, b in pairwise(firsts)), default=METER)
-    place = (-firsts[0]) % meter if firsts else 0
-    for number, time_s in enumerate(beats):
-        place = 1 if number in firsts else place % meter + 1
-        step_s = (beats[number + 1 :] or [2 * time_s - beats[number - 1]])[0] - time_s if len(beats) > 1 else 0.5
+    """A mark at every beat; a bar has as many as most have."""
+    down = set(downbeats)
+    firsts = [number for number, time_s in enumerate(beats) if time_s in down]
+    lengths = Counter(b - a for a, b in pairwise(firsts)).most_common(1)
+    meter = lengths[0][0] if lengths else METER
+    steps_s = [b - a for a, b in pairwise(beats)] or [0.5]
+    place = -firsts[0] % meter if firsts else 0
+    for time_s, step_s in zip(beats, [*steps_s, steps_s[-1]], strict=False):
+        place = 1 if time_s in down else place % meter + 1
         ElementTree.SubElement(track, "TEMPO", Inizio=f"{time_s:.3f}", Bpm=f"{60 / step_s:.4f}", Metro=f"{meter}/4",
                                Battito=str(place))  # fmt: skip

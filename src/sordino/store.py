@@ -121,7 +121,8 @@ class Stored:
             raise ValueError(f"a row of shape {tuple(values.shape)} where {wanted} is reserved")
         stored = values.detach().to("cpu", self.dtype).contiguous()
         if not bool(torch.isfinite(stored).all()):
-            raise ValueError(f"a row holds infinity or nan as {self.dtype}; store it as float32 (training.cache)")
+            told = "the sound overflows" if self.dtype == torch.float32 else "store it as float32 (training.cache)"
+            raise ValueError(f"a row holds infinity or nan as {str(self.dtype).removeprefix('torch.')}; {told}")
         writer = self._writers.get(chunk.stem) or self._writers.setdefault(chunk.stem, Writer(chunk))
         offset = int(chunk.starts[place]) * self.width * self.raw.itemsize
         writer.put(place, stored.reshape(-1).view(torch.uint8).numpy().tobytes(), offset)

@@ -59,7 +59,7 @@ def test_runs_are_listed_best_first(trained, tmp_path):
         call("runs", trained[2], "--task", "chord")
 
 
-def test_predict_and_evaluate_use_the_adapter(trained, triads):
+def test_predict_and_evaluate_use_the_adapter(trained, triads, monkeypatch):
     adapter = next(trained[2].glob("*/model.adapter"))
     good, bad = triads.parent / "clip 0.wav", triads.parent / "nothing.wav"
     told = call("predict", good, bad, "--adapter", adapter, "--json")
@@ -69,6 +69,8 @@ def test_predict_and_evaluate_use_the_adapter(trained, triads):
     scored = json.loads(call("evaluate", adapter, "--data", triads, "--json").stdout)
     result = json.loads((adapter.parent / "result.json").read_text())
     assert scored["key"]["metrics"] == result["tasks"]["key"]["metrics"]
+    monkeypatch.setattr("sordino.adapters.FOLDER", adapter.parent)  # as one that ships, by its name
+    assert json.loads(call("evaluate", "model", "--data", triads, "--json").stdout)["key"] == scored["key"]
 
 
 def test_predict_writes_for_other_programs_and_tags_only_when_asked(trained, triads, tmp_path):

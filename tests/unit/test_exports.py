@@ -1,5 +1,7 @@
 """What is written for other programs is what our readers of their formats read."""
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,26 @@ def test_rekordbox_gets_tempo_key_and_a_grid(answer, tmp_path):
     assert track.path.samefile(answer.path)
     assert track.labels["tempo"] == 120.5 and track.labels["key"] == "A minor"
     assert track.labels["beat"] == {**BEATS, "meter": 3}
+
+
+@pytest.mark.parametrize(
+    ("downbeats", "metro", "places"),
+    [
+        ([0, 4, 12, 16], "4/4", [1, 2, 3, 4] * 4 + [1, 2]),  # one was missed: no bar of eight
+        ([2, 5, 8, 11, 14], "3/4", [2, 3, *[1, 2, 3] * 5, 1]),
+        ([], "4/4", [1, 2, 3, 4] * 4 + [1, 2]),
+    ],
+)
+def test_a_grid_has_the_bars_that_most_are(downbeats, metro, places, answer, tmp_path):
+    beats = [0.5 * number for number in range(18)]
+    answer.answers = {"beat": Prediction({"beats": beats, "downbeats": [beats[number] for number in downbeats]})}
+    write_rekordbox([answer], TASKS, tmp_path / "library.xml")
+    marks = list(ElementTree.parse(tmp_path / "library.xml").iter("TEMPO"))
+    assert [float(mark.get("Inizio")) for mark in marks] == beats and {mark.get("Bpm") for mark in marks} == {
+        "120.0000"
+    }
+    assert {mark.get("Metro") for mark in marks} == {metro}
+    assert [int(mark.get("Battito")) for mark in marks] == places
 
 
 def test_tags_hold_what_is_known(answer):

@@ -47,7 +47,7 @@ def hear(
     """Decode every track once, encode it, and measure its musical attributes.
 
     Args:
-        backbone: frozen, with or without something attached.
+        backbone: frozen, with or without something attached; on the device.
         tracks: what to hear.
         segment_s: longer tracks are cut, and their segments' means averaged by length.
         compute: device and precision; None for what is usual on this machine.

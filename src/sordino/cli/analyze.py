@@ -30,18 +30,23 @@ def command(data, settings, backbone, adapter, before, root, split, segment_s, o
     from sordino.analysis.states import hear
     from sordino.backbones import load_backbone
     from sordino.cli._progress import bars
+    from sordino.compute import Compute
     from sordino.config import override
     from sordino.datasets import load_dataset
     from sordino.files import write_json, write_text
 
     if before and not adapter:
         raise click.UsageError("--before compares an adapted model with itself before: it wants --adapter")
-    heard_by = load_adapter(adapter).backbone if adapter else load_backbone(**override({"name": backbone}, settings))
+    compute = Compute.choose()
+    model = load_adapter(adapter).to(compute.device) if adapter else None
+    heard_by = model.backbone if model else load_backbone(**override({"name": backbone}, settings)).to(compute.device)
     title = Path(adapter).name if adapter else f"{backbone}: {heard_by.weights}"
     tracks = [track for track in load_dataset(data, root).tracks() if split in ("all", track.split)]
     with bars() as advance:
-        heard = hear(heard_by, tracks, segment_s, advance=advance)
-        other = hear(backbone_of(read_card(adapter), adapter), tracks, segment_s, advance=advance) if before else None
+        heard, other = hear(heard_by, tracks, segment_s, compute, advance), None
+        if before:
+            bare = backbone_of(read_card(adapter), adapter).to(compute.device)
+            other = hear(bare, tracks, segment_s, compute, advance)
         found = analyse(heard, other)
     click.echo(markdown(found), nl=False)
     for line in heard.broken:

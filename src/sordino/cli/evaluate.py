@@ -27,18 +27,20 @@ import click
 @click.option("--under", multiple=True, metavar="CHANGE", help="Score once more with the sound changed: "
               "noise, telephone, mp3, quiet, loud, detuned; may be given again.")  # fmt: skip
 def command(adapter, data, root, split, device, precision, most_broken, form, jams, under):
-    """Score ADAPTER on the labelled tracks of a dataset.
+    """Score ADAPTER (a folder, a name, or hf:user/name) on the labelled tracks of a dataset.
 
     Example: sordino evaluate runs/my-run/model.adapter --data demo
     """
     import json
 
     from sordino.adapter_file import read_tasks
+    from sordino.adapters import locate
     from sordino.cli._progress import bars
     from sordino.files import distinct_names, finite
     from sordino.results import SCORE_COLUMNS, score_rows, scored_answers, shown_score, to_csv, write_jams
     from sordino.training.adapter_scores import evaluate_adapter
 
+    adapter = locate(adapter)
     with bars() as advance:
         scored = evaluate_adapter(adapter, data, root, split, advance, device, precision, most_broken, under)
     if jams:

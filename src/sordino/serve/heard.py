@@ -143,11 +143,10 @@ def hear(folder: str | Path, ear: Ear, advance: Advance = lambda done, total: No
                 advance(done, len(missing))
                 try:
                     wave = audio.read(good[row], rate_hz, 0.0, n_samples[row] / rate_hz)
-                except audio.AudioError as error:
-                    failed[row] = str(error)
-                    continue
-                wave = np.pad(wave, (0, n_samples[row] - len(wave)))  # a sample that rounding took
-                stored.put(row, torch.from_numpy(ear(wave)))
+                    wave = np.pad(wave, (0, n_samples[row] - len(wave)))  # a sample that rounding took
+                    stored.put(row, torch.from_numpy(ear(wave)))
+                except ValueError as error:  # it cannot be read, or what is heard is no number
+                    failed[row] = str(error) if isinstance(error, audio.AudioError) else f"{good[row]}: {error}"
             advance(len(missing), len(missing))
     rows = [row for row in range(len(good)) if stored.whole[row]]
     if not rows:

@@ -14,7 +14,7 @@ from typing import Any
 from sordino.contracts import Prediction, Task
 from sordino.results import FileAnswer
 from sordino.song.card import lines, short
-from sordino.tasks.key import KEYS
+from sordino.tasks.key import on_the_circle
 
 MAJOR = ("C", "G", "D", "A", "E", "B", "F♯", "D♭", "A♭", "E♭", "B♭", "F")
 MINOR = ("Am", "Em", "Bm", "F♯m", "C♯m", "G♯m", "E♭m", "B♭m", "Fm", "Cm", "Gm", "Dm")
@@ -79,20 +79,11 @@ def _box(name: str, task: Task, prediction: Prediction, told: str = "") -> str:
     return f'<div class="box {shape}"><h4>{escaped(name)}</h4>{_shown(task, prediction)}{below}</div>'
 
 
-def place(key: str) -> tuple[int, bool] | None:
-    """Where a key lies on the circle, steps clockwise from the top, and whether it is minor; None for none."""
-    number = KEYS.index(key) if key in KEYS[:-1] else None
-    if number is None:
-        return None
-    minor = number >= 12
-    return (number + (3 if minor else 0)) * 7 % 12, minor  # a minor key stands with its relative major
-
-
 def _key(prediction: Prediction) -> str:
     ranked: Mapping[str, float] = prediction.details.get("alternatives") or {prediction.value: 1.0}
     strongest = max([*ranked.values(), 1e-9])
-    weight = {place(key): max(0.0, value) / strongest for key, value in ranked.items()}
-    best, parts = place(str(prediction.value)), []
+    weight = {on_the_circle(key): max(0.0, value) / strongest for key, value in ranked.items()}
+    best, parts = on_the_circle(str(prediction.value)), []
     for minor, names, inner, outer in ((False, MAJOR, 76, 108), (True, MINOR, 42, 76)):
         for step, name in enumerate(names):
             is_best = best == (step, minor)

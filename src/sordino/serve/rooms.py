@@ -7,6 +7,7 @@ one set of labels, whoever looks at it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from threading import Lock
 
@@ -32,9 +33,11 @@ class Rooms:
     def __init__(
         self, folders: Sequence[str | Path], out: str | Path, residents: Residents, make_ear: Callable[[], Ear]
     ):
-        whole = [Path(folder).resolve() for folder in folders]
-        names = distinct_names(whole)
-        self._folders = {_as_name(names[str(folder)]): folder for folder in whole}
+        self._folders: dict[str, Path] = {}
+        for path, name in distinct_names(Path(folder).resolve() for folder in folders).items():
+            plain = _as_name(name)
+            numbered = (plain if n == 1 else f"{plain}-{n}" for n in count(1))  # names without ASCII are alike
+            self._folders[next(own for own in numbered if own not in self._folders)] = Path(path)
         self.out, self.residents = Path(out), residents
         self._make_ear, self._ear = make_ear, None
         self._open: dict[str, Labelling] = {}

@@ -57,6 +57,17 @@ def key_name(tonic: int, mode: str) -> str:
     return f"{(MAJOR if mode == 'major' else MINOR)[tonic % 12]} {mode}"
 
 
+def on_the_circle(key: str) -> tuple[int, bool] | None:
+    """Where a key lies on the circle of fifths, steps clockwise from C major, and whether it is minor; None for none.
+
+    A minor key stands with its relative major.
+    """
+    if key not in KEYS or key == NO_KEY:
+        return None
+    number = KEYS.index(key)
+    return (number + (3 if number >= 12 else 0)) * 7 % 12, number >= 12
+
+
 @dataclass
 class Key(Task):
     """The key of a recording.

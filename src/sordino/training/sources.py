@@ -148,8 +148,15 @@ class Kept:
                     for number, values in states.items():
                         for row, value in zip(part, values, strict=True):
                             if row in missing[number]:
-                                incomplete[number].put(row, value[: self.n_frames[row]])
+                                self._put(incomplete[number], row, value[: self.n_frames[row]])
                 advance(min(first + FILL_ROWS, len(rows)), len(rows))
+
+    def _put(self, stored: Stored, row: int, value: Tensor) -> None:
+        try:
+            stored.put(row, value)
+        except ValueError as error:
+            track = self.examples.recordings.tracks[int(self.examples.rows.tracks[row])]
+            raise ValueError(f"{track.path}: {error}; or leave the track out") from error
 
     @torch.no_grad()
     def _compute(self, rows: Sequence[int], wanted: Sequence[int]) -> dict[int, Tensor]:

@@ -144,6 +144,27 @@ def test_the_verb_hears_a_table_and_compares_an_adapted_model_with_itself_before
     assert likeness[0][0] == pytest.approx(1.0) and likeness[2][2] < 0.999  # below the first layer nothing has changed
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_everything_is_on_the_device_that_computes(before, triads, tmp_path, monkeypatch):
+    device, seen = torch.device("meta"), []
+
+    def hear(backbone, tracks, segment_s, compute, advance):
+        parts = [part for attached in backbone.attached for part in attached.parts.parameters()]
+        seen.append({value.device for value in (*backbone.parameters(), *backbone.buffers(), *parts)})
+        assert compute.device == device and bool(parts) == (before and len(seen) == 1)
+        if len(seen) == 1 + before:
+            raise KeyError("all are seen")
+
+    monkeypatch.setattr(Compute, "choose", classmethod(lambda cls, *_: Compute(device, False)))
+    monkeypatch.setattr("sordino.analysis.states.hear", hear)
+    model = Model(load_backbone(**TINY), [make_task("key")], [make_method("lora")], {}, seed=0)
+    adapter = save_adapter(model, tmp_path / "x.adapter", TINY, model.backbone.fingerprint(), 2.0)
+    words = ["--adapter", str(adapter), "--before"] if before else [f"{k}={v}" for k, v in TINY.items() if k != "name"]
+    with pytest.raises(KeyError, match="all are seen"):
+        CliRunner().invoke(group, ["analyze", str(triads), *words], catch_exceptions=False)
+    assert seen == [{device}] * (1 + before)
+
+
 def test_layers_are_rows_of_one_pass(triads, tmp_path):
     words = ["layers", str(triads), "--out", str(tmp_path / "runs"), "--report", str(tmp_path / "r")]
     words += ["training.steps=2", "training.segment_s=2.0", "training.precision=float32"]

@@ -1,6 +1,7 @@
 """Search by example, confirm, reject, learn, save: on tones whose kind is known."""
 
 import csv
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from sordino.datasets import load_dataset
 from sordino.inference import Predictor
 from sordino.serve.heard import Ear, hear
 from sordino.serve.labelling import Labelling
+from sordino.serve.residents import Residents
+from sordino.serve.rooms import Rooms
 from sordino.tasks import make_task
 from tests.conftest import RATE_HZ, TINY
 
@@ -51,6 +54,26 @@ def test_a_folder_is_heard_once(folder, ear, heard, monkeypatch):
     monkeypatch.setattr("sordino.audio.read", lambda *_: pytest.fail("decoded again"))
     again = hear(folder, ear)
     assert np.array_equal(again.vectors, heard.vectors)
+
+
+def test_every_folder_has_a_name_of_its_own(tmp_path, ear):
+    given = [tmp_path / name for name in ("音楽", "映画", "folk", "映画")]
+    rooms = Rooms(given, tmp_path, Residents({}), lambda: ear)
+    assert rooms.names == ["folder", "folder-2", "folk"]
+    for folder in given[:3]:
+        folder.mkdir()
+        soundfile.write(folder / f"{folder.name}.wav", np.zeros(RATE_HZ), RATE_HZ)
+    assert [rooms.open(name).heard.names for name in rooms.names] == [[f"{folder.name}.wav"] for folder in given[:3]]
+
+
+def test_a_song_that_overflows_is_broken_and_the_others_are_heard(folder, ear, tmp_path):
+    shutil.copy(folder / "00.wav", tmp_path)
+    huge = (1e30 * np.random.default_rng(0).standard_normal(RATE_HZ)).astype(np.float32)
+    soundfile.write(tmp_path / "huge.wav", huge, RATE_HZ, subtype="FLOAT")
+    found = hear(tmp_path, ear)
+    assert found.names == ["00.wav"]
+    (told,) = found.broken
+    assert told.startswith(f"{tmp_path / 'huge.wav'}: a row holds infinity or nan") and "overflow" in told
 
 
 def test_search_by_example_finds_its_like(labelling, ear, folder):

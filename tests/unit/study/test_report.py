@@ -146,7 +146,8 @@ def test_latex_is_balanced_and_escaped():
 @pytest.mark.parametrize(
     ("truth", "answer", "place"),
     [("C major", "C major", (0, True)), ("C major", "G major", (1, True)), ("C major", "F major", (11, True)),
-     ("C major", "A minor", (0, False)), ("A minor", "E minor", (1, True)), ("Db major", "C major", (5, True))],
+     ("C major", "A minor", (0, False)), ("A minor", "E minor", (1, True)), ("Db major", "C major", (5, True)),
+     ("C major", "none", None)],
 )  # fmt: skip
 def test_places_on_the_circle_of_fifths(truth, answer, place):
     assert plots.fifths_away(truth, answer) == place

@@ -1,7 +1,10 @@
 """Stored states: each computed once for all who read it, from the highest that is there, as precise as promised."""
 
+import shutil
+
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from sordino.backbones import load_backbone
@@ -54,6 +57,14 @@ def test_the_frontend_runs_once_for_all_methods(triads, frontends):
     assert len(frontends) == len(examples)
     stored = [chunk["about"]["state"] for chunk in contents()]
     assert sorted(stored) == [0, 1, 2]  # the frontend's output is state 0 of mini: it is stored once
+
+
+def test_a_track_whose_states_are_no_numbers_is_named(triads, tmp_path):
+    shutil.copytree(triads.parent, tmp_path / "copy")
+    huge = (1e30 * np.random.default_rng(0).standard_normal(48_000)).astype(np.float32)
+    soundfile.write(tmp_path / "copy" / "clip 3.wav", huge, 24_000, subtype="FLOAT")
+    with pytest.raises(ValueError, match=r"clip 3\.wav: a row holds infinity or nan as float32; the sound overflows"):
+        opened(tmp_path / "copy" / triads.name, "probe")
 
 
 def test_only_what_is_read_is_stored(triads):

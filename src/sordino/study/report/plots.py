@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sordino.study.rows import Row
-from sordino.tasks.key import KEYS, NO_KEY
+from sordino.tasks.key import on_the_circle
 
 BLUE, GREY, RED = "#1f5a92", "#9a9a9a", "#b3432b"
 KINDS_OF_TEMPO = {"right": 1.0, "double": 2.0, "half": 0.5, "3/2": 1.5, "2/3": 2 / 3, "triple": 3.0, "third": 1 / 3,
@@ -117,9 +117,8 @@ def on_the_circle_of_fifths(row: Row) -> str:
     """Where answered keys lie, seen from the true one at the top; minor keys at their relative major's place."""
     same, other = Counter(), Counter()
     for truth, answer in row.answers:
-        if NO_KEY not in (truth, answer):
-            place, same_mode = fifths_away(truth, answer)
-            (same if same_mode else other)[place] += 1
+        if (found := fifths_away(truth, answer)) is not None:
+            (same if found[1] else other)[found[0]] += 1
 
     def draw(axis: Any) -> None:
         axis.set_theta_zero_location("N")
@@ -153,11 +152,10 @@ def tempo_errors(rows: Sequence[Row]) -> str:
     return _svg(draw)
 
 
-def fifths_away(truth: str, answer: str) -> tuple[int, bool]:
-    """Steps on the circle of fifths from a key to another (by signature, 0 to 11), and whether the mode is the same."""
-    numbers = [KEYS.index(key) for key in (truth, answer)]
-    here, there = (7 * (number + (3 if number > 11 else 0)) % 12 for number in numbers)
-    return (there - here) % 12, numbers[0] // 12 == numbers[1] // 12
+def fifths_away(truth: str, answer: str) -> tuple[int, bool] | None:
+    """Steps on the circle of fifths from a key to another, and whether the mode is the same; None where one is none."""
+    here, there = on_the_circle(truth), on_the_circle(answer)
+    return ((there[0] - here[0]) % 12, here[1] == there[1]) if here and there else None
 
 
 def kind_of_tempo(truth: Any, answer: float) -> str:
