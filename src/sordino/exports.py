@@ -19,6 +19,7 @@ from sordino.files import write_text
 from sordino.results import FileAnswer
 
 METER = 4  # beats in a bar, where none is known
+PRODUCT = b'<PRODUCT Name="sordino"'  # in every library that is written here
 
 
 def write_audacity(answer: FileAnswer, tasks: Mapping[str, Task], folder: str | Path, name: str) -> None:
@@ -51,8 +52,19 @@ def tag_values(answer: FileAnswer, tasks: Mapping[str, Task]) -> dict[str, str]:
     return found
 
 
+def check_library(path: str | Path) -> None:
+    """Raise ValueError where a file was not written by `write_rekordbox`: it stays."""
+    if Path(path).is_file() and PRODUCT not in Path(path).read_bytes():
+        raise ValueError(f"{path} is there and not by sordino; nothing was written over it: give another place")
+
+
 def write_rekordbox(answers: Iterable[FileAnswer], tasks: Mapping[str, Task], path: str | Path) -> None:
-    """Write a library with every file that was answered."""
+    """Write a library with every file that was answered.
+
+    Raises:
+        ValueError: what is there is somebody's own library.
+    """
+    check_library(path)
     root = ElementTree.Element("DJ_PLAYLISTS", Version="1.0.0")
     ElementTree.SubElement(root, "PRODUCT", Name="sordino")
     collection = ElementTree.SubElement(root, "COLLECTION")

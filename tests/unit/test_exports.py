@@ -11,6 +11,7 @@ from sordino.datasets._annotations import read_beats, read_chords
 from sordino.datasets.folder import Folder
 from sordino.exports import tag_values, write_audacity, write_rekordbox
 from sordino.results import FileAnswer
+from sordino.song.outputs import Outputs
 from sordino.tasks import make_task
 
 TASKS = {name: make_task(name) for name in ("beat", "chord", "key", "tempo")}
@@ -65,6 +66,19 @@ def test_a_grid_has_the_bars_that_most_are(downbeats, metro, places, answer, tmp
     }
     assert {mark.get("Metro") for mark in marks} == {metro}
     assert [int(mark.get("Battito")) for mark in marks] == places
+
+
+def test_a_library_of_somebody_is_left_alone(answer, tmp_path):
+    path = tmp_path / "library.xml"
+    for _ in range(2):
+        write_rekordbox([answer], TASKS, path)  # its own is replaced
+    path.write_text(path.read_text().replace("sordino", "rekordbox"))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="is there and not by sordino"):
+        write_rekordbox([answer], TASKS, path)
+    with pytest.raises(ValueError, match="is there and not by sordino"):
+        Outputs(TASKS, rekordbox=str(path))
+    assert path.read_bytes() == before
 
 
 def test_tags_hold_what_is_known(answer):

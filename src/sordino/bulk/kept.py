@@ -5,7 +5,8 @@
   task its value (text, number, list of tags; else JSON: beats, chords, several numbers) and `TASK_confidence`. Perhaps
   in a bucket.
 
-Conventions: a part is there whole or not at all. Of a file of lines, a last line that a kill has cut off is removed.
+Conventions: a part is there whole or not at all. Of a file of lines, what a kill has cut off is removed: the last line,
+of a CSV all rows of the last recording. A file that others wrote is left alone.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ def open_kept(place: str, tasks: Mapping[str, Task], go_on: bool) -> Lines | Par
         go_on: behind what is there.
 
     Raises:
-        ValueError: something is there, and `go_on` is not set.
+        ValueError: something is there, and `go_on` is not set, or it is not of our making.
         ImportError: parquet is wanted and pyarrow is not installed.
     """
     kept = Lines(Path(place), tasks) if place.endswith((".jsonl", ".csv")) else Parts(place, tasks)
     if not go_on and kept.paths():
         raise ValueError(f"{place} holds answers already; --skip-existing goes on with it, or give another place")
+    kept.begin()
     return kept
 
 
@@ -50,19 +52,35 @@ class Lines:
 
     def __init__(self, path: Path, tasks: Mapping[str, Task]):
         self._path, self._tasks, self._csv = path, tasks, path.suffix == ".csv"
-        if path.is_file():
-            whole = path.read_text(encoding="utf-8")
-            write_text(path, whole[: whole.rfind("\n") + 1])
-        else:
-            write_text(path, to_csv([ANSWER_COLUMNS]) if self._csv else "")
+
+    def begin(self) -> None:
+        """Remove what a kill has cut off."""
+        write_text(self._path, self._whole() or (to_csv([ANSWER_COLUMNS]) if self._csv else ""))
 
     def paths(self) -> set[str]:
-        """The recordings that are answered already; those with an error are asked again."""
-        text = self._path.read_text(encoding="utf-8")
+        """The recordings that are answered already; those with an error are asked again.
+
+        Raises:
+            ValueError: the file is not of our making.
+        """
         if self._csv:
-            return {row["path"] for row in csv.DictReader(io.StringIO(text))}
-        rows = [json.loads(line) for line in text.splitlines() if line]
+            return {row["path"] for row in csv.DictReader(io.StringIO(self._whole()))}
+        rows = map(json.loads, filter(None, self._whole().splitlines()))
         return {row["path"] for row in rows if "error" not in row}
+
+    def _whole(self) -> str:
+        """The lines that are whole; nothing where there is no file."""
+        text = self._path.read_text(encoding="utf-8", errors="replace") if self._path.is_file() else ""
+        if text and not (text.startswith(to_csv([ANSWER_COLUMNS])) if self._csv else _is_ours(text)):
+            raise ValueError(f"{self._path} is there and holds no answers of sordino; nothing was written over it: "
+                             "give another place")  # fmt: skip
+        whole = text[: text.rfind("\n") + 1]
+        cut = text[len(whole) :]
+        if self._csv and cut:
+            head, *rows = csv.reader(io.StringIO(whole))
+            last = [row[0] for row in rows[-1:] if _overlap(to_csv([row[:1]]).rstrip("\n") + ",", cut)]
+            whole = to_csv([head, *(row for row in rows if row[0] not in last)])
+        return whole
 
     def add(self, answer: FileAnswer) -> None:
         """Write its lines at once."""
@@ -72,6 +90,23 @@ class Lines:
 
     def close(self) -> None:
         """Nothing waits."""
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def _is_ours(text: str) -> bool:
+    """Whether the first line is the answer to a recording, perhaps cut off."""
+    first, end, _ = text.partition("\n")
+    try:
+        told = dict(json.loads(first))
+    except (ValueError, TypeError):
+        return not end and first.startswith('{"path": ')
+    if {"path", "error"} <= told.keys():
+        return True
+    answers = [value for name, value in told.items() if name not in ("path", "duration_s")]
+    return {"path", "duration_s"} <= told.keys() and all(isinstance(one, dict) and "value" in one for one in answers)
 
 
 class Parts:
@@ -86,6 +121,9 @@ class Parts:
         self._place, self._tasks = place.rstrip("/"), tasks
         self._parquet = _parquet()
         self._waiting: list[FileAnswer] = []
+
+    def begin(self) -> None:
+        """Nothing is cut off."""
 
     def paths(self) -> set[str]:
         """The recordings that are answered already; those with an error are asked again."""

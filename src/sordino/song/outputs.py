@@ -40,6 +40,10 @@ class Outputs:
     write_tags: bool = False
     answered: list[FileAnswer] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        if self.rekordbox:
+            exports.check_library(self.rekordbox)  # not after hours
+
     def write(self, answer: FileAnswer) -> None:
         """Write everything about one song.
 

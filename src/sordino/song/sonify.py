@@ -23,12 +23,14 @@ def sonify(answer: FileAnswer, tasks: Mapping[str, Task], path: str | Path) -> N
     """Write the song with what was heard in it, mono at its own rate, in the format of the path's suffix.
 
     Raises:
-        ValueError: the answer has neither beats nor chords.
+        ValueError: the answer has neither beats nor chords, or the song itself would be written over.
         AudioError: the song cannot be read, or the suffix is of no format that is written.
     """
     beats, chords = _found(answer, tasks, "beat"), _found(answer, tasks, "chord")
     if beats is None and chords is None:
         raise ValueError(f"{answer.path}: neither beats nor chords were asked for, so there is nothing to be heard")
+    if Path(path).exists() and Path(path).samefile(answer.path):
+        raise ValueError(f"{path} is the song itself; nothing was written over it: give another place")
     clicks = _clicks(beats) if beats else []
     tones = list(_tones(chords or [], tasks))
     rate = audio.info(answer.path).sample_rate_hz

@@ -103,6 +103,44 @@ def test_a_line_that_a_kill_has_cut_off_is_asked_again(adapter, catalogue, tmp_p
     ]
 
 
+def test_a_recording_that_a_kill_has_cut_off_is_asked_again_whole(tmp_path):
+    """It has several rows in a CSV, of which some may be written."""
+    out, tasks = tmp_path / "a.csv", {"beat": make_task("beat")}
+    first, second = (FileAnswer(f"{name}.wav", {"beat": Prediction({"beats": [1.0, 2.0, 3.0], "downbeats": None})}, 4.0)
+                     for name in "ab")  # fmt: skip
+    kept = open_kept(str(out), tasks, go_on=False)
+    kept.add(first)
+    one = out.read_text()
+    kept.add(second)
+    both = out.read_text()
+    for n_lost in (1, 5, 30, 60):
+        out.write_text(both[:-n_lost])
+        again = open_kept(str(out), tasks, go_on=True)
+        assert again.paths() == {"a.wav"} and out.read_text() == one
+    again.add(second)
+    assert out.read_text() == both
+
+
+@pytest.mark.parametrize("go_on", [False, True])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.csv", "path,key\na.wav,C major\nb.wav,D major"),
+        ("notes.csv", "one line"),
+        ("labels.jsonl", '{"path": "a.wav", "key": "C major"}\n{"path": "b.wav", "key": "D major"}'),
+        ("manifest.jsonl", '{"path": "a.wav", "duration_s": 2.0, "key": "C major"}\n'),
+        ("one.jsonl", '{"path": "a.wav", "key": "C major"}'),
+        ("notes.jsonl", "no JSON\n"),
+        ("notes.csv", "caf\u00e9\n"),
+    ],
+)
+def test_what_others_wrote_is_left_alone(name, text, go_on, tmp_path):
+    (tmp_path / name).write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match="is there and holds no answers of sordino"):
+        open_kept(str(tmp_path / name), {"key": make_task("key")}, go_on)
+    assert (tmp_path / name).read_bytes() == text.encode("latin-1")
+
+
 def test_files_of_songs_that_are_there_are_not_made_again(adapter, catalogue, tmp_path):
     words = ["predict", catalogue, "-a", adapter, "--jams", tmp_path / "jams", "--audacity", tmp_path / "labels"]
     call(*words)

@@ -1,5 +1,7 @@
 """What is heard and seen is where it was answered."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -46,6 +48,13 @@ def test_a_chord_has_its_notes(silence, tmp_path):
     for hz in (440.0, 261.6, 329.6):
         assert loudest_hz(wave[rate : 9 * rate], rate, hz - 15, hz + 15) == pytest.approx(hz, abs=0.5)
     assert TASKS["chord"].pitch_classes("A:min") == [9, 0, 4] and TASKS["chord"].pitch_classes("N") == []
+
+
+def test_the_song_itself_is_left_alone(silence):
+    before = Path(silence).read_bytes()
+    with pytest.raises(ValueError, match="is the song itself"):
+        sonify(FileAnswer(silence, {"beat": Prediction({"beats": [1.0], "downbeats": None})}, 45.0), TASKS, silence)
+    assert Path(silence).read_bytes() == before
 
 
 def test_nothing_to_be_heard_is_told(silence, tmp_path):
