@@ -11,7 +11,6 @@ The folder is written beside its place and renamed when it is complete (`files.p
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ from sordino.adapter_reading import (
 from sordino.backbones import load_backbone
 from sordino.contracts import Backbone, Task
 from sordino.files import whole_folder, write_folder, write_json, write_text, write_with
-from sordino.hub import FILES
+from sordino.hub import check_replaceable
 from sordino.model import Model
 from sordino.model_card import model_card
 from sordino.petl import make_method
@@ -96,7 +95,7 @@ def save_adapter(
         "tensors": sorted(tensors),
     }
     check_segment(segment_s, str(folder))
-    _check_replaceable(Path(folder))
+    check_replaceable(folder)
 
     def fill(part: Path) -> None:
         write_with(part / "adapter.safetensors", lambda path: save_file(tensors, path))
@@ -125,21 +124,6 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     check_parts(card, path)
     card["merged"] = str(path.parent / MERGED) if (path.parent / MERGED).is_file() else None
     return card
-
-
-def _check_replaceable(folder: Path) -> None:
-    """Raise ValueError unless nothing but an older adapter is lost with this folder."""
-    held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    if not folder.exists() or (folder.is_dir() and not held):
-        return
-    foreign = [name for name in held if name not in FILES]
-    try:
-        known = {"format", "methods"} <= json.loads((folder / "adapter.json").read_text(encoding="utf-8")).keys()
-    except (OSError, ValueError, AttributeError):
-        known = False
-    if foreign or not known:
-        told = f"holds {', '.join(foreign[:3])}" if foreign else "is no adapter"
-        raise ValueError(f"{folder} is there and {told}; nothing was written: give another place, or move it away")
 
 
 def read_tasks(folder: str | Path) -> dict[str, Task]:

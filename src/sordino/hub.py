@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -37,11 +38,14 @@ def pull(name: str, out: str | Path | None = None) -> Path:
 
     Raises:
         FileNotFoundError: it is not there, or cannot be reached, and is not in the cache either.
+        ValueError: what is at `out` is no adapter.
     """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     repository, revision = parse(name)
+    if out is not None:
+        check_replaceable(out)
     paths = []
     for file in FILES:
         try:
@@ -61,6 +65,22 @@ def pull(name: str, out: str | Path | None = None) -> Path:
             write_bytes(part / path.name, path.read_bytes())
 
     return write_folder(out, fill)
+
+
+def check_replaceable(folder: str | Path) -> None:
+    """Raise ValueError unless nothing but an older adapter is lost with this folder."""
+    folder = Path(folder)
+    held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if not folder.exists() or (folder.is_dir() and not held):
+        return
+    foreign = [name for name in held if name not in FILES]
+    try:
+        known = {"format", "methods"} <= json.loads((folder / "adapter.json").read_text(encoding="utf-8")).keys()
+    except (OSError, ValueError, AttributeError):
+        known = False
+    if foreign or not known:
+        told = f"holds {', '.join(foreign[:3])}" if foreign else "is no adapter"
+        raise ValueError(f"{folder} is there and {told}; nothing was written: give another place, or move it away")
 
 
 def push(folder: str | Path, name: str, private: bool = False) -> str:

@@ -3,7 +3,7 @@ manifest.
 
 Conventions: the manifest is JSON Lines, one usable track per line, a table that can be opened as one's own
 data. `_scan` in it is what reading the file found: a second look reads only files that have changed. It lies
-beside the data and is replaced as a whole; it is never written through a symbolic link.
+beside the data and is replaced as a whole; it is never written through a symbolic link, nor over what is no manifest.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from sordino.contracts import Dataset, Track, Unreadable
 from sordino.contracts.cells import words
 from sordino.datasets._scan import Scan, same_recordings, scan
 from sordino.datasets._splits import group_of
+from sordino.datasets._tables import MANIFEST
 from sordino.files import write_text
 
-MANIFEST = "sordino.jsonl"
 N_EXAMPLES = 3
 SPLITS = ("train", "validation", "test")
 
@@ -153,10 +153,12 @@ def write_manifest(path: Path, tracks: Sequence[Track], scans: dict[str, Scan]) 
     """Replace the manifest.
 
     Raises:
-        OSError: it is a symbolic link, or the folder cannot be written to.
+        OSError: it is a symbolic link, something else is there, or the folder cannot be written to.
     """
     if path.is_symlink():
         raise OSError(f"{path} is a symbolic link and is left alone; give another place with --out")
+    if path.is_file() and not path.name.endswith(MANIFEST) and not read_scans(path):
+        raise OSError(f"{path} is there and no manifest, and is left alone; give another place with --out")
     lines = []
     for track in tracks:
         relative = os.path.relpath(track.path, path.parent)

@@ -22,6 +22,7 @@ from sordino.datasets._libraries import library_rows
 
 Row = dict[str, Any] | Unreadable
 TEXT, LINES = (".csv", ".tsv", ".txt"), (".jsonl", ".ndjson")
+MANIFEST = "sordino.jsonl"  # how names end of what `sordino prepare` writes; never looked for as somebody's table
 SUFFIXES = (*TEXT, *LINES, ".json", ".xlsx", ".parquet", ".xml", ".nml")
 
 

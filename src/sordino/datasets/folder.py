@@ -36,7 +36,6 @@ from sordino.datasets._splits import ALIASES, FRACTIONS, SplitName, filling_seed
 from sordino.files import is_there, one_line
 from sordino.rules import Seed
 
-MANIFEST = "sordino.jsonl"  # what `sordino prepare` writes; never read as somebody's table
 NO_CLASS = ("other", "silence", "background", "noise")
 
 
@@ -97,7 +96,7 @@ class Folder(Dataset):
 
     @property
     def _is_manifest(self) -> bool:
-        return self.root.name.endswith(MANIFEST)
+        return self.root.name.endswith(_tables.MANIFEST)
 
     def _completed(self, tracks: Sequence[Track], given: set[str]) -> list[Track]:
         """Tracks without a split follow their group, or else go to train and to those splits that nobody was given."""
@@ -139,7 +138,9 @@ class Folder(Dataset):
             tables = [
                 path
                 for path in sorted(self.root.iterdir())
-                if path.suffix.lower() in _tables.SUFFIXES and not path.name.endswith(MANIFEST) and is_table(path)
+                if path.suffix.lower() in _tables.SUFFIXES
+                and not path.name.endswith(_tables.MANIFEST)
+                and is_table(path)
             ]
             if len(tables) > 1:
                 names = ", ".join(path.name for path in tables)

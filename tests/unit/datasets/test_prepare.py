@@ -92,6 +92,15 @@ def test_the_manifest_is_not_written_through_a_link(data, tmp_path):
     assert not (tmp_path / "mine.jsonl").exists()
 
 
+def test_the_manifest_is_not_written_over_something_else(data, tmp_path):
+    table, manifest = tmp_path / "labels.csv", tmp_path / "manifest.jsonl"
+    table.write_text("path,key\na.wav,C\n")
+    with pytest.raises(OSError, match=r"labels\.csv is there and no manifest"):
+        prepare(Folder(data), manifest=table)
+    assert table.read_text() == "path,key\na.wav,C\n"
+    assert prepare(Folder(data), manifest=manifest).manifest == prepare(Folder(data), manifest=manifest).manifest
+
+
 def test_two_processes_find_what_one_finds(data, tmp_path):
     one = prepare(Folder(data), manifest=tmp_path / "one.jsonl")
     two = prepare(Folder(data), n_workers=2, manifest=tmp_path / "two.jsonl")

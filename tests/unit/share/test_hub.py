@@ -76,6 +76,16 @@ def test_what_is_not_there_is_told_in_one_line(hub, tiny, tmp_path, monkeypatch)
         push(tiny, "me/other")
 
 
+def test_a_folder_that_is_no_adapter_is_left_alone(hub, tiny, tmp_path):
+    push(tiny, "me/keys")
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "song.wav").write_bytes(b"mine")
+    with pytest.raises(ValueError, match=r"music is there and holds song\.wav; nothing was written"):
+        pull("me/keys", tmp_path / "music")
+    assert (tmp_path / "music" / "song.wav").read_bytes() == b"mine"
+    assert pull("me/keys", pull("me/keys", tmp_path / "mine.adapter")) == tmp_path / "mine.adapter"  # an adapter is
+
+
 def test_errors_without_words_are_told_too(monkeypatch, tiny):
     def late(*args, **options):
         raise TimeoutError
