@@ -11,6 +11,7 @@ The folder is written beside its place and renamed when it is complete (`files.p
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -232,24 +233,17 @@ def _tensors(model: Model) -> dict[str, Tensor]:
 
 
 def _load_tensors(model: Model, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Put saved tensors where they belong; each must have a place, and each place its tensor."""
-    grouped: dict[str, dict[str, Tensor]] = {}
+    """Put saved tensors where they belong; `check_shapes` has found a place for each, and its tensor for each place."""
+    grouped: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
     for full, value in tensors.items():
         home, _, name = full.partition(":")
-        grouped.setdefault(home, {})[name] = value
+        grouped[home][name] = value
     try:
         for number, attachment in enumerate(model.backbone.attached):
-            attachment.load_tensors(grouped.pop(f"method.{number}", {}))
-        model.heads.load_state_dict(grouped.pop("head", {}))
+            attachment.load_tensors(grouped[f"method.{number}"])
+        model.heads.load_state_dict(grouped["head"])
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error
-    unfrozen = grouped.pop("backbone", {})
-    if grouped:
-        raise ValueError(f"{where}: tensors {sorted(grouped)[:5]} are unknown")
-    try:
-        model.load_trained_state({
-            **{name: value for name, value in model.trained_state().items() if not name.startswith("backbone.")},
-            **{f"backbone.{name}": value for name, value in unfrozen.items()},
-        })  # fmt: skip
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+    with torch.no_grad():
+        for name, value in grouped["backbone"].items():
+            model.backbone.get_parameter(name).copy_(value)

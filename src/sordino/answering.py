@@ -21,7 +21,7 @@ from sordino.model import Model
 from sordino.segments import CLIP_TAIL, FRAME_OVERLAP, FRAME_TAIL, Grid, Joiner, Piece
 
 Constant = tuple[dict[int, Tensor], Tensor | None]  # what `Model.constant` gives
-Named = tuple[str, Model]  # a model and what is put before the names of its tasks
+Prefixed = tuple[str, Model]  # a model and what is put before the names of its tasks
 
 
 class NotANumber(ValueError):
@@ -64,7 +64,7 @@ class Joined:
         grid: how recordings were cut.
     """
 
-    def __init__(self, models: Sequence[Named], grid: Grid):
+    def __init__(self, models: Sequence[Prefixed], grid: Grid):
         self.models, self.grid = models, grid
         self._overlap_frames = (grid.length_samples - grid.hop_samples) // grid.frame_samples
         self._waiting: dict[int, dict[str, Joiner]] = {}
@@ -134,7 +134,7 @@ def joined(
             yield from gathered.add([batch.places[row] for row in rows], [logits])
 
 
-def decoded(models: Sequence[Named], probabilities: Mapping[str, np.ndarray]) -> dict[str, Prediction]:
+def decoded(models: Sequence[Prefixed], probabilities: Mapping[str, np.ndarray]) -> dict[str, Prediction]:
     """Answers by task, from what `joined` gave for a recording.
 
     Raises:

@@ -19,7 +19,7 @@ import soundfile
 import soxr
 from jaxtyping import Float32
 
-from sordino.decoding.decoders import FORMATS, READER, AudioError, Sound, opened, told_of
+from sordino.decoding.decoders import FORMATS, READER, AudioError, OpenFile, opened, told_of
 from sordino.files import write_with
 
 __all__ = [
@@ -217,7 +217,7 @@ def write_blocks(path: str | Path, blocks: Iterable[np.ndarray], sample_rate_hz:
     write_with(path, fill)
 
 
-def _decode(file: Sound, path: str | Path, begin: int, end: int) -> np.ndarray:
+def _decode(file: OpenFile, path: str | Path, begin: int, end: int) -> np.ndarray:
     """Frames `begin` to `end`, all of them."""
     with told_of(path):
         try:

@@ -15,6 +15,7 @@ from sordino.analysis.attributes import attributes
 from sordino.answering import pad
 from sordino.compute import Compute
 from sordino.contracts import Backbone, Track
+from sordino.datasets import group_of
 from sordino.memory import in_room
 from sordino.segments import CLIP_TAIL, Grid, Piece
 
@@ -68,7 +69,7 @@ def hear(
             continue
         states.append(_means(backbone, wave, grid, compute))
         measured.append(attributes(wave, backbone.sample_rate_hz))
-        groups.append(track.group or track.id)
+        groups.append(group_of(track))
     if not states:
         raise ValueError("none of the tracks could be read: " + "; ".join(broken[:3]))
     found = {group: {name: np.stack([each[group][name] for each in measured]) for name in own}

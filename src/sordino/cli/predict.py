@@ -69,7 +69,7 @@ def command(files, adapters, form, out, skip_existing, device, precision, batch_
             on_ray(asked, todo, out, ray, workers, count, advance)
         else:
             workers = workers or processes.usual_workers(len(todo), device)
-            show = shown(form if form or not out else "none", bool(adapters), asked.tasks)
+            show = shown(form or ("nothing" if out else "text"), bool(adapters), asked.tasks)
             for answer in processes.answers(asked, todo, workers):
                 count.note(answer.path, answer.duration_s, answer.error)
                 advance("predict", count.n, len(todo))
@@ -105,11 +105,9 @@ def shown(form, with_adapters, tasks):
             click.echo(json.dumps(answer.plain(), ensure_ascii=False))
         elif form == "csv":
             click.echo(to_csv(answer_rows(answer, tasks)), nl=False)
-        elif form is None and answer.error is None and with_adapters:
+        elif form == "text" and answer.error is None:
             told = ", ".join(f"{task} {_short(p.value)}" for task, p in answer.answers.items())
-            click.echo(f"{answer.path}: {told}")
-        elif form is None and answer.error is None:
-            click.echo("\n".join(lines(answer, tasks)))
+            click.echo(f"{answer.path}: {told}" if with_adapters else "\n".join(lines(answer, tasks)))
 
     return show
 

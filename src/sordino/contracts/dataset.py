@@ -19,7 +19,7 @@ class Track:
         path: the sound file.
         labels: raw labels by name (`key`, `tempo`, `beat`, `chord`, `instruments`, ...); absent or None: not labelled.
         split: `train`, `validation` or `test`.
-        group: what must not be torn across splits (a piece, an artist, an album); the id when there is none.
+        group: what must not be torn across splits (a piece, an artist, an album); empty: the track alone.
         start_s: where the stretch begins.
         duration_s: how long it is; None: to the end of the file.
         info: whatever else a dataset says (licence, artist, title).
@@ -38,6 +38,11 @@ class Track:
         for name in ("id", "group"):  # names of files need not be UTF-8, but ids are text
             text = str(getattr(self, name)).encode(errors="backslashreplace").decode()
             object.__setattr__(self, name, text)
+
+    def length_s(self, file_s: float) -> float:
+        """How long it is where its file has this length; 0 or less: nothing of it is there."""
+        left_s = file_s - self.start_s
+        return left_s if self.duration_s is None else min(self.duration_s, left_s)
 
     def with_split(self, split: Literal["train", "validation", "test"]) -> Track:
         """The same track in another split."""

@@ -94,7 +94,7 @@ class Prepared:
 
     def lengths_s(self) -> np.ndarray:
         """Lengths of the usable tracks."""
-        return np.array([length_s(track, self.scans[str(track.path)]) for track in self.tracks])
+        return np.array([track.length_s(self.scans[str(track.path)].duration_s) for track in self.tracks])
 
 
 def prepare(
@@ -212,17 +212,11 @@ def _raw(name: str, track: Track) -> Any:
     return label
 
 
-def length_s(track: Track, found: Scan) -> float:
-    """Length of a track, or of its stretch of the file."""
-    left_s = found.duration_s - track.start_s
-    return left_s if track.duration_s is None else min(left_s, track.duration_s)
-
-
 def _reason(track: Track, found: Scan) -> str:
     """Why a track cannot be used; empty: it can."""
     if found.reason:
         return f"{track.path}: {found.reason}"
-    if length_s(track, found) <= 0:
+    if track.length_s(found.duration_s) <= 0:
         return f"{track.path}: begins at {track.start_s:g} s but the file is {found.duration_s:.2f} s long"
     return ""
 

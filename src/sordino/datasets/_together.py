@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sordino.contracts import Dataset, Track
+from sordino.datasets._splits import group_of
 
 
 class Together(Dataset):
@@ -72,6 +73,5 @@ class Elsewhere(Together):
 def _named(part: Dataset) -> list[Track]:
     """A part's tracks, ids and groups behind its name."""
     return [
-        replace(track, id=f"{part.name}/{track.id}", group=f"{part.name}/{track.group or track.id}")
-        for track in part.tracks()
+        replace(track, id=f"{part.name}/{track.id}", group=f"{part.name}/{group_of(track)}") for track in part.tracks()
     ]

@@ -81,11 +81,11 @@ class Chain(Cursor):
         return np.concatenate(parts)
 
 
-Sound = soundfile.SoundFile | Chain | av_decoder.AvSound
+OpenFile = soundfile.SoundFile | Chain | av_decoder.AvSound
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[Sound]:
+def opened(path: str | Path) -> Iterator[OpenFile]:
     """Open a sound file, to be read from any frame.
 
     Raises:

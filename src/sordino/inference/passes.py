@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from sordino.answering import Joined, Named, pad
+from sordino.answering import Joined, Prefixed, pad
 from sordino.compute import Compute
 from sordino.contracts import Backbone
 from sordino.memory import in_room
@@ -28,7 +28,7 @@ class Pass(NamedTuple):
     """
 
     grid: Grid
-    models: list[Named]
+    models: list[Prefixed]
     together: Together
 
     @property

@@ -58,7 +58,7 @@ def sound_of(plan: Plan) -> Sound:
     for track in plan.tracks:
         known = plan.known.get(str(track.path))
         if isinstance(known, Known) and any(parse_label(task, track) is not None for task in plan.tasks):
-            found.add(track.split, 1, _length_s(track, known.duration_s))
+            found.add(track.split, 1, max(0.0, track.length_s(known.duration_s)))
     return found
 
 
@@ -103,12 +103,7 @@ def _add(found: Sound, part: Dataset, config: Config, splits: tuple[str, ...]) -
 def _lengths_s(tracks: list[Track]) -> dict[str, float]:
     known = look([track.path for track in tracks])
     return {
-        track.id: _length_s(track, one.duration_s)
+        track.id: max(0.0, track.length_s(one.duration_s))
         for track in tracks
         if isinstance(one := known[str(track.path)], Known)
     }
-
-
-def _length_s(track: Track, file_s: float) -> float:
-    left = max(0.0, file_s - track.start_s)
-    return left if track.duration_s is None else min(track.duration_s, left)

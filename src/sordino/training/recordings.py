@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sordino.audio import AudioError
 from sordino.contracts import Label, Task, Track
+from sordino.datasets import group_of
 from sordino.known_files import Known
 
 N_SHOWN = 24
@@ -48,24 +49,16 @@ class Recordings:
             if all(label is None for label in labels.values()):
                 continue
             found = known[str(track.path)]
-            reason = str(found) if isinstance(found, AudioError) else self._too_short(track, found)
-            if reason:
-                self.broken.append(reason)
+            if isinstance(found, AudioError):
+                self.broken.append(str(found))
                 continue
-            assert isinstance(found, Known)
-            left_s = found.duration_s - track.start_s
-            duration_s = left_s if track.duration_s is None else min(track.duration_s, left_s)
+            if (duration_s := track.length_s(found.duration_s)) <= 0:
+                self.broken.append(f"{track.path}: nothing left behind {track.start_s:g} s")
+                continue
             self.tracks.append(track)
             self.labels.append(labels)
             self.lengths_samples.append(max(1, round(duration_s * sample_rate_hz)))
             self.contents.append(found.content)
-
-    @staticmethod
-    def _too_short(track: Track, found: Known) -> str:
-        """Why a track of a readable file cannot be used; empty: it can."""
-        if track.start_s < found.duration_s and (track.duration_s is None or track.duration_s > 0):
-            return ""
-        return f"{track.path}: nothing left behind {track.start_s:g} s"
 
     def __len__(self) -> int:
         """How many tracks are used."""
@@ -117,7 +110,7 @@ def check_splits(tracks: Sequence[Track]) -> None:
     """
     seen: dict[tuple[str, str], Track] = {}
     for track in tracks:
-        for key in (("group", track.group or track.id), ("file", f"{track.path} at {track.start_s:g} s")):
+        for key in (("group", group_of(track)), ("file", f"{track.path} at {track.start_s:g} s")):
             first = seen.setdefault(key, track)
             if first.split != track.split:
                 raise ValueError(
