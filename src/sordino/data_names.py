@@ -56,8 +56,10 @@ def parse_data(value: str | Path | Mapping[str, Any] | Sequence[Any]) -> list[Na
         ValueError: no corpus and no path here has the name, or it has no such version or option; the nearest is told.
     """
     if isinstance(value, Mapping):
-        options = dict(value)
-        return _with_options(parse_data(options.pop("name", "")), options)
+        if "name" not in value:
+            raise ValueError(f'data = {shown(value)} has no name; write {{name = "...", ...}}')
+        options = {str(key): option for key, option in value.items()}
+        return _with_options(parse_data(options.pop("name")), options)
     if not isinstance(value, (str, Path, Sequence)):
         raise ValueError(f"data = {shown(value)}; it wants a dataset's name or a path, or a table or list of these")
     if not isinstance(value, (str, Path)):

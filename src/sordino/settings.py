@@ -47,7 +47,10 @@ class KeysOf(Rule):
         known = settings(self.owner)
         inner = {key: known[key].hint for key in value if key in known and is_dataclass(known[key].hint)}
         outer = fit_keys(self.owner, {key: item for key, item in value.items() if key not in inner}, where, self.but)
-        return outer | {key: fit_keys(hint, value[key], join(where, key)) for key, hint in inner.items()}
+        for key, hint in inner.items():
+            table = fit(value[key], dict[str, Any], join(where, key), wants(hint))
+            outer[key] = fit_keys(hint, table, join(where, key))
+        return outer
 
     def wants(self, base: str) -> str:
         """Whose settings."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sordino.config import Config, Training, load_config, parse_value, specs
+from sordino.config import Config, Training, load_config, make_config, parse_value, specs
 
 
 def test_specs_have_one_long_form():
@@ -145,3 +145,18 @@ def test_states_of_random_crops_are_not_kept():
         assert load_config(None, ["training.crops=random", f"training.cache={cache}"]).training.crops == "random"
     with pytest.raises(ValueError, match=r'crops = "random" .* training\.cache = "float32"; set that to waveform'):
         load_config(None, ["training.crops=random"])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"after": [{"training": 5}]}, r"training = 5; it wants a table"),
+        ({"after": [{"training": [{}]}]}, r"training = .*; it wants a table"),
+        ({"data": {}}, "data = {} has no name"),
+        ({"data": {"split": "paper"}}, "has no name"),
+        ({"data": {"name": "demo", 1: 2}}, 'unknown setting "demo.1"'),
+    ],
+)
+def test_what_is_no_table_or_has_no_name_is_told(values, message):
+    with pytest.raises(ValueError, match=message):
+        make_config(values)
