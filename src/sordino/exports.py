@@ -47,8 +47,9 @@ def tag_values(answer: FileAnswer, tasks: Mapping[str, Task]) -> dict[str, str]:
         if label == "tempo":
             bpm = value["bpm"] if isinstance(value, Mapping) else value
             found |= {label: f"{bpm:.2f}"} if bpm else {}
-        elif label in ("key", "genre") and value != "none":
-            found[label] = str(value)
+        elif label in ("key", "genre"):
+            told = "; ".join(value) if isinstance(value, list) else str(value)  # several genres, of tagging
+            found |= {label: told} if told not in ("", "none") else {}
     return found
 
 

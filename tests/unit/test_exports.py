@@ -85,3 +85,6 @@ def test_tags_hold_what_is_known(answer):
     assert tag_values(answer, TASKS) == {"key": "A minor", "tempo": "120.50"}
     answer.answers.update(key=Prediction("none"), tempo=Prediction(0.0))
     assert tag_values(answer, TASKS) == {}
+    tags = {"tags": make_task("tagging", label="genre", tags=["folk", "pop", "rock"])}
+    for given, told in ((["folk", "rock"], {"genre": "folk; rock"}), ([], {})):
+        assert tag_values(FileAnswer("a.wav", {"tags": Prediction(given)}), tags) == told

@@ -14,6 +14,7 @@ from sordino.adapters import locate
 from sordino.bulk import elsewhere
 from sordino.bulk.sounds import Named
 from sordino.contracts import Task
+from sordino.files import one_line
 from sordino.inference import Predictor
 from sordino.results import FileAnswer
 from sordino.song.card import SongCard
@@ -72,7 +73,10 @@ class Asked:
                 sound = waiting.pop(0)
                 here.leave(answer.path)
                 if answer.error is not None:
-                    answer.error = answer.error.replace(answer.path, sound.path)
+                    reason = here.reasons.pop(answer.path, None)
+                    answer.error = (
+                        f"{sound.path}: {reason}" if reason else answer.error.replace(answer.path, sound.path)
+                    )
                 answer.path, answer.name = sound.path, sound.name
                 yield answer
 
@@ -84,10 +88,15 @@ def _named(text: str) -> tuple[str | None, Path]:
 
 
 class _Fetched:
-    """Recordings that were brought here, each in a file until it is answered."""
+    """Recordings that were brought here, each in a file until it is answered.
+
+    Attributes:
+        reasons: by file, why it could not be had.
+    """
 
     def __init__(self, folder: Path):
         self.folder, self._n = folder, 0
+        self.reasons: dict[str, str] = {}
 
     def enter(self, path: str) -> str:
         """Where a recording lies here; one that cannot be had is a file that is not there."""
@@ -98,8 +107,9 @@ class _Fetched:
         try:
             with elsewhere.opened(path, "rb") as there, here.open("wb") as file:
                 shutil.copyfileobj(there, file)
-        except OSError:
+        except Exception as error:  # of whatever library reads the bucket
             here.unlink(missing_ok=True)
+            self.reasons[str(here)] = f"cannot be fetched ({type(error).__name__}: {one_line(error, 160)})"
         return str(here)
 
     def leave(self, path: str) -> None:

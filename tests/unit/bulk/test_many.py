@@ -190,6 +190,22 @@ def test_several_numbers_are_kept_as_text(tmp_path):
     assert row["one"] == 0.5 and json.loads(row["two"]) == {"arousal": 0.25, "valence": -1.0}
 
 
+def test_a_recording_that_cannot_be_fetched_is_told_with_the_reason(adapter, catalogue, monkeypatch):
+    class Unreachable(Exception):
+        """As libraries of buckets have their own."""
+
+    def opened(place, mode):
+        if place.endswith("b.wav"):
+            raise Unreachable("no route to host")
+        return (catalogue / "0" / "00.wav").open(mode)
+
+    monkeypatch.setattr("sordino.bulk.elsewhere.opened", opened)
+    told = list(Asked([adapter]).answers([Named(f"s3://bucket/{name}.wav", name) for name in "abc"]))
+    assert [answer.error for answer in told] == [
+        None, "s3://bucket/b.wav: cannot be fetched (Unreachable: no route to host)", None,
+    ]  # fmt: skip
+
+
 def test_recordings_in_a_bucket_are_fetched_and_let_go(adapter, catalogue, tmp_path):
     fsspec = pytest.importorskip("fsspec")
     files = fsspec.filesystem("memory")
