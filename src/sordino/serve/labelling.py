@@ -194,7 +194,7 @@ class Labelling:
             for row in csv.DictReader(file):
                 song = numbers.get(os.path.realpath(Path(folder) / (row.get("path") or "")))
                 for tag, cell in row.items():
-                    if song is not None and tag not in ("path", "tags") and cell in said:
+                    if song is not None and tag not in (None, "path", "tags") and cell in said:
                         self.mark(song, tag, said[cell])
                         found += 1
         return found

@@ -200,7 +200,8 @@ def _track_onsets(waveform: np.ndarray, sample_rate_hz: int) -> dict[str, Any]:
     if bpm is None:
         return {"beats": [], "downbeats": None}
     envelope = onset_envelope(waveform, sample_rate_hz)
-    strength = np.minimum(envelope / np.quantile(envelope, 0.98), 1.0) * 0.9
+    top = float(np.quantile(envelope, 0.98)) or float(envelope.max())  # of a few onsets in much silence the strongest
+    strength = np.minimum(envelope / top, 1.0) * 0.9
     beats = track_beats(0.2 + 0.75 * strength, ENVELOPE_HZ, bpm / 1.1, bpm * 1.1)
     return {"beats": beats.tolist(), "downbeats": None}
 

@@ -71,3 +71,12 @@ def test_a_key_has_a_second_choice_and_a_tempo_its_octave():
     slow, fast = found.details["tempi"]
     assert found.value in (slow, fast) and fast == pytest.approx(2 * slow, rel=0.02)
     assert (found.details["salience"] >= 0.5) == (found.value == slow)
+
+
+def test_a_few_beats_in_much_silence_are_found():
+    clicks, label = click_track(120, 4, 4)
+    wave = np.pad(clicks, (0, 240 * RATE_HZ))
+    found = make_task("beat").plain_baseline(wave, RATE_HZ).value["beats"]
+    assert len(found) >= len(label["beats"]) - 1
+    assert max(np.abs(np.array(label["beats"]) - time_s).min() for time_s in found) < 0.05
+    assert make_task("beat").plain_baseline(np.full(RATE_HZ, 0.5, np.float32), RATE_HZ).value["downbeats"] is None

@@ -145,6 +145,12 @@ def test_the_saved_adapter_answers_as_the_loop_did_and_its_labels_can_be_read(la
     assert again.load(tmp_path) == 0
 
 
+def test_a_table_that_was_changed_by_hand_is_read(labelling, folder, tmp_path):
+    rows = [f"{folder / '00.wav'},,yes,a cell too many", f"{folder / '01.wav'},,no", f"{folder / 'gone.wav'},,yes"]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,tags,bright", *rows]))
+    assert labelling.load(tmp_path) == 2 and labelling.marks == {BRIGHT: {0: True, 1: False}}
+
+
 def test_the_telling_part_of_a_song_is_played(ear, tmp_path):
     """Silence, but for hiss in the third second of one song."""
     hiss = 0.1 * np.random.default_rng(0).standard_normal(RATE_HZ)
