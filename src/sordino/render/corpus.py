@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -235,6 +236,14 @@ def _render_one(task):
     return row
 
 
+def check_folder(folder: Path) -> None:
+    """Raise FileExistsError where a folder has a list of labels that is of no corpus rendered here: it stays."""
+    place = folder / "labels.jsonl"
+    first = place.read_text(encoding="utf-8", errors="replace").partition("\n")[0] if place.is_file() else ""
+    if first and not re.search(r'"path": "(train|validation|test)/\1-\d{6}\.', first):
+        raise FileExistsError(f"{place} is there and of no rendering; nothing was written over it: name another folder")
+
+
 def render_corpus(out_dir, hours, seed=1, workers=2, include_demo_test=False, show=True):
     """Render a labelled corpus of any size.
 
@@ -251,7 +260,11 @@ def render_corpus(out_dir, hours, seed=1, workers=2, include_demo_test=False, sh
 
     Returns:
         The labels of all clips.
+
+    Raises:
+        FileExistsError: the folder holds labels of something else.
     """
+    check_folder(Path(out_dir))
     n_clips = max(20, round(hours * 3600 / CLIP_S))
     n_held = max(1, n_clips // 20)
     held = ("demo test", "test") if include_demo_test else ("held b", "train")

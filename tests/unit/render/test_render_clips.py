@@ -1,6 +1,7 @@
 """Clips and corpora: labels follow from what is played, splits share nothing, everything comes again."""
 
 import itertools
+import json
 from dataclasses import replace
 
 import mir_eval
@@ -12,7 +13,7 @@ from sordino.render.band.style_table import STYLES
 from sordino.render.band.styles import draw_style
 from sordino.render.charts import CLIP_S, Request, Unsuitable, make_chart
 from sordino.render.clips import labels, plan_clip, record_clip
-from sordino.render.corpus import Job, render, request
+from sordino.render.corpus import Job, check_folder, render, render_corpus, request
 from sordino.render.scores.abc_tunes import read_tune
 from sordino.render.scores.sources import SHARES
 from sordino.render.sound.palettes import FAMILIES, PALETTES
@@ -187,3 +188,13 @@ def test_render_continues_where_it_stopped(tmp_path, monkeypatch, synth):
     rows = render(jobs, tmp_path, workers=1, show=False)
     assert calls == ["t-1"] and [row["id"] for row in rows] == ["t-0", "t-1"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["labels.jsonl", "train"]
+
+
+def test_labels_of_something_else_are_left_alone(tmp_path):
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text('{"path": "song.wav", "key": "C major"}\n')
+    with pytest.raises(FileExistsError, match="of no rendering"):
+        render_corpus(tmp_path, 0.01)
+    assert labels.read_text().startswith('{"path": "song.wav"') and len(list(tmp_path.iterdir())) == 1
+    labels.write_text(json.dumps({"id": "train-000000", "path": "train/train-000000.flac"}) + "\n")
+    check_folder(tmp_path)  # its own is gone on with
