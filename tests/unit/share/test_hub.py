@@ -78,7 +78,7 @@ def test_what_is_not_there_is_told_in_one_line(hub, tiny, tmp_path, monkeypatch)
 
 def test_names_on_the_hub():
     assert parse("hf:me/keys@v1.0") == ("me/keys", "v1.0") and parse("me/keys") == ("me/keys", None)
-    with pytest.raises(ValueError, match="is no adapter on the Hub"):
+    with pytest.raises(ValueError, match="is no repository of the Hub"):
         parse("keys")
 
 
