@@ -103,7 +103,7 @@ def test_halving_keeps_the_better_half_and_to_its_time(monkeypatch, tmp_path):
 def test_a_folder_becomes_a_tested_adapter(triads, tmp_path, monkeypatch):
     monkeypatch.setattr("sordino.study.choosing.backbones_here", lambda: [TINY])
     monkeypatch.setattr("sordino.study.search.METHODS", ("bitfit",))
-    words = ["adapt", str(triads), "--budget", "20s", "--task", "key", "--out", str(tmp_path), "--json"]
+    words = ["adapt", str(triads), "--budget", "10s", "--task", "key", "--out", str(tmp_path), "--json"]
     told = CliRunner().invoke(group, words, catch_exceptions=False)
     assert told.exit_code == 0, told.output
     result = json.loads(told.stdout)
