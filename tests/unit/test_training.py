@@ -29,7 +29,10 @@ class Killed(BaseException):
     """Stands for a signal."""
 
 
-@pytest.mark.parametrize("method", ["lora", "finetune"])
+ADALORA = {"name": "adalora", "r": 1, "r_initial": 2, "final": 0.25, "prune_every": 1}
+
+
+@pytest.mark.parametrize("method", ["lora", "finetune", ADALORA], ids=["lora", "finetune", "adalora"])
 def test_a_killed_run_ends_as_an_undisturbed_one(method, triads, tmp_path, monkeypatch):
     head = {"hidden": 8, "dropout": 0.5}  # dropout draws random numbers, which must be the same again
     whole = train(config(triads, method=method, head=head), tmp_path / "whole")
