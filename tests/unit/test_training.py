@@ -41,10 +41,10 @@ def test_a_killed_run_ends_as_an_undisturbed_one(method, triads, tmp_path, monke
 
     for last in (5, 9):  # killed in the middle of a step, twice
 
-        def dying(self, wrapped, optimiser, number, is_last, last=last):
+        def dying(self, wrapped, optimiser, number, steps, last=last):
             if number == last:
                 raise Killed
-            return step(self, wrapped, optimiser, number, is_last)
+            return step(self, wrapped, optimiser, number, steps)
 
         monkeypatch.setattr(step_module.Step, "_taken", dying)
         with pytest.raises(Killed):
@@ -149,10 +149,10 @@ def test_random_crops_train_and_resume(cache, triads, tmp_path, monkeypatch):
     assert whole.result["protocol"]["crops"] == "random"
     step = step_module.Step._taken
 
-    def dying(self, wrapped, optimiser, number, is_last):
+    def dying(self, wrapped, optimiser, number, steps):
         if number == 5:
             raise Killed
-        return step(self, wrapped, optimiser, number, is_last)
+        return step(self, wrapped, optimiser, number, steps)
 
     monkeypatch.setattr(step_module.Step, "_taken", dying)
     with pytest.raises(Killed):

@@ -1,11 +1,9 @@
-"""AdaLoRA: a low-rank change in the form of singular values and vectors, of which the least important are pruned.
+"""AdaLoRA: a low-rank change in the form of singular values and vectors, of which those that are least important over
+all sites together are pruned while it trains, until a budget is reached.
 
     y = W x + b + P diag(lambda) Q x
-
-After each step the values with the lowest scores, over all sites together, are set to zero, fewer and fewer being left:
-
-    S_i = s(lambda_i) + mean_j s(P_ji) + mean_j s(Q_ij),   s(w) = I(w) U(w)
-    I and U the moving averages of |w dL/dw| and of its distance from I
+    score of triplet i: s(lambda_i) + mean_j s(P_ji) + mean_j s(Q_ij),   s(w) = I(w) U(w)
+    I and U moving averages: of |w dL/dw|, and of its distance from I
 
 Paper: Zhang et al., AdaLoRA: Adaptive Budget Allocation for Parameter-Efficient Fine-Tuning, 2023, section 3
 https://arxiv.org/abs/2303.10512
@@ -90,7 +88,7 @@ class Triplets(Part):
                 self.get_buffer(f"{name}_uncertainty").lerp_((now - sensitivity).abs(), 1 - beta2)
 
     def scores(self) -> Tensor:
-        """The importance of each triplet: S of the equation."""
+        """The score of each triplet."""
         p, value, q = (
             self.get_buffer(f"{name}_sensitivity") * self.get_buffer(f"{name}_uncertainty")
             for name in ("P", "lambdas", "Q")
