@@ -185,7 +185,8 @@ def first_config(config: Config, table: Mapping[str, Any]) -> Config:
 
 
 def with_config(plan: Plan, config: Config) -> Plan:
-    """Another run beside an opened one, on the same tracks, tasks and backbone; nothing of these is read again."""
+    """Another run beside an opened one, on the same tracks, tasks and backbone; nothing of these is read again, but for
+    folds."""
     out = plan.folder.parent
     if config.n_folds:
         whole = plan.dataset.whole if isinstance(plan.dataset, Folds) else plan.dataset
