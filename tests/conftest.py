@@ -26,6 +26,15 @@ def _one_thread_and_own_cache(tmp_path_factory):
     yield
 
 
+@pytest.fixture(autouse=True)
+def _forget_flags():
+    """One test's `--quiet` is not the next one's."""
+    from sordino.cli._common import forget
+
+    yield
+    forget()
+
+
 @pytest.fixture
 def forget_outside(monkeypatch):
     """Nothing from outside of the package is known, as in a new process; the function forgets it once more."""

@@ -36,6 +36,7 @@ REAL = {
     "chord": ("guitarset", "beatles"),
     "instruments": (),
 }
+UNHEARD = "demo"  # its test sounds are heard nowhere else
 
 
 def build(study, out, real, advance):
@@ -56,7 +57,7 @@ def build(study, out, real, advance):
     (scored,) = best.result["tasks"].values()
     config = best.result["config"]
     scores = {"metric": scored["metric"], "plain": "plain estimator", "data": {}}
-    rendered = dict.fromkeys([config["test"] or config["data"], "demo"])  # whose test sounds are heard nowhere else
+    rendered = dict.fromkeys([config["test"] or config["data"], UNHEARD])
     for data, split in [*((name, "test") for name in rendered), *((name, "all") for name in real)]:
         dataset = load_dataset(data)
         if split == "all" and not dataset.available():

@@ -167,14 +167,14 @@ class Overlay(Change):
         return x + (scale * under).astype(np.float32)
 
     def relabel(self, task: Any, label: Any, other: Any = None) -> Any:
-        """The union of both lists of tags.
+        """The union of both lists of tags, as the task reads it.
 
         Raises:
             ValueError: the label is no list of tags.
         """
         if not isinstance(label, list) or not all(isinstance(tag, str) for tag in label):
             raise ValueError(f"{task.name}: only lists of tags can be mixed, not {label!r}")
-        return sorted({*label, *other})
+        return task.parse([*label, *other])
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,9 @@ class Config(Settings):
         seed: of everything that is drawn.
         strict: a row or label that is not understood ends the run, instead of being listed and left out.
         most_broken: share of the labelled tracks that may be missing or broken; with more, nothing is trained.
+        folds: score by so many folds by group, each track by a model that learned without its group, and keep an
+            adapter that learned from all; 1 for one split; none for 1, but for `sordino train` and `adapt` 5 (or one
+            for each of fewer groups) where the data are fewer than 200 labelled tracks of your own without a split.
         test: another dataset, whose test split is tested on (`giantsteps_tempo`); none for the test split of `data`.
         after: runs that go first and whose trained parts this one begins with; each is a table with the settings in
             which it is not like this one (`task`, `data`, `method`, `training`, ...).
@@ -141,6 +144,7 @@ class Config(Settings):
     seed: Seed = 0
     strict: Annotated[bool, Neutral()] = False
     most_broken: Annotated[float, Range(0, 1), Neutral()] = 0.5
+    folds: Annotated[Count | None, Neutral()] = None
     test: Annotated[str | None, Neutral()] = None
     after: list[Annotated[dict[str, Any], KeysOf(Config, but=("after", "after_as", "backbone"))]] = field(
         default_factory=list
@@ -150,11 +154,18 @@ class Config(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.n_folds and (self.test or self.under):
+            raise ValueError("`test` and `under` want a test split, folds have none; leave them out, or set folds = 1")
         tasks = [spec["name"] for spec in specs(self.task, "task")]
         for where, told in (("", vars(self.training)), (".head_first", self.training.head_first)):
             for name in told.get("loss_weights", {}):
                 if name not in tasks:
                     raise ValueError(unknown("task of this run", name, tasks, f"training{where}.loss_weights."))
+
+    @property
+    def n_folds(self) -> int:
+        """How many runs score it, beside the one whose adapter is kept."""
+        return self.folds if self.folds is not None and self.folds > 1 else 0
 
     def resolved(self) -> dict[str, Any]:
         """Everything as plain data, specs in their long form; the same run always gives the same."""

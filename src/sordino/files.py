@@ -127,20 +127,27 @@ def whole_folder(folder: str | Path) -> Path:
     return max(aside, key=lambda old: old.stat().st_ctime_ns, default=path)
 
 
-def distinct_names(paths: Iterable[str | Path]) -> dict[str, str]:
-    """A name for what is written of each path: its stem, or as much of the path's end as no other one shares.
+def distinct_names(paths: Iterable[str | Path] | Mapping[str, str]) -> dict[str, str]:
+    """A name for what is written of each path: the one that it would like, with the suffix where that tells it apart,
+    or as much of the path's end as no other one shares.
 
     Where case does not count, these are different names too.
+
+    Args:
+        paths: each once; a mapping tells the names they would like (else the stem), which may begin with folders.
     """
-    whole = dict.fromkeys(map(str, paths))
+    liked = paths if isinstance(paths, Mapping) else {path: PurePath(path).stem for path in paths}
+    whole = {str(path): name for path, name in liked.items()}
     parts = {path: [part.strip("/\\:") for part in PurePath(path).parts] for path in whole}
     level = dict.fromkeys(whole, 0)
 
     def name(path: str) -> str:
-        return PurePath(path).stem if level[path] == 0 else "_".join(parts[path][-level[path] :])
+        own = whole[path] + (PurePath(path).suffix if level[path] else "")
+        folders, slash, last = (own if level[path] < 2 else "_".join(parts[path][-level[path] :])).rpartition("/")
+        return folders + slash + last[-LONGEST_NAME:]
 
     while True:
-        names = {path: name(path)[-LONGEST_NAME:] for path in whole}
+        names = {path: name(path) for path in whole}
         counts = Counter(map(str.casefold, names.values()))
         clashing = [path for path in whole if counts[names[path].casefold()] > 1]
         deeper = [path for path in clashing if level[path] < len(parts[path])]

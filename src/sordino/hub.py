@@ -1,4 +1,4 @@
-"""Adapters on the Hugging Face Hub: a folder as a repository of its own, brought here or put there.
+"""The Hugging Face Hub: single files of a repository, and adapters, a folder as a repository of its own.
 
 `$HF_ENDPOINT` names another server with the same interface, `$HF_TOKEN` or `hf auth login` says who writes.
 """
@@ -25,8 +25,29 @@ def parse(name: str) -> tuple[str, str | None]:
     """
     found = NAMED.fullmatch(name)
     if found is None:
-        raise ValueError(f'"{name}" is no adapter on the Hub; write user/name or hf:user/name@revision')
+        raise ValueError(f'"{name}" is no repository of the Hub; write user/name or hf:user/name@revision')
     return found[1], found[2]
+
+
+def download(repository: str, file: str, revision: str | None = None) -> Path | None:
+    """Bring one file into the Hub's own cache.
+
+    Returns:
+        Where it lies; None when the repository does not hold it.
+
+    Raises:
+        FileNotFoundError: the repository cannot be reached, or is not there, and the file is not in the cache either.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(repository, file, revision=revision, endpoint=_endpoint()))
+    except Exception as error:  # whatever keeps it from arriving, the way out is the same
+        if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+            return None
+        told = f"{type(error).__name__}: {one_line(error, 120)}"
+        raise FileNotFoundError(f"{repository} is not here and cannot be downloaded ({told})") from error
 
 
 def pull(name: str, out: str | Path | None = None) -> Path:
@@ -40,23 +61,16 @@ def pull(name: str, out: str | Path | None = None) -> Path:
         FileNotFoundError: it is not there, or cannot be reached, and is not in the cache either.
         ValueError: what is at `out` is no adapter.
     """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
     repository, revision = parse(name)
     if out is not None:
         check_replaceable(out)
     paths = []
     for file in FILES:
-        try:
-            paths.append(Path(hf_hub_download(repository, file, revision=revision, endpoint=_endpoint())))
-        except Exception as error:  # whatever keeps it from arriving, the way out is the same
-            if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
-                if file not in NEEDED:
-                    continue
-                raise FileNotFoundError(f"{repository} is no adapter of sordino: it holds no {file}") from error
-            told = f"{type(error).__name__}: {one_line(error, 120)}"
-            raise FileNotFoundError(f"{repository} is not here and cannot be downloaded ({told})") from error
+        path = download(repository, file, revision)
+        if path is not None:
+            paths.append(path)
+        elif file in NEEDED:
+            raise FileNotFoundError(f"{repository} is no adapter of sordino: it holds no {file}")
     if out is None:
         return paths[0].parent
 

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from sordino.contracts import Backbone, Frames, Method, States, Task, merge
+from sordino.contracts import Attachment, Backbone, Frames, Method, States, Task, merge
 from sordino.heads import Head, HeadConfig
 from sordino.settings import build
 
@@ -113,6 +113,11 @@ class Model(nn.Module):
     def own_methods(self) -> list[Method]:
         """The methods that are trained."""
         return self.methods[self.n_frozen :]
+
+    @property
+    def own_attached(self) -> list[tuple[Method, Attachment]]:
+        """The methods that are trained, each with its parts."""
+        return list(zip(self.own_methods, self.backbone.attached[self.n_frozen :], strict=True))
 
     @property
     def constant_states(self) -> list[int]:

@@ -67,6 +67,82 @@ def test_tagging_evaluates_to_the_macro_means():
     assert np.mean([row["f1"] for row in result.per_track]) == pytest.approx(by_track)
 
 
+def partly_judged(rng, n_tracks=120):
+    """Targets, scores, what was judged, and the labels; of the last tag nothing was judged."""
+    targets, scores, judged = (rng.random((n_tracks, 5)) for _ in range(3))
+    targets, judged = targets < 0.4, judged < [0.5, 0.9, 1.0, 0.1, 0.0]
+    labels = [{tag: bool(true) if known else None for tag, true, known in zip("abcde", *row, strict=True)}
+              for row in zip(targets, judged, strict=True)]  # fmt: skip
+    return targets, np.round(scores + 0.3 * targets, 2), judged, labels
+
+
+def test_what_was_not_judged_counts_in_no_score():
+    """Against scikit-learn on each tag's judged tracks, torchmetrics without the others, and on resampled tracks."""
+    rng = np.random.default_rng(3)
+    targets, scores, judged, labels = partly_judged(rng)
+    task = make_task("tagging", tags=list("abcde"))
+    references, predictions = [task.parse(label) for label in labels], [task.decode(row) for row in scores.clip(0, 1)]
+    scores = scores.clip(0, 1)
+    found = task.evaluate(references, predictions)
+    by_tag = found.tables["by_tag"]
+    for column, tag in enumerate("abcd"):
+        true, score = targets[judged[:, column], column], scores[judged[:, column], column]
+        assert by_tag["map"][tag] == pytest.approx(metrics.average_precision_score(true, score))
+        assert by_tag["roc_auc"][tag] == pytest.approx(metrics.roc_auc_score(true, score))
+        assert by_tag["f1"][tag] == pytest.approx(metrics.f1_score(true, score >= 0.5))
+    assert all(np.isnan(by_tag[name]["e"]) for name in ("map", "roc_auc", "f1"))
+    known = torch.as_tensor(np.where(judged, targets, -1))[:, :4]
+    given = torch.as_tensor(scores)[:, :4], known.long(), 4
+    assert found.metrics["map"] == pytest.approx(float(multilabel_average_precision(*given, ignore_index=-1)), abs=1e-6)
+    assert found.metrics["roc_auc"] == pytest.approx(float(multilabel_auroc(*given, ignore_index=-1)), abs=1e-6)
+    for row, own in enumerate(found.per_track):
+        true, answer = targets[row, judged[row]], scores[row, judged[row]] >= 0.5
+        assert own["f1"] == pytest.approx(metrics.f1_score(true, answer, zero_division=1.0))
+    n = (~judged).sum()
+    assert found.notes[-1] == f"{n} of 600 tags of tracks were not judged and do not count"
+    draw = rng.integers(0, 120, 120)
+    again = task.evaluate([references[row] for row in draw], [predictions[row] for row in draw]).metrics["map"]
+    counts = np.bincount(draw, minlength=120)[None].astype(float)
+    assert task.metric_of_draws(references, predictions, found.per_track)(counts) == pytest.approx(again)
+
+
+def test_thresholds_are_tuned_by_what_was_judged():
+    targets, scores, judged, labels = partly_judged(np.random.default_rng(8))
+    task = make_task("tagging", tags=list("abcde"))
+    task.tune(list(scores), [task.parse(label) for label in labels])
+    alone = [float(best_thresholds(targets[rows, tag, None], scores[rows, tag, None])[0])
+             for tag, rows in enumerate(judged.T[:4])]  # fmt: skip
+    assert task.thresholds == pytest.approx([*alone, 0.5])
+
+
+def test_what_was_not_judged_counts_in_no_loss():
+    """Against torch on the judged entries alone, with its gradient; parts of a batch add up to the whole."""
+    targets, _, judged, labels = partly_judged(np.random.default_rng(9), 12)
+    task = make_task("tagging", tags=list("abcde"), balance=True)
+    references = [task.parse(label) for label in labels]
+    task.fit(references)
+    weights = [
+        (known & ~true).sum() / max((known & true).sum(), 1) for known, true in zip(judged.T, targets.T, strict=True)
+    ]
+    assert task.weights == pytest.approx(np.clip(weights, 1 / 50, 50))
+    target = torch.stack([task.encode(label) for label in references])
+    logits = torch.randn(12, 5, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    loss = task.loss(logits, target)
+    known, (gradient,) = torch.as_tensor(judged), torch.autograd.grad(loss, logits)
+    wanted = torch.nn.functional.binary_cross_entropy_with_logits(
+        logits[known],
+        torch.as_tensor(targets)[known].float(),
+        pos_weight=torch.tensor(task.weights).expand(12, 5)[known],
+    )
+    torch.testing.assert_close(loss, wanted)
+    torch.testing.assert_close(gradient, torch.autograd.grad(wanted, logits)[0])
+    assert (gradient[~known] == 0).all() and (gradient[known] != 0).all()
+    parts = [(logits[:5], target[:5]), (logits[5:], target[5:])]
+    counts = sum(task.counts(part) for _, part in parts)
+    torch.testing.assert_close(sum(task.loss(*part, counts=counts) for part in parts), loss)
+    assert task.loss(logits[:1], torch.full((1, 5), float("nan"))) == 0
+
+
 def test_tuned_thresholds_are_the_best_there_are():
     rng = np.random.default_rng(5)
     for _ in range(4):

@@ -213,5 +213,5 @@ def test_two_files_of_one_name_have_two_answers(trained, triads, tmp_path):
         song.write_bytes((triads.parent / f"clip {number}.wav").read_bytes())
     told = call("predict", *songs, "--adapter", adapter, "--jams", tmp_path / "jams", "--audacity", tmp_path / "labels")
     assert told.exit_code == 0 and len(list((tmp_path / "labels").iterdir())) == 4
-    found = [json.loads((tmp_path / "jams" / f"{name}.jams").read_text()) for name in ("same", "same-2")]
+    found = [json.loads((tmp_path / "jams" / f"{name}.jams").read_text()) for name in ("a_same.wav", "b_same.wav")]
     assert [each["file_metadata"]["identifiers"]["path"] for each in found] == list(map(str, songs))

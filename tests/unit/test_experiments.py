@@ -89,6 +89,7 @@ def test_a_study_of_the_paper_has_the_papers_protocol(path):
 @EVERY
 def test_a_study_tells_what_it_will_take_without_data_and_weights(path, monkeypatch, tmp_path):
     monkeypatch.setattr(estimate, "load_backbone", tiny)
+    monkeypatch.setattr("sordino.study.speed.TRIALS_S", 0.0)
     monkeypatch.setenv("SORDINO_DATA", str(tmp_path))
     told = CliRunner().invoke(
         command, [str(path), "--dry-run", "--out", str(tmp_path / "runs")], catch_exceptions=False

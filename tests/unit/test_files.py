@@ -199,6 +199,13 @@ def test_writers_at_the_same_time_leave_one_whole_folder(tmp_path):
     assert len(read(folder)) == 1 and names(folder) == ["a", "b"] and names(tmp_path) == ["x.adapter"]
 
 
+def test_names_that_are_liked_may_begin_with_folders_and_stay_there():
+    liked = {"m/a/one.wav": "a/one", "m/b/one.wav": "b/one", "m/b/one.mp3": "b/one", "x/one.wav": "one", "s": "a/ONE"}
+    found = distinct_names({**liked, "m/z.wav": f"{'z' * 300}/{'y' * 300}"})
+    assert list(found.values())[1:4] == ["b/one.wav", "b/one.mp3", "one"]
+    assert len({name.casefold() for name in found.values()}) == 6 and found["m/z.wav"] == f"{'z' * 300}/{'y' * 200}"
+
+
 @pytest.mark.parametrize(
     ("paths", "wanted"),
     [

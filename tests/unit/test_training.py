@@ -29,7 +29,10 @@ class Killed(BaseException):
     """Stands for a signal."""
 
 
-@pytest.mark.parametrize("method", ["lora", "finetune"])
+ADALORA = {"name": "adalora", "r": 1, "r_initial": 2, "final": 0.25, "prune_every": 1}
+
+
+@pytest.mark.parametrize("method", ["lora", "finetune", ADALORA], ids=["lora", "finetune", "adalora"])
 def test_a_killed_run_ends_as_an_undisturbed_one(method, triads, tmp_path, monkeypatch):
     head = {"hidden": 8, "dropout": 0.5}  # dropout draws random numbers, which must be the same again
     whole = train(config(triads, method=method, head=head), tmp_path / "whole")
@@ -38,10 +41,10 @@ def test_a_killed_run_ends_as_an_undisturbed_one(method, triads, tmp_path, monke
 
     for last in (5, 9):  # killed in the middle of a step, twice
 
-        def dying(self, wrapped, optimiser, number, is_last, last=last):
+        def dying(self, wrapped, optimiser, number, steps, last=last):
             if number == last:
                 raise Killed
-            return step(self, wrapped, optimiser, number, is_last)
+            return step(self, wrapped, optimiser, number, steps)
 
         monkeypatch.setattr(step_module.Step, "_taken", dying)
         with pytest.raises(Killed):
@@ -146,10 +149,10 @@ def test_random_crops_train_and_resume(cache, triads, tmp_path, monkeypatch):
     assert whole.result["protocol"]["crops"] == "random"
     step = step_module.Step._taken
 
-    def dying(self, wrapped, optimiser, number, is_last):
+    def dying(self, wrapped, optimiser, number, steps):
         if number == 5:
             raise Killed
-        return step(self, wrapped, optimiser, number, is_last)
+        return step(self, wrapped, optimiser, number, steps)
 
     monkeypatch.setattr(step_module.Step, "_taken", dying)
     with pytest.raises(Killed):

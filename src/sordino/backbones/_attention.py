@@ -66,14 +66,18 @@ class SelfAttention(nn.Module):
         if self.rotary == "heads":
             queries, keys = rotate(queries), rotate(keys)
         keys, values, mask = self.kv(keys, values, mask)
-        attended = F.scaled_dot_product_attention(
-            queries,
-            keys,
-            values,
-            attn_mask=None if mask is None else mask[:, None, None, :],
-            dropout_p=self.dropout if self.training else 0.0,
+        seen, bias = None if mask is None else mask[:, None, None, :], self.bias(x)
+        if bias is not None:  # what stands in front of the tokens (a prefix) has no position
+            bias = F.pad(bias.to(queries.dtype), (keys.shape[2] - x.shape[1], 0))
+            seen = bias if seen is None else bias.masked_fill(~seen, -torch.inf)
+        dropout = self.dropout if self.training else 0.0
+        return out(
+            self._merge(F.scaled_dot_product_attention(queries, keys, values, attn_mask=seen, dropout_p=dropout))
         )
-        return out(self._merge(attended))
+
+    def bias(self, x: Float[Tensor, "batch token dim"]) -> Tensor | None:
+        """What a kind of attention adds to the scaled products of queries and keys, [batch head token token]."""
+        return None
 
     def sites(self, path: str, layer: int, dim: int) -> list[Site]:
         """The sites of this module, which lies at `path`."""

@@ -20,16 +20,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sordino.backbones._attention import SelfAttention
+from sordino.backbones._channel_norm import ChannelNorm
 from sordino.backbones._feed_forward import FeedForward
 from sordino.sites import Join, Site, Tap
-
-
-class ChannelNorm(nn.LayerNorm):
-    """LayerNorm over the channels of [batch dim frame]: the same in training and evaluation."""
-
-    def forward(self, input: Float[Tensor, "batch dim frame"]) -> Float[Tensor, "batch dim frame"]:
-        """Norm each frame."""
-        return super().forward(input.transpose(1, 2)).transpose(1, 2)
 
 
 class PointwiseConv(nn.Conv1d):

@@ -1,4 +1,5 @@
-"""HuBERT's parts as MERT uses them: convolutions on the waveform and for positions, transformer layers.
+"""HuBERT's parts, which wav2vec 2.0, WavLM, data2vec and MERT share: convolutions on the waveform and for positions,
+transformer layers.
 
 Paper: Hsu et al., HuBERT: Self-Supervised Speech Representation Learning, 2021, section 3.1
 https://arxiv.org/abs/2106.07447
@@ -8,8 +9,9 @@ Differs: padding is set to zero before the position convolution and kept out of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch.nn.functional as F
 from einops import rearrange
@@ -17,30 +19,40 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sordino.backbones._attention import SelfAttention
+from sordino.backbones._channel_norm import ChannelNorm
 from sordino.backbones._feed_forward import FeedForward
 from sordino.sites import Join, Site, Tap
 
 
 class WaveConv(nn.Module):
-    """A convolution, GELU behind it, and between them in the first one a norm of each channel over time.
+    """A convolution, GELU behind it, and perhaps a norm between them.
 
     Args:
         channels_in: channels that come in.
         channels: channels that go out.
         kernel_size: of the convolution.
         stride: of the convolution.
-        norm: whether this one has the norm.
+        bias: whether the convolution has one.
+        norm: of each channel over time (`group`), of each frame over channels (`layer`), or none.
     """
 
-    def __init__(self, channels_in: int, channels: int, kernel_size: int, stride: int, norm: bool):
+    def __init__(
+        self,
+        channels_in: int,
+        channels: int,
+        kernel_size: int,
+        stride: int,
+        bias: bool,
+        norm: Literal["group", "layer"] | None,
+    ):
         super().__init__()
-        self.conv = nn.Conv1d(channels_in, channels, kernel_size, stride, bias=False)
-        self.layer_norm = nn.GroupNorm(channels, channels) if norm else None
+        self.conv = nn.Conv1d(channels_in, channels, kernel_size, stride, bias=bias)
+        norms = {"group": lambda: nn.GroupNorm(channels, channels), "layer": lambda: ChannelNorm(channels)}
+        self.layer_norm = norms[norm]() if norm else nn.Identity()
 
     def forward(self, x: Float[Tensor, "batch channel time"]) -> Float[Tensor, "batch channel2 time2"]:
         """Shorter by the stride."""
-        x = self.conv(x)
-        return F.gelu(x if self.layer_norm is None else self.layer_norm(x))
+        return F.gelu(self.layer_norm(self.conv(x)))
 
 
 class WaveConvs(nn.Module):
@@ -50,16 +62,23 @@ class WaveConvs(nn.Module):
         channels: of each convolution.
         kernel_sizes: of each convolution.
         strides: of each convolution.
+        bias: whether they have biases.
+        norm: `group`, behind the first convolution alone, or `layer`, behind each.
     """
 
-    def __init__(self, channels: Sequence[int], kernel_sizes: Sequence[int], strides: Sequence[int]):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        kernel_sizes: Sequence[int],
+        strides: Sequence[int],
+        bias: bool = False,
+        norm: Literal["group", "layer"] = "group",
+    ):
         super().__init__()
         self.shapes = list(zip(kernel_sizes, strides, strict=True))
         self.conv_layers = nn.ModuleList(
-            WaveConv(before, after, kernel_size, stride, norm=layer == 0)
-            for layer, ((before, after), (kernel_size, stride)) in enumerate(
-                zip(pairwise([1, *channels]), self.shapes, strict=True)
-            )
+            WaveConv(before, after, *shape, bias, norm if norm == "layer" or layer == 0 else None)
+            for layer, ((before, after), shape) in enumerate(zip(pairwise([1, *channels]), self.shapes, strict=True))
         )
 
     @property
@@ -125,6 +144,19 @@ class PositionConv(nn.Module):
         return F.gelu(rearrange(x[..., :n_tokens], "batch dim token -> batch token dim"))
 
 
+class PlainAttention(SelfAttention):
+    """Self-attention that leaves positions to others, with the names of its projections in these models.
+
+    Args:
+        dim: width.
+        n_heads: heads.
+        dropout: on the attention weights, while training.
+    """
+
+    def __init__(self, dim: int, n_heads: int, dropout: float = 0.0):
+        super().__init__(dim, n_heads, "none", ("q_proj", "k_proj", "v_proj", "out_proj"), dropout)
+
+
 class TransformerLayer(nn.Module):
     """Self-attention and feed-forward, with the norm behind each sum or before each sublayer.
 
@@ -132,9 +164,10 @@ class TransformerLayer(nn.Module):
         dim: width.
         n_heads: attention heads.
         dim_inner: width inside the feed-forward.
-        norm_first: norm what a sublayer reads (MERT 330M) instead of each sum (MERT 95M).
+        norm_first: norm what a sublayer reads (large models) instead of each sum (base models).
         eps: of the norms.
         dropout: everywhere, while training.
+        attention: of another kind than the plain one, made of width, heads and dropout.
     """
 
     def __init__(
@@ -145,12 +178,12 @@ class TransformerLayer(nn.Module):
         norm_first: bool,
         eps: float = 1e-5,
         dropout: float = 0.0,
+        attention: Callable[[int, int, float], SelfAttention] | None = None,
     ):
         super().__init__()
         self.norm_first = norm_first
         self.tokens = Tap()
-        names = ("q_proj", "k_proj", "v_proj", "out_proj")
-        self.attention = SelfAttention(dim, n_heads, "none", names, dropout)
+        self.attention = (attention or PlainAttention)(dim, n_heads, dropout)
         self.dropout = nn.Dropout(dropout)
         self.after_attn = Join()
         self.layer_norm = nn.LayerNorm(dim, eps=eps)

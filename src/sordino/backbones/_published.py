@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,22 @@ class Published:
         found = {file: _find(self, file) for file in self.files}
         missing = [file for file, path in found.items() if path is None]
         return advice(self, " and ".join(missing)) if missing else str(next(iter(found.values())))
+
+
+@dataclass(frozen=True)
+class AnyRepository:
+    """Weights that lie wherever the user says.
+
+    Attributes:
+        families: the kinds of model that are read.
+    """
+
+    families: Sequence[str]
+
+    def where(self) -> str:
+        """Where they are looked for."""
+        kinds = ", ".join(self.families)
+        return f"any repository of the Hub whose config.json says {kinds}, or a folder with its files"
 
 
 def cache_folder() -> Path:

@@ -6,6 +6,7 @@ recording at a time, and the recording that kills a process once more is given u
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,8 @@ from sordino.results import FileAnswer
 
 CHUNK = 8  # recordings that a process takes at a time
 WORTH = 4  # so many chunks for each process, or the time to start one is not won back
+
+_log = logging.getLogger("sordino")
 
 
 def usual_workers(n_sounds: int, device: str | None) -> int:
@@ -73,7 +76,7 @@ class _Crew:
         self._pool = self._started()
 
     def _started(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._workers, get_context("spawn"), _begin, (self._asked,))
+        return ProcessPoolExecutor(self._workers, get_context("spawn"), _begin, (self._asked, _log.level))
 
     def submit(self, chunk: Sequence[Named]) -> Future[list[FileAnswer]]:
         try:
@@ -108,9 +111,10 @@ class _Crew:
 _asked: Asked  # in a worker
 
 
-def _begin(asked: Asked) -> None:
+def _begin(asked: Asked, log_level: int) -> None:
     global _asked
     _asked = asked
+    _log.setLevel(log_level)
     keep_freed_memory()
 
 

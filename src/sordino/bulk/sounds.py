@@ -11,7 +11,6 @@ import glob
 import shutil
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 from sordino.audio import FORMATS
 from sordino.bulk import elsewhere
 from sordino.datasets import table_rows, walk
+from sordino.files import distinct_names
 
 PLAYLISTS = (".m3u", ".m3u8")
 TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx")
@@ -53,8 +53,8 @@ def expand(given: Iterable[str], stdin: BufferedIOBase | None = None) -> list[Na
     found: dict[str, str] = {}
     for text in given:
         for path, name in _expanded(text, stdin):
-            found.setdefault(path, name)
-    return list(map(Named, found, _unlike(found)))
+            found.setdefault(path, name.replace("..", "_").lstrip("/"))
+    return [Named(*named) for named in distinct_names(found).items()]
 
 
 def _expanded(text: str, stdin: BufferedIOBase | None) -> Iterator[tuple[str, str]]:
@@ -128,19 +128,3 @@ def _remote(text: str) -> Iterator[tuple[str, str]]:
     yield from _some(
         text, ((path, str(PurePosixPath(elsewhere.within(path, text)).with_suffix(""))) for path in sounds)
     )
-
-
-def _unlike(found: dict[str, str]) -> list[str]:
-    """Names no two of which are the same: with the suffix where that tells files apart, else with a number."""
-    names = [name.replace("..", "_").lstrip("/") for name in found.values()]
-    whole = [name + Path(path).suffix for name, path in zip(names, found, strict=True)]
-    counts = Counter(whole)
-    told_apart = {name for name, n in Counter(names).items() if n > 1} - {
-        name for name, full in zip(names, whole, strict=True) if counts[full] > 1
-    }
-    seen = Counter[str]()
-    unlike = []
-    for name, full in zip(names, whole, strict=True):
-        seen[name] += 1
-        unlike.append(full if name in told_apart else f"{name}-{seen[name]}" if seen[name] > 1 else name)
-    return unlike

@@ -117,6 +117,14 @@ def metric_of_a_resample_is_that_of_its_tracks(case: TaskCase) -> None:
     assert len(set(found.round(6))) > 3
 
 
+def decides_as_it_evaluates(case: TaskCase) -> None:
+    """The deciding metric alone is that of the whole evaluation, of right and of wrong answers."""
+    task, labels, given = case.task, case.labels, case.answers(case.labels)
+    for answers in (given, given[1:] + given[:1], [given[0]] * len(labels)):
+        assert abs(task.decide(labels, answers) - task.evaluate(labels, answers).metrics[task.metric]) < 1e-9
+    assert np.isnan(task.decide([], []))
+
+
 def no_tracks_and_no_answer_are_defined(case: TaskCase) -> None:
     """No tracks score nan, and an output of zeros is an answer that scores low."""
     task, labels = case.task, case.labels

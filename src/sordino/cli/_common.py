@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from typing import Any
 
 import click
 
+QUIET = "quiet"
 _began = time.monotonic()
 _said: set[str] = set()
 
@@ -20,11 +22,14 @@ def said(flag: str) -> bool:
 def forget() -> None:
     """Begin a command line: nothing was given yet."""
     _said.clear()
+    logging.getLogger("sordino").setLevel(logging.NOTSET)
 
 
 def with_common(command: click.Command) -> click.Command:
     """A verb with the flags that it does not have of its own."""
-    own = {param.name for param in command.params}
+    own = {param.name: param for param in command.params}
+    if QUIET in own:
+        own[QUIET].callback = _note
     command.params += [option for option in common() if option.name not in own]
     return command
 
@@ -32,7 +37,7 @@ def with_common(command: click.Command) -> click.Command:
 def common() -> list[click.Option]:
     """The flags."""
     return [
-        _flag("quiet", "q", "No progress on stderr."),
+        _flag(QUIET, "q", "No progress on stderr."),
         _flag("verbose", "v", "At the end, tell time, memory and versions on stderr."),
         click.Option(
             ["--plugin"],
@@ -51,13 +56,14 @@ def _flag(name: str, letter: str | None, told: str) -> click.Option:
     return click.Option(words, is_flag=True, expose_value=False, help=told, callback=_note)
 
 
-def _note(context: click.Context, option: click.Parameter, value: bool) -> None:
+def _note(context: click.Context, option: click.Parameter, value: bool) -> bool:
     if value and option.name:
         _said.add(option.name)
+    if value and option.name == QUIET:
+        logging.getLogger("sordino").setLevel(logging.ERROR)
     if value and option.name == "debug":
-        import logging
-
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(name)s: %(message)s")
+    return value
 
 
 def _use(context: click.Context, option: click.Parameter, value: tuple[str, ...]) -> None:

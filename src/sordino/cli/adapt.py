@@ -19,7 +19,8 @@ def command(data, budget, task, backbones, root, out, quiet, as_json):
 
     Reads everything, picks the task, the length of segments and the backbone, and says what it will do. Then heads on
     stored states are compared, and methods that change the model, by successive halving on repeated splits by group.
-    The chosen one is tested once, beside what learns nothing and the majority answer.
+    The chosen one is tested once, beside what learns nothing and the majority answer: on the test split, or, of fewer
+    than 200 labelled tracks without a split, on all of them in folds by group (see `sordino train`), if time is left.
 
     Example: sordino adapt my_music --budget 15m
     """
@@ -32,6 +33,8 @@ def command(data, budget, task, backbones, root, out, quiet, as_json):
     from sordino.results import shown_score
     from sordino.study.best_in_time import BestInTime
     from sordino.study.choosing import backbones_here, seconds_of
+    from sordino.tasks import choose_tasks
+    from sordino.training.folds import usual_folds
 
     began, budget_s = time.monotonic(), seconds_of(budget)
 
@@ -43,7 +46,10 @@ def command(data, budget, task, backbones, root, out, quiet, as_json):
         dataset, tracks, found = read(data, root, advance, tell)
         spec, length_s = chosen(task, tracks, found, tell)
         names = list(backbones) or backbones_here()
-        search = BestInTime(dataset, spec, length_s, names, Path(out), budget_s, tell, advance, began)
+        folds = usual_folds(tracks, choose_tasks([spec], tracks)) if found and found.split_here else 1
+        if found:
+            found.check_apart(by_group=folds > 1)
+        search = BestInTime(dataset, spec, length_s, names, Path(out), budget_s, tell, advance, folds, began)
         tell(f"backbones: {', '.join(map(str, names))}; segments of {length_s:g} s; at most {budget_s / 60:g} min:")
         tell("  heads on stored states, then bitfit, lora and adapter from the best head; splits by group, the test "
              "tracks apart; a third of the time for the one that is chosen")  # fmt: skip
@@ -57,6 +63,8 @@ def command(data, budget, task, backbones, root, out, quiet, as_json):
     low, high = map(shown_score, row["interval"])
     click.echo(f"{row['metric']} {shown_score(row['metrics'][row['metric']])} (95 % {low} to {high}, "
                f"{row['n_tracks']} test tracks), after {search.spent_s / 60:.1f} min")  # fmt: skip
+    for note in row["notes"]:
+        click.echo(f"  {note}")
     for title, scored in beside.items():
         low, high = map(shown_score, scored["interval"])
         click.echo(f"  {title}: {shown_score(scored['metrics'][row['metric']])} (95 % {low} to {high})")
@@ -77,7 +85,6 @@ def read(data, root, advance, tell):
     found = prepare(dataset, [], os.cpu_count() or 1, None, partial(advance, "read"))
     for line in report(found, dataset):
         tell(line)
-    found.check_apart()
     dataset = load_dataset(found.manifest) if found.manifest else dataset
     return dataset, dataset.tracks(), found
 
@@ -104,10 +111,15 @@ def chosen(task, tracks, found, tell):
 
 
 def plain(run, dataset, advance):
-    """What learns nothing, on the same test tracks."""
+    """What learns nothing, on the same test tracks or folds."""
+    from sordino.datasets import Folds
     from sordino.study.plain import plain_scores
+    from sordino.tasks import make_task
     from sordino.training.splits import make_tasks
 
     advance("score without learning", 0, 1)
-    (task,) = make_tasks(run.result["config"]["task"], dataset.tracks())
+    (spec,) = run.result["config"]["task"]
+    if folds := run.result.get("folds"):
+        dataset = Folds(dataset, len(folds), [make_task(**spec).label])
+    (task,) = make_tasks([spec], dataset.tracks())
     return plain_scores(task, dataset)

@@ -15,8 +15,7 @@ from sordino.cli._settings import WithSettings
 @click.option("--backbone", "-b", help="The frozen model: mini, musicfm, mert, ...")
 @click.option("--root", type=click.Path(), help="Where a named dataset lies.")
 @click.option("--config", "config_path", type=click.Path(dir_okay=False), help="A TOML file with settings.")
-@click.option("--folds", type=click.IntRange(1), help="Score by so many folds by group; 1: by one split.  [default: 5 "
-              "for fewer than 200 own tracks without a split, else 1]")  # fmt: skip
+@click.option("--folds", type=click.IntRange(1), help="Short for folds=N: score by so many folds by group.")
 @click.option("--out", default="runs", show_default=True, type=click.Path(), help="Where run folders lie.")
 @click.option("--strict", is_flag=True, default=None, help="End at a row or label that is not understood.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing on stderr but what was left out.")
@@ -42,7 +41,6 @@ def command(data, settings, task, method, backbone, root, config_path, folds, ou
     from sordino.files import finite
     from sordino.results import shown_score
     from sordino.study.estimate import foretold
-    from sordino.training.folds import cross_validated
     from sordino.training.plan import open_run
     from sordino.training.run import carry_out
 
@@ -51,26 +49,19 @@ def command(data, settings, task, method, backbone, root, config_path, folds, ou
     if not (data or config_path):
         raise click.UsageError("what shall be learned from? Give DATA, or a file with --config.")
     config = load_config(
-        config_path, settings, data=data, task=task, method=method, backbone=backbone, root=root, strict=strict
-    )
+        config_path, settings, data=data, task=task, method=method, backbone=backbone, root=root, strict=strict,
+        folds=folds,
+    )  # fmt: skip
     with bars(quiet) as advance:
-        dataset, left_out, n_folds = looked_through(config, advance, quiet, folds)
+        dataset, left_out, config = looked_through(config, advance, quiet)
         tell = partial(click.echo, err=True) if not quiet else lambda line: None
         for name, value in config.resolved().items():
             tell(f"  {name} = {json.dumps(value)}")
-        tell(f"  folds = {n_folds}")
-        if n_folds > 1:
-
-            def before(plans):
-                tell(f"run {plans[-1].folder}\n  {foretold(plans)}")
-
-            plan, run = cross_validated(config, dataset, n_folds, out, advance, left_out, tell, before)
-        else:
-            plan = open_run(config, out, advance, dataset, left_out=left_out)
-            tell(f"run {plan.folder}")
-            if not plan.finished():
-                tell(f"  {foretold([plan])}")
-            run = carry_out(plan, advance)
+        plan = open_run(config, out, advance, dataset, left_out=left_out)
+        tell(f"run {plan.folder}")
+        if not plan.finished():
+            tell(f"  {foretold([plan])}")
+        run = carry_out(plan, advance, tell=tell)
         beside_plain(run, plan, advance)
     if as_json:
         click.echo(json.dumps(finite(run.result)))
@@ -106,30 +97,31 @@ def beside_plain(run, plan, advance):
         write_json(run.folder / "result.json", run.result)
 
 
-def looked_through(config, advance, quiet, folds):
-    """The data, a user's own without what cannot be decoded and with a report on stderr; what was left out; folds."""
+def looked_through(config, advance, quiet):
+    """The data, a user's own without what cannot be decoded and with a report on stderr; what was left out; the config
+    with the folds that are usual for them."""
     import os
+    from dataclasses import replace
     from functools import partial
 
     from sordino.cli.prepare import report
     from sordino.datasets import load_dataset, prepare
-    from sordino.datasets.folder import Folder
     from sordino.registry import specs
     from sordino.tasks import choose_tasks
     from sordino.training.folds import usual_folds
 
     dataset = load_dataset(config.data, config.root)
     if dataset.name != "folder":
-        return dataset, [], folds or 1
+        return dataset, [], config
     tasks = choose_tasks(specs(config.task, "task"), dataset.tracks())
     try:
         found = prepare(dataset, tasks, os.cpu_count() or 1, None, partial(advance, "read"))
     except OSError as error:
         click.echo(f"not looked through: {error}", err=True)
-        return dataset, [], folds or 1
+        return dataset, [], config
     if not quiet:
         click.echo("\n".join(f"  {line}" for line in report(found, dataset)), err=True)
-    may_fold = isinstance(dataset, Folder) and dataset.split_here and not (config.test or config.under)
-    folds = folds or (usual_folds(found.tracks, tasks) if may_fold else 1)
-    found.check_apart(by_group=folds > 1)
-    return (load_dataset(found.manifest), dataset.refused, folds) if found.manifest else (dataset, [], folds)
+    may_fold = config.folds is None and found.split_here and not (config.test or config.under)
+    config = replace(config, folds=usual_folds(found.tracks, tasks)) if may_fold else config
+    found.check_apart(by_group=config.n_folds > 0)
+    return (load_dataset(found.manifest), dataset.refused, config) if found.manifest else (dataset, [], config)

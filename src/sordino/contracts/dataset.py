@@ -89,6 +89,7 @@ class Dataset(ABC):
         archives: what `sordino prepare NAME --download` fetches.
         absent: after `tracks()`, the ids of tracks that are annotated but whose sound is not here.
         notes: after `tracks()`, what a reader should know of them, one line each.
+        split_here: after `tracks()`, whether the data brought no split and one was made.
         refused: after `tracks()`, rows that could not be read and were left out, one line each.
     """
 
@@ -105,6 +106,7 @@ class Dataset(ABC):
     get: str = ""
     archives: tuple[Archive, ...] = ()
     absent: tuple[str, ...] = ()
+    split_here: bool = False
     notes: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
 

@@ -8,6 +8,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar
 
+from torch import Tensor
+
 from sordino.contracts.attachment import Attachment
 from sordino.contracts.backbone import Backbone
 from sordino.layers import Layers, parse_layers
@@ -92,6 +94,21 @@ class Method(Settings, ABC):
         Args:
             attachment: the parts; the answers stay as they are where `identity` says so.
             see: passes the rows of the first steps through the model, without gradients.
+        """
+
+    def penalty(self, attachment: Attachment) -> Tensor | float:
+        """What is added to the loss of every step, of the parts alone; most methods add nothing."""
+        return 0.0
+
+    def after_step(self, attachment: Attachment, step: int, steps: int) -> None:
+        """Change the parts once the optimiser has taken a step, when its gradients are still there.
+
+        What is remembered for later steps is a buffer of a part, so that a killed training goes on from it.
+
+        Args:
+            attachment: the parts.
+            step: how many steps were taken, from 1.
+            steps: how many there are at most.
         """
 
     def unfrozen(self, backbone: Backbone) -> Mapping[str, int]:

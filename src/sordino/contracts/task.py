@@ -209,6 +209,15 @@ class Task(Settings, ABC):
         notes = [f"{name}: undefined for {n} of {len(rows)} tracks, left out" for name, n in undefined.items() if n]
         return Evaluation(metrics, rows, notes)
 
+    def decide(self, references: Sequence[Label], predictions: Sequence[Prediction]) -> float:
+        """The deciding metric of `evaluate` alone, for validations while training; override it where that is less work.
+
+        Args:
+            references: parsed labels.
+            predictions: answers, in the same order.
+        """
+        return self.evaluate(references, predictions).metrics[self.metric]
+
     def track_weights(self, rows: Sequence[Mapping[str, float]]) -> Float[np.ndarray, " track"]:
         """How much each track counts where the deciding metric is a mean over tracks; by default all the same."""
         return np.ones(len(rows))

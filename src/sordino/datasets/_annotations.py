@@ -8,6 +8,8 @@ labels (start, end, text) and Sonic Visualiser's layers (CSV of time and text) a
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -44,6 +46,17 @@ def text(path: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         return raw.decode("latin-1")
+
+
+def table(path: Path, **how: Any) -> list[dict[str, str]]:
+    """The rows of a corpus's own table by the names of its columns, without the space around cells.
+
+    Args:
+        path: the table.
+        **how: its dialect, as of `csv.DictReader`.
+    """
+    rows = csv.DictReader(io.StringIO(text(path), newline=""), **how)
+    return [{name.strip(): (cell or "").strip() for name, cell in row.items() if name} for row in rows]
 
 
 def number(path: Path, line: int, field: str) -> float:

@@ -38,6 +38,7 @@ class Prepared:
     Attributes:
         dataset: its name.
         splits: where the splits come from.
+        split_here: they were made, none was given.
         tracks: the usable tracks.
         scans: by path, what reading found.
         absent: ids of annotated tracks whose sound is not here.
@@ -66,6 +67,7 @@ class Prepared:
     labels: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
     repeated: list[tuple[str, str, str, bool]] = field(default_factory=list)
     manifest: Path | None = None
+    split_here: bool = False
 
     @property
     def torn(self) -> list[tuple[str, str, str, bool]]:
@@ -122,7 +124,8 @@ def prepare(
     scans = scan((track.path for track in tracks), read_scans(path), n_workers, advance)
     broken = {track.id: reason for track in tracks if (reason := _reason(track, scans[str(track.path)]))}
     usable = [track for track in tracks if track.id not in broken]
-    found = Prepared(dataset.name, dataset.splits, usable, scans, dataset.absent, broken, notes=dataset.notes)
+    found = Prepared(dataset.name, dataset.splits, usable, scans, dataset.absent, broken, notes=dataset.notes,
+                     split_here=dataset.split_here)  # fmt: skip
     found.bad_labels += dataset.refused
     count_labels(found, tasks, dataset.labels)
     found.repeated = _repeated(usable, same_recordings(list(scans.values())))

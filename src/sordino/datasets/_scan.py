@@ -10,12 +10,8 @@ from __future__ import annotations
 
 import math
 import os
-import sys
-import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,6 +21,7 @@ import numpy as np
 
 from sordino import audio
 from sordino.datasets._alike import near_pairs
+from sordino.decoding.overheard import listening, take_as_told
 from sordino.files import is_there
 from sordino.known_files import Known, remember, states_of
 
@@ -75,29 +72,9 @@ class Scan:
 
 def scan_file(path: str) -> Scan:
     """Decode a whole file."""
-    with _overheard() as said:
+    with listening() as said:
         found = _decoded(path)
     return replace(found, said=said[0]) if said else found
-
-
-@contextmanager
-def _overheard() -> Iterator[list[str]]:
-    """What libraries write on stderr, line by line, told instead of shown; where other threads run, it is shown."""
-    said: list[str] = []
-    if threading.active_count() > 1:
-        yield said
-        return
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as file:
-        kept = os.dup(2)
-        os.dup2(file.fileno(), 2)
-        try:
-            yield said
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            file.seek(0)
-            said += [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
 
 
 def _decoded(path: str) -> Scan:
@@ -151,6 +128,7 @@ def scan(
             done += 1
             advance(done, len(names))
     remember(states, {name: _known(found[name]) for name in todo})
+    take_as_told(name for name in names if found[name].said)
     return {name: found[name] for name in names}
 
 

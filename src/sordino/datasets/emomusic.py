@@ -12,13 +12,12 @@ the SHA-1 of the name: 504, 115, 125. Of its 125 test tracks 66 share an artist 
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from pathlib import Path
 from typing import Literal
 
 from sordino.contracts import Archive, Track
-from sordino.datasets._annotations import text
+from sordino.datasets._annotations import table
 from sordino.datasets._corpus import Corpus, sounds, write_text, write_tone
 from sordino.datasets._splits import SplitName, split_of
 
@@ -74,10 +73,10 @@ class EmoMusic(Corpus):
         here, songs = sounds(self.place("audio")), self.place("songs")
         emotion_of = {
             row["song_id"]: {name: row[f"mean_{name}"] for name in ("arousal", "valence")}
-            for row in _rows(self.place("emotions"))
+            for row in table(self.place("emotions"))
         }
         found = []
-        for line, row in enumerate(_rows(songs), start=2):
+        for line, row in enumerate(table(songs), start=2):
             name, artist = row["song_id"], plain_artist(row["Artist"])
             if name in emotion_of:
                 labels = {"emotion": emotion_of[name], "genre": row["Genre"]}
@@ -117,8 +116,3 @@ def published_split(artist: str, part: str) -> SplitName:
     if part == "evaluation":
         return "test"
     return "train" if int(hashlib.sha1(artist.encode()).hexdigest(), 16) % 10 < 8 else "validation"
-
-
-def _rows(table: Path) -> list[dict[str, str]]:
-    reader = csv.DictReader(text(table).splitlines())
-    return [{name.strip(): (cell or "").strip() for name, cell in row.items() if name} for row in reader]

@@ -45,9 +45,6 @@ class Folder(Dataset):
     Args:
         root: a folder, a table, a library, or a JAMS file.
         seed: of the split, where the data bring none.
-
-    Attributes:
-        split_here: the data bring no split, so one is made.
     """
 
     name = "folder"
@@ -58,7 +55,7 @@ class Folder(Dataset):
 
     def __init__(self, root: str | Path | None = None, seed: Seed = 0):
         super().__init__(root)
-        self.seed, self.split_here = seed, False
+        self.seed = seed
         if self.root.exists():
             names = [name for track in self._read.tracks for name in track.labels]
             self.labels = tuple(dict.fromkeys(names))

@@ -17,14 +17,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sordino.contracts import Archive, Track
-from sordino.datasets._annotations import text
+from sordino.datasets._annotations import table
 from sordino.datasets._corpus import Corpus, sounds, write_text, write_tone
 from sordino.datasets._splits import split_tracks
 from sordino.datasets.giantsteps_key import MIRROR, number_of
 
+PLAIN: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
 COMMIT = "fd7b8c584f7bd6d720d170c325a6d42c9bf75a6b"
 TOLD = {
     "artist": "made here: 80/20 train and validation by artist",
@@ -68,12 +69,12 @@ class GiantStepsMTGKey(Corpus):
         """The tracks with one certain key."""
         here = {number_of(stem): path for stem, path in sounds(self.place("audio")).items()}
         folder = self.place("annotations")
-        cells = {row["ID"]: row["ARTIST"] or "" for row in _rows(folder / "beatport_metadata.txt")}
-        found = []
-        for line, row in enumerate(_rows(folder / "annotations.txt"), start=2):
-            key = certain_key(row["MANUAL KEY"] or "", row["C"] or "")
+        artists, found = folder / "beatport_metadata.txt", []
+        cells = {row["ID"]: row["ARTIST"] for row in table(artists, **PLAIN)} if artists.exists() else {}
+        for line, row in enumerate(table(folder / "annotations.txt", **PLAIN), start=2):
+            key = certain_key(row["MANUAL KEY"], row["C"])
             if key:
-                name, info = row["ID"].strip(), {"source": f"annotations.txt line {line}"}
+                name, info = row["ID"], {"source": f"annotations.txt line {line}"}
                 found.append(Track(name, here.get(name, Path("absent")), {"key": key}, info=info))
         if self.split == "artist":
             group = shared_artists({track.id: cells.get(track.id, "") for track in found})
@@ -136,9 +137,3 @@ def published_validation(split: str) -> frozenset[str]:
     table = files("sordino.datasets").joinpath("tables/giantsteps_mtg_key_splits.tsv").read_text(encoding="utf-8")
     rows = dict(line.split("\t") for line in table.splitlines() if not line.startswith("#"))
     return frozenset(rows[split].split())
-
-
-def _rows(table: Path) -> list[dict[str, str]]:
-    if not table.exists():
-        return []
-    return list(csv.DictReader(text(table).splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))

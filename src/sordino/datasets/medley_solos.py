@@ -9,11 +9,10 @@ archives name files `Medley-solos-DB_test-0_<uuid4>.wav.wav`: files are found by
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from sordino.contracts import Archive, Track
-from sordino.datasets._annotations import text
+from sordino.datasets._annotations import table
 from sordino.datasets._corpus import Corpus, sounds, write_text, write_tone
 from sordino.datasets._splits import ALIASES
 
@@ -44,11 +43,10 @@ class MedleySolos(Corpus):
     def tracks(self) -> list[Track]:
         """All clips."""
         here = {_uuid(stem): path for stem, path in sounds(self.place("audio")).items()}
-        table = self.place("table")
-        found = []
-        for line, row in enumerate(csv.DictReader(text(table).splitlines()), start=2):
+        place, found = self.place("table"), []
+        for line, row in enumerate(table(place), start=2):
             name, song = row["uuid4"], row.get("song_id") or row["track_id"]
-            info = {"source": f"{table} line {line}"}
+            info = {"source": f"{place} line {line}"}
             path, labels = here.get(name, Path("absent")), {"instrument": row["instrument"]}
             found.append(Track(name, path, labels, ALIASES[row["subset"]], f"song {song}", info=info))
         return self.present(found)

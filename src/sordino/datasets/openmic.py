@@ -3,20 +3,20 @@
 Paper: Humphrey, Durand and McFee, OpenMIC-2018: An Open Dataset for Multiple Instrument Recognition, ISMIR 2018
 https://github.com/cosmir/openmic-2018
 Conventions: an instrument is there from a relevance of 0.5 on. The label `instruments` says yes or no of those
-that were judged; the task `tagging` takes what was not judged for absent. `instrument=violin` keeps the clips on which
-the violin was judged and its yes or no alone: twenty such runs are the paper's protocol. The published partition tests
+that were judged, and None of the others, which count neither in the loss nor in scores of `tagging`.
+`instrument=violin` keeps the clips on which the violin was judged and its yes or no alone: twenty such runs are the
+paper's protocol. The published partition tests
 on 5085; its 14,915 others are split here by artist. A group is an artist within test or outside of it: the partition
 was made by artists after some were found to be the same.
 """
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Literal, get_args
 
 from sordino.contracts import Archive, Track
-from sordino.datasets._annotations import number, text
+from sordino.datasets._annotations import number, table, text
 from sordino.datasets._corpus import Corpus, sounds, write_text, write_tone
 from sordino.datasets._splits import SplitName, split_of
 
@@ -63,8 +63,7 @@ class OpenMIC(Corpus):
     def tracks(self) -> list[Track]:
         """All clips, or those on which the instrument was judged."""
         here, judged, partitions = sounds(self.place("audio")), self._judged(), self.place("partitions")
-        artists = _rows(self.place("artists"))
-        artist_of = {row["sample_key"]: row["artist_id"] for row in artists}
+        artist_of = {row["sample_key"]: row["artist_id"] for row in table(self.place("artists"))}
         tested = set(text(partitions / "split01_test.csv").split())
         found = []
         for name in [*text(partitions / "split01_train.csv").split(), *tested]:
@@ -78,14 +77,14 @@ class OpenMIC(Corpus):
                 )
         return self.present(found)
 
-    def _judged(self) -> dict[str, dict[str, bool]]:
-        """Yes or no of what was judged, by clip."""
-        table = self.place("labels")
-        answers: dict[str, dict[str, bool]] = {}
-        for line, row in enumerate(_rows(table), start=2):
+    def _judged(self) -> dict[str, dict[str, bool | None]]:
+        """Yes or no of what was judged, None for what was not, by clip."""
+        place, none = self.place("labels"), dict.fromkeys(INSTRUMENTS if self.instrument == "all" else ())
+        answers: dict[str, dict[str, bool | None]] = {}
+        for line, row in enumerate(table(place), start=2):
             if self.instrument in ("all", row["instrument"]):
-                there = number(table, line, row["relevance"]) >= PRESENT
-                answers.setdefault(row["sample_key"], {})[row["instrument"]] = there
+                there = number(place, line, row["relevance"]) >= PRESENT
+                answers.setdefault(row["sample_key"], {**none})[row["instrument"]] = there
         return answers
 
     @classmethod
@@ -107,8 +106,3 @@ class OpenMIC(Corpus):
         write_text(place / "partitions" / "split01_test.csv", "000141_153600\n")
         for name, _ in songs:
             write_tone(place / "audio" / name[:3] / f"{name}.ogg")
-
-
-def _rows(table: Path) -> list[dict[str, str]]:
-    with table.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from sordino.decoding import av_decoder, mpeg, streams
+from sordino.decoding import av_decoder, mpeg, overheard, streams
 from sordino.decoding.cursor import Cursor
 from sordino.decoding.spliced import Spliced
 
@@ -100,9 +100,12 @@ def opened(path: str | Path) -> Iterator[OpenFile]:
 
 @contextmanager
 def told_of(path: str | Path) -> Iterator[None]:
-    """Whatever a file's bytes, its name or the system make fail is one AudioError with the file and the reason."""
+    """Whatever a file's bytes, its name or the system make fail is one AudioError with the file and the reason; what a
+    decoder only complains of is told with the file."""
     try:
-        yield
+        with overheard.listening() as said:
+            yield
+        overheard.tell(path, said)
     except AudioError:
         raise
     except FileNotFoundError as error:

@@ -7,7 +7,8 @@ which begin from such a head; every round has more splits and not only more step
 the best within the standard error of the differences, the cheapest is chosen (Breiman et al., 1984).
 
 Conventions: all is compared on splits of what is not tested on (`Resplit`); the test split is seen once, by the one
-that is chosen.
+that is chosen. Few tracks, of which a test split decides nothing, are all answered in folds by the chosen one instead,
+where the time allows it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ class BestInTime:
         budget_s: for everything, the chosen one's run included.
         tell: called with lines for the reader.
         advance: progress.
+        folds: that the chosen one is scored by, where the time allows it; 1 for the test split.
         began: when the time began, by `time.monotonic`.
         rounds: what was found, round by round.
     """
@@ -92,6 +94,7 @@ class BestInTime:
     budget_s: float
     tell: Callable[[str], None] = print
     advance: Advance = silent
+    folds: int = 1
     began: float = field(default_factory=time.monotonic)
     rounds: list[dict[str, Any]] = field(default_factory=list)
 
@@ -102,7 +105,7 @@ class BestInTime:
         """Search, and train the chosen one.
 
         Returns:
-            Its run, tested on the test split, and why it was chosen.
+            Its run, tested on the test split or by folds, and why it was chosen.
 
         Raises:
             ValueError: no head has a score that is defined.
@@ -116,7 +119,8 @@ class BestInTime:
         tuned = self.halved(self._methods(heads[0]), (1, 3), self.budget_s * (1 - RESERVED))
         chosen, why = choose([*heads, *tuned])
         self.tell(f"chosen: {why}")
-        return self._final(chosen), why
+        run = self._in_folds(chosen)
+        return (run, f"{why}; by splits of the tracks that it is scored on") if run else (self._final(chosen), why)
 
     def _foretell(self, first: Candidate) -> None:
         """Say how long the first run will take, most of which is the one pass over the sound."""
@@ -163,6 +167,18 @@ class BestInTime:
         if (score := scored["metrics"][scored["metric"]]) is not None:  # else it is undefined
             candidate.scores[split] = score
         candidate.seconds, candidate.step_s = run.result["seconds"], run.result["step_s"]  # also of one that was read
+
+    def _in_folds(self, chosen: Candidate) -> Run | None:
+        """The chosen one on all tracks, scored by folds, as it was when it was compared; None where one split does."""
+        if self.folds == 1:
+            return None
+        needed_s, left_s = (self.folds + 1) * chosen.seconds, max(0.0, self.budget_s - self.spent_s)
+        if needed_s > left_s:
+            self.tell(f"scored by the test split, whose few tracks decide little: {self.folds} folds take about "
+                      f"{duration(needed_s)}, and {duration(left_s)} are left of --budget")  # fmt: skip
+            return None
+        config = replace(self._config(chosen, chosen.steps[min(len(chosen.scores), 2) - 1]), folds=self.folds)
+        return carry_out(self._opened(config, self.dataset, self.out), self.advance, tell=self.tell)
 
     def _final(self, chosen: Candidate) -> Run:
         """The chosen one on all that may be learned from, with as many steps as the rest of the time allows."""

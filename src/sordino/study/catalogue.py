@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from sordino import registry
-from sordino.backbones._published import Published
+from sordino.backbones._published import AnyRepository, Published
 from sordino.backbones._wheel import InWheel
 from sordino.contracts.weights import whereabouts
 from sordino.study.description import described
 
 PATH = Path(__file__).with_name("catalogue.json")
 KINDS = ("backbone", "method", "task")  # those that are in it
-PUBLISHED = {cls.__name__: cls for cls in (Published, InWheel)}
+PUBLISHED = {cls.__name__: cls for cls in (Published, InWheel, AnyRepository)}
 
 Entry = Mapping[str, Any]
 

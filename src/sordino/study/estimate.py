@@ -80,19 +80,24 @@ def estimates(configs: Sequence[Config], plans: Sequence[Plan] | None = None) ->
     found = []
     for name, numbers in zip(names, groups.values(), strict=True):
         config, plain = configs[numbers[0]], configs[numbers[0]].resolved()
-        data, spec = (
-            json.dumps([plain[key] for key in keys]) for keys in (("data", "root", "test", "task"), ("backbone",))
-        )
+        data = json.dumps([plain[key] for key in ("data", "root", "test", "folds", "task")])
+        spec = json.dumps(plain["backbone"])
         if data not in sounds:
-            sounds[data] = sound_of(plans[numbers[0]]) if plans else sound_named(config)
+            sounds[data] = sound_of(runs_of(plans[numbers[0]])[0]) if plans else sound_named(config)
         if spec not in backbones:
             backbones[spec] = (plans[numbers[0]].backbone, []) if plans else _stand_in(plain["backbone"])
         backbone, lacking = backbones[spec]
         estimate = _estimate(config, sounds[data], backbone, speeds)
-        estimate.name, estimate.n_runs = name, len(numbers)
+        estimate.name = name
+        estimate.n_runs = sum(len(runs_of(plans[number])) if plans else 1 + config.n_folds for number in numbers)
         estimate.lacking = [*sounds[data].lacking, *lacking]
         found.append(estimate)
     return found
+
+
+def runs_of(plan: Plan) -> list[Plan]:
+    """What is to be trained: the folds that are not finished, and the run itself."""
+    return [*(fold for fold in plan.folds if fold.finished() is None), plan]
 
 
 def told(found: Sequence[Estimate]) -> list[str]:
@@ -123,7 +128,7 @@ def all_seconds(found: Sequence[Estimate]) -> float:
 
 
 def foretold(plans: Sequence[Plan]) -> str:
-    """What runs with the same settings, on tracks of the same data, will take, in a line; more than one are folds."""
+    """What runs with the same settings, on tracks of the same data, will take with their folds, in a line."""
     (one,) = estimates([plan.config for plan in plans], plans)
     settings = plans[0].config.training
     segment_s = settings.segment_s or usual_segment_s(plans[0].tasks, [one.sound.usual_s("train")])

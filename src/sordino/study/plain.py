@@ -14,6 +14,7 @@ from sordino.contracts import Dataset, Prediction, Task, Track
 from sordino.datasets import Folds, load_dataset, with_test_of
 from sordino.study.names import short
 from sordino.study.rows import Row, plain_row
+from sordino.tasks import choose_tasks
 from sordino.training.recordings import Recordings
 from sordino.training.report import report
 from sordino.training.splits import look_at, make_tasks, silent
@@ -24,18 +25,27 @@ MAJORITY = "majority"
 
 def beside_plain(rows: Sequence[Row], configs: Iterable[Config]) -> list[Row]:
     """The rows of a study, and before those of each task the baselines of its data; named by the data if several."""
-    wanted: dict[tuple[str, str | None, str | None], list[dict[str, Any]]] = {}
+    wanted: dict[tuple[str, str | None, str | None, int], list[dict[str, Any]]] = {}
     for config in configs:
-        specs = wanted.setdefault((config.data, config.root, config.test), [])
+        specs = wanted.setdefault((config.data, config.root, config.test, config.n_folds), [])
         specs += [spec for spec in config.resolved()["task"] if spec not in specs]
     plain = []
-    for (data, root, test), specs in wanted.items():
-        dataset = with_test_of(load_dataset(data, root), test)
+    for (data, root, test, n_folds), specs in wanted.items():
+        whole = with_test_of(load_dataset(data, root), test)
         for spec in specs:
+            labels = [task.label for task in choose_tasks([spec], whole.tracks())]
+            dataset = Folds(whole, n_folds, labels) if n_folds else whole
             (task,) = make_tasks([spec], dataset.tracks())
             alone = [other["name"] for other in specs].count(task.name) == 1
             options = {} if alone else {key: value for key, value in spec.items() if key != "name"}
-            told = {**({"data": data, **({"test": test} if test else {})} if len(wanted) > 1 else {}), **options}
+            told = {
+                **(
+                    {"data": data, **({"test": test} if test else {}), **({"folds": n_folds} if n_folds else {})}
+                    if len(wanted) > 1
+                    else {}
+                ),
+                **options,
+            }
             words = [f"{key}={short(value)}" for key, value in told.items()]
             for title, scored in plain_scores(task, dataset).items():
                 plain.append(plain_row(" ".join([title, *words]), task.name, scored))

@@ -98,7 +98,7 @@ def open_all(
     plans, probes = [], []
     for config in configs:
         plain = config.resolved()
-        group = groups[json.dumps([plain[name] for name in ("data", "root", "test", "task", "backbone")])]
+        group = groups[json.dumps([plain[name] for name in ("data", "root", "test", "folds", "task", "backbone")])]
         if group:
             plan = with_config(group[0], config)
         else:

@@ -144,7 +144,7 @@ def searched(configs: Sequence[Config], search: Search, run_all: RunAll) -> tupl
         run_all: trains configs and gives back their runs, in order.
 
     Raises:
-        ValueError: a row has no `training.steps`, nothing in `over` fits it, or Optuna is wanted and not installed.
+        ValueError: a row has no `training.steps`, nothing in `over` fits it, it has folds, or Optuna is not installed.
     """
     rows: dict[str, Config] = {}
     for config in configs:
@@ -168,6 +168,8 @@ def _space(row: Config, search: Search) -> dict[str, Any]:
     """What may vary in a row: all of `over`, but options that none of its methods has."""
     if row.training.steps is None:
         raise ValueError("[search] shares out training.steps; say how many there are")
+    if row.n_folds:
+        raise ValueError("[search] is decided by a validation split, folds have none; leave one of the two out")
     options = {name for spec in row.resolved()["method"] for name in settings(find("method", spec["name"]))}
     space = {key: values for key, values in search.over.items()
              if not key.startswith("method.") or key.removeprefix("method.") in options}  # fmt: skip

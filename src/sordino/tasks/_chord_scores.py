@@ -23,20 +23,24 @@ def compare(reference: list[list[Any]], estimated: list[list[Any]], names: Seque
     Args:
         reference: rows of the annotation.
         estimated: rows of the answer.
-        names: comparisons of `mir_eval.chord`, such as `majmin`.
+        names: comparisons of `mir_eval.chord`, such as `majmin`, and `seg`, the agreement of boundaries.
 
     Returns:
-        Each score, `seg` (agreement of boundaries), the annotated `duration_s`; nan if undefined.
+        Each score, the annotated `duration_s`; nan if undefined.
     """
     if not reference:
-        return dict.fromkeys([*names, "seg", "duration_s"], float("nan"))
+        return dict.fromkeys([*names, "duration_s"], float("nan"))
     times, labels = _split(reference)
     est_times, est_labels = _split(_cut(estimated, times[0, 0], times[-1, 1]))
     both, ref, est = mir_eval.util.merge_labeled_intervals(times, labels, est_times, est_labels)
     durations = mir_eval.util.intervals_to_durations(both)
-    result = {name: _accuracy(getattr(mir_eval.chord, name)(ref, est), durations) for name in names}
-    result["seg"] = _segmentation(times, labels, est_times, est_labels)
-    return {**result, "duration_s": float((times[:, 1] - times[:, 0]).sum())}
+
+    def score(name: str) -> float:
+        if name == "seg":
+            return _segmentation(times, labels, est_times, est_labels)
+        return _accuracy(getattr(mir_eval.chord, name)(ref, est), durations)
+
+    return {**{name: score(name) for name in names}, "duration_s": float((times[:, 1] - times[:, 0]).sum())}
 
 
 def _split(rows: list[list[Any]]) -> tuple[np.ndarray, list[str]]:

@@ -1,28 +1,36 @@
 """Average precision and area under the ROC curve of many tags at once, quick enough for a bootstrap.
 
 Conventions: as in scikit-learn (`average_precision_score`, `roc_auc_score`): equal scores form one
-threshold. A tag without a positive, or without a negative, is undefined: nan.
+threshold. A tag without a positive, or without a negative, is undefined: nan. With `judged`, [track label], each tag is
+measured on the tracks that it was judged for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 
 def average_precision(
-    targets: Bool[np.ndarray, "track label"], scores: Float[np.ndarray, "track label"]
+    targets: Bool[np.ndarray, "track label"],
+    scores: Float[np.ndarray, "track label"],
+    judged: Bool[np.ndarray, "track label"] | None = None,
 ) -> Float[np.ndarray, " label"]:
     """Per tag, the mean precision over the positives, counted at the end of each group of equal scores."""
-    return ranked_precision(targets, scores)(np.ones(len(targets)))
+    return ranked_precision(targets, scores, judged)(np.ones(len(targets)))
 
 
 def ranked_precision(
-    targets: Bool[np.ndarray, "track label"], scores: Float[np.ndarray, "track label"]
+    targets: Bool[np.ndarray, "track label"],
+    scores: Float[np.ndarray, "track label"],
+    judged: Bool[np.ndarray, "track label"] | None = None,
 ) -> Callable[[Float[np.ndarray, " track"]], Float[np.ndarray, " label"]]:
     """The average precision per tag as a function of how often each track counts; the tracks are ranked once."""
+    if judged is not None and not judged.all():
+        own = [(rows, ranked_precision(*alone)) for rows, alone in _tags_alone(targets, scores, judged)]
+        return lambda counts: np.concatenate([precision(counts[rows]) for rows, precision in own])
     n = len(targets)
     order = np.argsort(-scores, axis=0, kind="stable")
     ranked = np.take_along_axis(scores, order, 0)
@@ -52,10 +60,22 @@ def ranked_precision(
     return precision
 
 
+def _tags_alone(
+    targets: np.ndarray, scores: np.ndarray, judged: np.ndarray
+) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
+    """For each tag the tracks that it was judged for, and its targets and scores on these, [track 1]."""
+    for label, rows in enumerate(judged.T):
+        yield rows, (targets[rows, label : label + 1], scores[rows, label : label + 1])
+
+
 def roc_auc(
-    targets: Bool[np.ndarray, "track label"], scores: Float[np.ndarray, "track label"]
+    targets: Bool[np.ndarray, "track label"],
+    scores: Float[np.ndarray, "track label"],
+    judged: Bool[np.ndarray, "track label"] | None = None,
 ) -> Float[np.ndarray, " label"]:
     """Per tag, the chance that a positive is ranked above a negative, equal scores counting half."""
+    if judged is not None and not judged.all():
+        return np.concatenate([roc_auc(*alone) for _, alone in _tags_alone(targets, scores, judged)])
     from scipy.stats import rankdata  # half a second that no prediction needs
 
     positive = targets.sum(0).astype(float)
@@ -66,9 +86,16 @@ def roc_auc(
 
 
 def best_thresholds(
-    targets: Bool[np.ndarray, "track label"], scores: Float[np.ndarray, "track label"], fallback: float = 0.5
+    targets: Bool[np.ndarray, "track label"],
+    scores: Float[np.ndarray, "track label"],
+    judged: Bool[np.ndarray, "track label"] | None = None,
+    fallback: float = 0.5,
 ) -> Float[np.ndarray, " label"]:
     """Per tag, the threshold with the highest F1 (scores at it are chosen); `fallback` where undefined."""
+    if judged is not None and not judged.all():
+        return np.concatenate([best_thresholds(*alone) for _, alone in _tags_alone(targets, scores, judged)])
+    if not len(targets):
+        return np.full(targets.shape[1], fallback)
     order = np.argsort(-scores, axis=0, kind="stable")
     hits = np.take_along_axis(targets, order, 0).cumsum(0)
     ranked = np.take_along_axis(scores, order, 0)

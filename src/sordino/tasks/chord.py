@@ -157,8 +157,13 @@ class Chord(Task):
 
     def score(self, reference: list[list[Any]], estimated: list[list[Any]]) -> dict[str, float]:
         """mir_eval's comparisons, weighted by duration; the estimate is cut or filled with N."""
-        names = [*SCORES, *(("majmin_inv", "sevenths_inv") if self.bass else ())]
+        names = [*SCORES, *(("majmin_inv", "sevenths_inv") if self.bass else ()), "seg"]
         return compare(reference, estimated, names)
+
+    def decide(self, references: Sequence[list[list[Any]]], predictions: Sequence[Prediction]) -> float:
+        """The deciding comparison alone."""
+        rows = [compare(r, p.value, [self.metric]) for r, p in zip(references, predictions, strict=True)]
+        return self.summarise(rows)[self.metric] if rows else float("nan")
 
     def track_weights(self, rows: Sequence[Mapping[str, float]]) -> np.ndarray:
         """The annotated durations."""

@@ -8,7 +8,7 @@ of the mean; torchmetrics, which the paper's public code uses, counts such a tag
 
 Conventions:
 - A label is a sorted list of tags. The vocabulary is learned from the training labels; other tags are
-  ignored.
+  ignored. A tag behind `?` was not judged: whether it is there counts neither in the loss nor in a score.
 - `map` and `roc_auc` are means over tags (as scikit-learn's `macro`); the two of torchmetrics are means over all
   tags, in which an undefined average precision counts 0 without a positive and 1 without a negative track, an
   undefined area 0. `f1` is the mean over tags of hard
@@ -35,6 +35,7 @@ from sordino.rules import NotNegative, Range, Share
 from sordino.tasks._tag_metrics import average_precision, best_thresholds, ranked_precision, roc_auc
 
 MAX_WEIGHT = 50.0
+UNJUDGED = "?"
 
 
 @dataclass
@@ -68,28 +69,35 @@ class Tagging(Task):
     at_least: Annotated[int, Range(0)] = 0
 
     def parse(self, label: Any) -> list[str]:
-        """Read a list of tags, a text (see `cells.several`: between `;` or `|`, else `,`), or a mapping to yes or no.
+        """Read a list of tags, a text (see `cells.several`: between `;` or `|`, else `,`), or a mapping to yes, no, or
+        None for what was not judged; in lists and texts that is a tag behind `?`.
 
         Raises:
             ValueError: it is something else.
         """
         if isinstance(label, Mapping):
-            label = [tag for tag, given in label.items() if given]
+            label = [tag if given else f"{UNJUDGED}{tag}" for tag, given in label.items() if given or given is None]
         if isinstance(label, str):
             label = several(label)
         if label is None or not isinstance(label, (Sequence, set, frozenset)):
             raise ValueError(f"{self.label} {label!r} is not a list of tags")
-        return sorted({str(tag).strip() for tag in label} - {""})
+        tags = {str(tag).strip() for tag in label} - {"", UNJUDGED}
+        return sorted(tags - {f"{UNJUDGED}{tag}" for tag in tags})
+
+    def words(self, label: list[str]) -> list[str]:
+        """The tags that are there."""
+        return [tag for tag in label if not tag.startswith(UNJUDGED)]
 
     def fit(self, labels: Sequence[list[str]]) -> None:
         """Learn the vocabulary (unless given) and the weights of positives."""
         counts = Counter(tag for tags in labels for tag in tags)
-        self.tags = list(self.tags) or sorted(counts)
+        self.tags = list(self.tags) or self.words(sorted(counts))
         if not self.tags:
             raise ValueError(f"{self.label}: no track of the training split has a tag")
-        share = [(len(labels) - counts[tag]) / max(counts[tag], 1) for tag in self.tags]
+        judged = {tag: len(labels) - counts[f"{UNJUDGED}{tag}"] for tag in self.tags}
+        share = [(judged[tag] - counts[tag]) / max(counts[tag], 1) for tag in self.tags]
         self.weights = [float(np.clip(value, 1 / MAX_WEIGHT, MAX_WEIGHT)) for value in share] if self.balance else []
-        self.frequencies = [counts[tag] / max(len(labels), 1) for tag in self.tags]
+        self.frequencies = [counts[tag] / max(judged[tag], 1) for tag in self.tags]
 
     @property
     def n_outputs(self) -> int:
@@ -101,18 +109,24 @@ class Tagging(Task):
     def encode(
         self, label: list[str], n_frames: int = 1, frame_rate_hz: float = 1.0, start_s: float = 0.0
     ) -> Float[Tensor, " label"]:
-        """One at each tag of the vocabulary that is given."""
-        return torch.tensor([float(tag in label) for tag in self.tags])
+        """One at each tag of the vocabulary that is given, nan at those that were not judged."""
+        nan = float("nan")
+        return torch.tensor([nan if f"{UNJUDGED}{tag}" in label else float(tag in label) for tag in self.tags])
+
+    def counts(self, target: Tensor, mask: Tensor | None = None) -> Float[Tensor, " count"]:
+        """The clips, each as far as it was judged."""
+        return target.isfinite().float().mean(-1).sum()[None]
 
     def loss(
         self, logits: Tensor, target: Tensor, mask: Tensor | None = None, counts: Tensor | None = None
     ) -> Float[Tensor, ""]:
-        """Binary cross-entropy."""
+        """Binary cross-entropy of what was judged."""
         weight = torch.tensor(self.weights, device=logits.device) if self.weights else None
         each = functional.binary_cross_entropy_with_logits(
-            logits, target.to(logits.dtype), pos_weight=weight, reduction="none"
+            logits, target.nan_to_num().to(logits.dtype), pos_weight=weight, reduction="none"
         )
-        return each.mean(-1).sum() / (len(target) if counts is None else counts[0])
+        (n,) = self.counts(target) if counts is None else counts
+        return (each * target.isfinite()).mean(-1).sum() / n.clamp_min(0.5 / self.n_outputs)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Sigmoid of each tag."""
@@ -134,11 +148,13 @@ class Tagging(Task):
     def tune(self, probabilities: Sequence[np.ndarray], labels: Sequence[list[str]]) -> None:
         """Set each tag's threshold to the one with the best F1 on (validation) tracks."""
         if len(labels):
-            self.thresholds = best_thresholds(self._matrix(labels), np.stack(probabilities)).tolist()
+            judged = self._judged(labels)
+            self.thresholds = best_thresholds(self._matrix(labels), np.stack(probabilities), judged).tolist()
 
     def score(self, reference: list[str], estimated: list[str]) -> dict[str, float]:
         """Precision, recall and F1 of one track's tags; 1 where there are none and none is given."""
-        true, given = (set(tags) & set(self.tags) for tags in (reference, estimated))
+        judged = set(self.tags) - {tag.removeprefix(UNJUDGED) for tag in {*reference} - {*self.words(reference)}}
+        true, given = (set(tags) & judged for tags in (reference, estimated))
         hits = len(true & given)
         precision = hits / len(given) if given else float(not true)
         recall = hits / len(true) if true else float(not given)
@@ -150,26 +166,31 @@ class Tagging(Task):
         rows = [self.score(r, p.value) for r, p in zip(references, predictions, strict=True)]
         if not rows:
             return Evaluation(dict.fromkeys(("map", "roc_auc", "f1", *self.beside), float("nan")), [])
-        targets, hard, scores = self._tables(references, predictions)
+        targets, hard, scores, judged = self._tables(references, predictions)
         both = 2.0 * (targets & hard).sum(0)
         present = (targets | hard).any(0)
         f1 = np.where(present, both / np.where(present, targets.sum(0) + hard.sum(0), 1), np.nan)
-        tables = {"map": average_precision(targets, scores), "roc_auc": roc_auc(targets, scores), "f1": f1}
+        area = roc_auc(targets, scores, judged)
+        tables = {"map": average_precision(targets, scores, judged), "roc_auc": area, "f1": f1}
         undefined = [tag for tag, value in zip(self.tags, tables["map"], strict=True) if np.isnan(value)]
         notes = [f"undefined without a positive or a negative track, left out of the means: {', '.join(undefined)}"]
+        notes = notes if undefined else []
+        if not judged.all():
+            notes.append(f"{(~judged).sum():,} of {judged.size:,} tags of tracks were not judged and do not count")
         by_tag = {name: dict(zip(self.tags, values.tolist(), strict=True)) for name, values in tables.items()}
         means = {name: float(np.nanmean(v)) if np.isfinite(v).any() else float("nan") for name, v in tables.items()}
-        counted = {"map": targets.all(0).astype(float), "roc_auc": 0.0}  # in torchmetrics, where it is undefined
+        always = judged.any(0) & (targets | ~judged).all(0)
+        counted = {"map": always.astype(float), "roc_auc": 0.0}  # in torchmetrics, where it is undefined
         for name, value in counted.items():
             means[f"{name}_torchmetrics"] = float(np.where(np.isnan(tables[name]), value, tables[name]).mean())
-        return Evaluation(means, rows, notes if undefined else [], {"by_tag": by_tag})
+        return Evaluation(means, rows, notes, {"by_tag": by_tag})
 
     def metric_of_draws(
         self, references: Sequence[list[str]], predictions: Sequence[Prediction], rows: Sequence[Mapping[str, float]]
     ) -> Callable[[np.ndarray], np.ndarray]:
         """Macro mAP."""
-        targets, _, scores = self._tables(references, predictions)
-        precision = ranked_precision(targets, scores)
+        targets, _, scores, judged = self._tables(references, predictions)
+        precision = ranked_precision(targets, scores, judged)
 
         def mean(counts: np.ndarray) -> np.ndarray:
             by_tag = np.stack([precision(draw) for draw in counts])
@@ -193,14 +214,18 @@ class Tagging(Task):
 
     def _tables(
         self, references: Sequence[list[str]], predictions: Sequence[Prediction]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Which tags are true, which are given, and the score of each, [track label]."""
-        targets, hard = self._matrix(references), self._matrix([p.value for p in predictions])
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Which tags are true, which are given, the score of each, and which were judged, [track label]."""
+        judged = self._judged(references)
+        targets, hard = self._matrix(references), self._matrix([p.value for p in predictions]) & judged
         scores = hard.astype(float)
         for row, prediction in enumerate(predictions):
             if "probabilities" in prediction.details:
                 scores[row] = [prediction.details["probabilities"][tag] for tag in self.tags]
-        return targets, hard, scores
+        return targets, hard, scores, judged
+
+    def _judged(self, labels: Sequence[list[str]]) -> np.ndarray:
+        return ~self._matrix([[tag[1:] for tag in tags if tag.startswith(UNJUDGED)] for tags in labels])
 
     def _matrix(self, labels: Sequence[list[str]]) -> np.ndarray:
         index = {tag: column for column, tag in enumerate(self.tags)}

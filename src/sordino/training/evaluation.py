@@ -67,7 +67,7 @@ def scores(model: Model, examples: Examples, source: Source, compute: Compute) -
     for name, own in predictions(model, examples, source, compute).items():
         task = model.tasks[name]
         references = [examples.recordings.labels[number][name] for number in own]
-        found[name] = task.evaluate(references, list(own.values())).metrics[task.metric] if own else float("nan")
+        found[name] = task.decide(references, list(own.values())) if own else float("nan")
     return found
 
 

@@ -59,5 +59,5 @@ def classes_of(label: Label | None, task: Task) -> list[str]:
     if label is None or isinstance(label, str):
         return [] if label is None else [label]
     if isinstance(label, list) and all(isinstance(value, str) for value in label):
-        return label or [""]
+        return task.words(label) or [""]
     raise ValueError(f"training.shots counts classes, and {task.label} {label!r} names none; use training.tracks")

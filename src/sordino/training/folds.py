@@ -12,23 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sordino.answering import decoded
-from sordino.backbones import load_backbone
 from sordino.compute import Compute
-from sordino.config import Config
-from sordino.contracts import Dataset, Prediction, Task, Track
-from sordino.datasets import Folds, group_of
+from sordino.contracts import Prediction, Task, Track
+from sordino.datasets import group_of
 from sordino.training.evaluation import answers as said
-from sordino.training.identity import folder_name
-from sordino.training.plan import FOLDED, Plan, Run, open_run
+from sordino.training.plan import Plan, Run
 from sordino.training.report import report
-from sordino.training.run import carry_out
-from sordino.training.splits import Advance, cut_splits, make_source, make_tasks, silent
+from sordino.training.splits import Advance, cut_splits, make_source
 
 FEW = 200  # labelled tracks, below which a tenth of them decides nothing
 FOLDS = 5
@@ -57,65 +52,31 @@ def usual_folds(tracks: Sequence[Track], tasks: Sequence[Task]) -> int:
     return max(1, min(FOLDS, n_groups)) if len(labelled) < FEW else 1
 
 
-def cross_validated(
-    config: Config,
-    dataset: Dataset,
-    n: int,
-    out: str | Path = "runs",
-    advance: Advance = silent,
-    left_out: Sequence[str] = (),
-    tell: Callable[[str], None] = lambda line: None,
-    before: Callable[[list[Plan]], None] = lambda plans: None,
-) -> tuple[Plan, Run]:
-    """Train on all tracks, scored by folds.
+def scored_by_folds(
+    plan: Plan, carry_out: Callable[[Plan], Run], advance: Advance, tell: Callable[[str], None]
+) -> Plan:
+    """The plan of a run on all tracks with the scores of its folds, which are carried out.
 
     Args:
-        config: the settings of all runs.
-        dataset: all tracks; its splits do not count.
-        n: folds, at least 2.
-        out: where run folders lie; those of folds below `folds`.
+        plan: opened, with folds.
+        carry_out: trains a fold, unless it is finished.
         advance: progress.
-        left_out: what was left out of the dataset already, one line each.
         tell: called with the score of what was answered so far, after each fold.
-        before: called with all runs that are to be done, before the first one.
-
-    Raises:
-        ValueError: there are fewer groups than folds, or a setting wants a test split; or as `open_run`.
     """
-    folds, last = _opened(config, dataset, n, Path(out), advance, left_out)
-    if run := last.finished():
-        return last, run
-    before([*(plan for plan in folds if not plan.finished()), last])
-    answers: dict[str, list[list[Answer]]] = {task.name: [] for task in last.tasks}
+    answers: dict[str, list[list[Answer]]] = {task.name: [] for task in plan.tasks}
     told = []
-    for number, plan in enumerate(folds, 1):
-        run = carry_out(plan, advance)
+    for number, fold in enumerate(plan.folds, 1):
+        run = carry_out(fold)
         for own in answers.values():
             own.append([])
-        for name, answer in _answered(plan, run, advance):
+        for name, answer in _answered(fold, run, advance):
             answers[name][-1].append(answer)
-        tell(f"fold {number} of {n}: " + "; ".join(_so_far(task, answers[task.name]) for task in last.tasks))
-        told.append({"run": plan.folder.name, "steps": run.result["steps"], "tracks": run.result["protocol"]["tracks"]})
-    rate_hz = last.backbone.frame_rate_hz
-    scored = {task.name: _scored(task, answers[task.name], rate_hz) for task in last.tasks}
-    last = replace(last, scored={"tasks": scored, "folds": told})
-    return last, carry_out(last, advance)
-
-
-def _opened(
-    config: Config, dataset: Dataset, n: int, out: Path, advance: Advance, left_out: Sequence[str]
-) -> tuple[list[Plan], Plan]:
-    """The runs of the folds, and the one on all tracks, which is known by its folds too."""
-    if config.test or config.under:
-        raise ValueError("`test` and `under` want a test split, folds have none; leave them out, or set --folds 1")
-    specs, backbone = config.resolved()["task"], load_backbone(**config.resolved()["backbone"])
-    tasks = make_tasks(specs, [track.with_split("train") for track in dataset.tracks()])
-    config = replace(config, task=[{"name": task.name, **task.config()} for task in tasks])  # all folds know all labels
-    whole = Folds(dataset, n, [task.label for task in tasks])
-    folds = [open_run(config, out / FOLDED, advance, fold, backbone) for fold in whole.folds]
-    last = open_run(config, out, advance, whole, backbone, left_out)
-    what = {**last.identity, "folds": [plan.folder.name for plan in folds]}
-    return folds, replace(last, identity=what, folder=out / folder_name(what))
+        so_far = "; ".join(_so_far(task, answers[task.name]) for task in plan.tasks)
+        tell(f"fold {number} of {len(plan.folds)}: {so_far}")
+        told.append({"run": fold.folder.name, "steps": run.result["steps"], "tracks": run.result["protocol"]["tracks"]})
+    rate_hz = plan.backbone.frame_rate_hz
+    scored = {task.name: _scored(task, answers[task.name], rate_hz) for task in plan.tasks}
+    return replace(plan, scored={"tasks": scored, "folds": told})
 
 
 def _answered(plan: Plan, run: Run, advance: Advance) -> Iterator[tuple[str, Answer]]:

@@ -135,8 +135,7 @@ class Loop:
 
     def _begin(self) -> None:
         """Let methods start from the rows of the first steps; all processes see all of them, and so start alike."""
-        attachments = self.model.backbone.attached[self.model.n_frozen :]
-        for method, attachment in zip(self.model.own_methods, attachments, strict=True):
+        for method, attachment in self.model.own_attached:
             method.begin(attachment, self._see)
 
     @torch.no_grad()
@@ -153,7 +152,7 @@ class Loop:
             Diverged: a loss, a gradient or an answer is not a number.
         """
         began, began_cpu_s = time.perf_counter(), time.process_time()
-        loss = self.step.take(wrapped, optimiser, progress.step, progress.step + 1 >= self.schedule.steps)
+        loss = self.step.take(wrapped, optimiser, progress.step, self.schedule.steps)
         progress.step += 1
         progress.seconds.append(time.perf_counter() - began)
         progress.cpu_s += time.process_time() - began_cpu_s

@@ -2,7 +2,7 @@
 
     config + labels + sound files + weights -> identity -> the folder, where a finished run is found again
 
-What goes first (`after`, `head_first`) is a run of its own, opened along with it.
+What goes first (`after`, `head_first`) is a run of its own, opened along with it; so are folds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sordino.audio import AudioError
 from sordino.backbones import load_backbone
 from sordino.config import Config, Training
 from sordino.contracts import Backbone, Dataset, Task, Track
-from sordino.datasets import load_dataset, with_test_of
+from sordino.datasets import Folds, load_dataset, with_test_of
 from sordino.known_files import Known
 from sordino.model import Model
 from sordino.petl import parse_methods
@@ -69,7 +69,8 @@ class Plan:
         folder: where the run lies.
         left_out: one line for each row and label of the data that was not understood.
         before: runs that go first and whose trained parts this one begins with, opened (`after`).
-        scored: what stands in `result.json` for the test split's scores (`folds.py`); None: these.
+        folds: the runs that it is scored by, opened (`folds.py`); none where it has a test split.
+        scored: what stands in `result.json` for the test split's scores, those of its folds; None: these.
     """
 
     config: Config
@@ -83,6 +84,7 @@ class Plan:
     folder: Path
     left_out: list[str]
     before: list[Plan] = field(default_factory=list)
+    folds: list[Plan] = field(default_factory=list)
     scored: dict[str, Any] | None = None
 
     @property
@@ -134,6 +136,8 @@ def open_run(
     plain = config.resolved()
     dataset = load_dataset(config.data, config.root) if dataset is None else dataset
     backbone = load_backbone(**plain["backbone"]) if backbone is None else backbone
+    if config.n_folds:
+        return _open_folded(config, Path(out), advance, dataset, backbone, left_out)
     before = [_open_first(config, table, out, advance, dataset, backbone) for table in config.after]
     dataset = with_test_of(dataset, config.test)
     tracks = dataset.tracks()
@@ -146,6 +150,19 @@ def open_run(
     what = identity(config, dataset, tracks, tasks, known, fingerprint, [plan.identity for plan in before])
     folder = Path(out) / folder_name(what)
     return Plan(config, dataset, tracks, tasks, backbone, fingerprint, known, what, folder, refused, before)
+
+
+def _open_folded(
+    config: Config, out: Path, advance: Advance, dataset: Dataset, backbone: Backbone, left_out: Sequence[str]
+) -> Plan:
+    """The run on all tracks, which is known by its folds too, and these."""
+    tasks = make_tasks(config.resolved()["task"], [track.with_split("train") for track in dataset.tracks()])
+    config = replace(config, task=[{"name": task.name, **task.config()} for task in tasks])  # all folds know all labels
+    whole, alone = Folds(dataset, config.n_folds, [task.label for task in tasks]), replace(config, folds=1)
+    folds = [open_run(alone, out / FOLDED, advance, fold, backbone) for fold in whole.folds]
+    last = open_run(alone, out, advance, whole, backbone, left_out)
+    what = {**last.identity, "folds": [plan.folder.name for plan in folds]}
+    return replace(last, config=config, identity=what, folder=out / folder_name(what), folds=folds)
 
 
 def _open_first(
@@ -164,16 +181,23 @@ def _open_first(
 def first_config(config: Config, table: Mapping[str, Any]) -> Config:
     """The run that goes before one with `config`: the same but for the settings in `table`, one of its `after`."""
     training = build(Training, {**asdict(config.training), **table.get("training", {})}, "after.training")
-    return replace(config, **{"after": [], "after_as": "start", **table, "training": training})
+    return replace(config, **{"folds": 1, "after": [], "after_as": "start", **table, "training": training})
 
 
 def with_config(plan: Plan, config: Config) -> Plan:
-    """Another run beside an opened one, on the same tracks, tasks and backbone; nothing of these is read again."""
-    tasks, out = make_tasks(config.resolved()["task"], plan.tracks), plan.folder.parent
+    """Another run beside an opened one, on the same tracks, tasks and backbone; nothing of these is read again, but for
+    folds."""
+    out = plan.folder.parent
+    if config.n_folds:
+        whole = plan.dataset.whole if isinstance(plan.dataset, Folds) else plan.dataset
+        return _open_folded(config, out, silent, whole, plan.backbone, ())
+    tasks = make_tasks(config.resolved()["task"], plan.tracks)
     before = [_open_first(config, table, out, silent, None, plan.backbone) for table in config.after]
     what = identity(config, plan.dataset, plan.tracks, tasks, plan.known, plan.fingerprint,
                     [own.identity for own in before])  # fmt: skip
-    return replace(plan, config=config, tasks=tasks, identity=what, folder=out / folder_name(what), before=before)
+    return replace(
+        plan, config=config, tasks=tasks, identity=what, folder=out / folder_name(what), before=before, folds=[]
+    )
 
 
 def results_below(folder: str | Path) -> list[Path]:
@@ -231,5 +255,5 @@ def probe_config(config: Config, model: Model) -> Config:
     )
     head = {name: value for method in model.methods for name, value in method.head.items()}
     frozen = config.after_as == "frozen"  # beneath the probe too; else the probe knows nothing of them
-    return replace(config, method="probe", head={**head, **config.head}, training=settings,
+    return replace(config, method="probe", folds=1, head={**head, **config.head}, training=settings,
                    after=config.after if frozen else [])  # fmt: skip

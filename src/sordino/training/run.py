@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from sordino.training.beginning import begin
 from sordino.training.devices import Fabric, launched, wait
 from sordino.training.evaluation import evaluate, evaluate_under, tune
 from sordino.training.examples import Examples
+from sordino.training.folds import scored_by_folds
 from sordino.training.loggers import opened
 from sordino.training.loop import Fitted, Loop
 from sordino.training.plan import Plan, Run, open_run
@@ -55,14 +56,19 @@ def train(
     return carry_out(open_run(config, out, advance, dataset, backbone), advance)
 
 
-def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = None) -> Run:
+def carry_out(
+    plan: Plan, advance: Advance = silent, fabric: Fabric | None = None, tell: Callable[[str], None] = lambda line: None
+) -> Run:
     """Train and evaluate what was opened, unless it is finished; one process at a time, others wait for it.
 
     Args:
         plan: the run.
         advance: called with what is done, how far, of how much.
         fabric: devices and processes, launched already; None to launch them.
+        tell: called with the score so far after each fold of a run that has some.
     """
+    if plan.folds and not plan.finished():
+        plan = scored_by_folds(plan, lambda fold: carry_out(fold, advance), advance, tell)
     fabric = launched(plan.config.training) if fabric is None else fabric
     with held(plan.folder) if fabric.is_global_zero else nullcontext():
         wait(fabric)  # until the run is ours

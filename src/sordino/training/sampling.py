@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from sordino.contracts import Label
+from sordino.contracts import Label, Task
 from sordino.training.examples import Examples, Visit
 
 
@@ -54,12 +54,14 @@ def class_balance(examples: Examples) -> np.ndarray:
     """
     name = next(iter(examples.tasks))
     segments = (examples.rows.whole(row) for row in range(len(examples)))
-    values = [_values(examples.label(segment, name)) for segment in segments]
+    values = [_values(examples.label(segment, name), examples.tasks[name]) for segment in segments]
     counts = Counter(value for row in values for value in row)
     return np.array([max((1 / counts[value] for value in row), default=0.0) for row in values])
 
 
-def _values(label: Label | None) -> list[str]:
+def _values(label: Label | None, task: Task) -> list[str]:
     if label is None:
         return []
-    return label or [""] if isinstance(label, list) and all(isinstance(v, str) for v in label) else [repr(label)]
+    if isinstance(label, list) and all(isinstance(value, str) for value in label):
+        return task.words(label) or [""]
+    return [repr(label)]

@@ -64,20 +64,20 @@ class Step:
         weights = class_balance(self.examples) if settings.balanced else None
         self.order = Order(len(self.examples), settings.batch_size, seed, weights)
 
-    def take(self, wrapped, optimiser, number: int, is_last: bool) -> float:
+    def take(self, wrapped, optimiser, number: int, steps: int) -> float:
         """Take a step, in more parts where the memory is full; gives back its loss.
 
         Args:
             wrapped: the model as Fabric wrapped it.
             optimiser: as Fabric wrapped it.
-            number: of the step.
-            is_last: whether no rows of a next one are to be made ready.
+            number: of the step, from 0.
+            steps: how many there are at most.
 
         Raises:
             Diverged: the loss or the gradient is not a number.
             MemoryError: a single row has no room.
         """
-        return self._in_room(lambda: self._taken(wrapped, optimiser, number, is_last))
+        return self._in_room(lambda: self._taken(wrapped, optimiser, number, steps))
 
     def peak_memory_bytes(self) -> int:
         """Of one part of the first step, computed as in training."""
@@ -106,13 +106,13 @@ class Step:
             self.note(f"{self.compute.device} was full: a step of {self.settings.batch_size} rows is computed in "
                        f"{self.n_parts} parts")  # fmt: skip
 
-    def _taken(self, wrapped, optimiser, step: int, is_last: bool) -> float:
+    def _taken(self, wrapped, optimiser, step: int, steps: int) -> float:
         """The loss over all processes."""
         parts = self._parts(step)
         targets = [self._targets(part) for part in parts]
         counts = self._counts(targets)
         self.source.ahead([visit for part in parts for visit in part])
-        if not is_last:
+        if step + 1 < steps:
             self.source.ahead([visit for part in self._parts(step + 1) for visit in part])
         self.model.train()
         total = 0.0
@@ -132,6 +132,8 @@ class Step:
             if not math.isfinite(float(norm if norm is not None else 0.0)):
                 raise self._diverged("the gradient is not a number", step, parts)
         optimiser.step()
+        for method, attachment in self.model.own_attached:
+            method.after_step(attachment, step + 1, steps)
         optimiser.zero_grad()
         return total
 
@@ -167,11 +169,13 @@ class Step:
         return found
 
     def _loss(self, wrapped, part: Sequence[Visit], targets: Targets, counts: dict[str, Tensor]) -> Tensor:
-        """The loss of some rows of a step."""
+        """The loss of some rows of a step, with their share of what the methods add."""
         constant, mask = self.source(part)
         with self.compute.context():
             logits = wrapped(constant, mask)
-        return batch_loss(self.model, logits, targets, counts, self.settings.loss_weights)
+        loss = batch_loss(self.model, logits, targets, counts, self.settings.loss_weights)
+        penalty = sum(method.penalty(attachment) for method, attachment in self.model.own_attached)
+        return loss + penalty / (self.n_parts * self.fabric.world_size)
 
     def _peak_memory_bytes(self) -> int:
         """Of one part of the first step, computed as in training."""

@@ -113,7 +113,10 @@ def shake(model, seed=0):
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.3, generator=generator)
             module.running_var.uniform_(0.5, 2, generator=generator)
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.LayerNorm | nn.GroupNorm):
+        if (
+            isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.LayerNorm | nn.GroupNorm)
+            and module.weight is not None
+        ):
             module.weight.uniform_(0.5, 1.5, generator=generator)
             module.bias.normal_(0, 0.3, generator=generator)
     return model.eval()

@@ -35,7 +35,7 @@ def test_a_folder_means_all_sounds_below_it_under_names_of_their_own(music):
 
 def test_files_and_globs_and_each_file_once(music):
     told = found([music / "b/one.wav", music / "*" / "one.wav", "nowhere.wav"], music)
-    assert told == [("b/one.wav", "one"), ("a/one.wav", "one-2"), ("nowhere.wav", "nowhere")]
+    assert told == [("b/one.wav", "b_one.wav"), ("a/one.wav", "a_one.wav"), ("nowhere.wav", "nowhere")]
 
 
 def test_playlists_and_tables_name_files_beside_themselves(music):

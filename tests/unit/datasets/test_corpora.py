@@ -1,5 +1,6 @@
 """Facts of the named corpora that their miniatures cannot show."""
 
+import csv
 import re
 import shutil
 from collections import Counter
@@ -8,7 +9,7 @@ import pytest
 
 from sordino import registry
 from sordino.datasets import load_dataset
-from sordino.datasets._annotations import read_beats, read_chords
+from sordino.datasets._annotations import read_beats, read_chords, table
 from sordino.datasets._corpus import write_text, write_tone
 from sordino.datasets._download import DIGESTS
 from sordino.datasets._gtzan import GENRES, MINI, filtered_split
@@ -210,3 +211,11 @@ def test_chords_in_the_spellings_of_the_corpora(tmp_path):
     write_text(path, "0 1 C\n1 N\n")
     with pytest.raises(ValueError, match="some lines are"):
         read_chords(path)
+
+
+def test_a_corpus_table_is_read_by_its_columns_whatever_its_cells_hold(tmp_path):
+    (tmp_path / "a.csv").write_bytes('name, artist\t\r\n1,"A\nB, C"\r\n 2 ,un\u2028deux\r\n3\r\n'.encode())
+    rows = [{"name": "1", "artist": "A\nB, C"}, {"name": "2", "artist": "un\u2028deux"}, {"name": "3", "artist": ""}]
+    assert table(tmp_path / "a.csv") == rows
+    (tmp_path / "a.tsv").write_text('name\tartist\n1\t"A" and "B\n', encoding="utf-8")
+    assert table(tmp_path / "a.tsv", delimiter="\t", quoting=csv.QUOTE_NONE) == [{"name": "1", "artist": '"A" and "B'}]

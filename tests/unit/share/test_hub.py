@@ -100,7 +100,7 @@ def test_errors_without_words_are_told_too(monkeypatch, tiny):
 
 def test_names_on_the_hub():
     assert parse("hf:me/keys@v1.0") == ("me/keys", "v1.0") and parse("me/keys") == ("me/keys", None)
-    with pytest.raises(ValueError, match="is no adapter on the Hub"):
+    with pytest.raises(ValueError, match="is no repository of the Hub"):
         parse("keys")
 
 

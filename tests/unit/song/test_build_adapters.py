@@ -42,6 +42,7 @@ def test_a_study_becomes_an_adapter_that_the_card_uses(triads, tmp_path, monkeyp
              "[grid]", 'method = ["probe", "bitfit"]']  # fmt: skip
     study.write_text("\n".join(lines))
     monkeypatch.setattr("sordino.adapters.FOLDER", tmp_path / "shipped")
+    monkeypatch.setattr(build_adapters, "UNHEARD", str(triads))
     chosen = build_adapters.build(study, tmp_path / "runs", (), lambda *_: None)
     card, data = read_card(tmp_path / "shipped" / "key.adapter"), str(triads)
     assert chosen["data"][data]["plain"]["score"] == 1.0 and chosen["use"] == "plain"  # two steps do not beat it

@@ -132,7 +132,7 @@ def test_what_a_run_took_is_what_its_result_says_and_an_undefined_score_is_none(
 def test_a_folder_becomes_a_tested_adapter(triads, tmp_path, monkeypatch):
     monkeypatch.setattr("sordino.study.choosing.backbones_here", lambda: [TINY])
     monkeypatch.setattr("sordino.study.best_in_time.METHODS", ("bitfit",))
-    words = ["adapt", str(triads), "--budget", "20s", "--task", "key", "--out", str(tmp_path), "--json"]
+    words = ["adapt", str(triads), "--budget", "10s", "--task", "key", "--out", str(tmp_path), "--json"]
     told = CliRunner().invoke(group, words, catch_exceptions=False)
     assert told.exit_code == 0, told.output
     result = json.loads(told.stdout)
@@ -144,3 +144,38 @@ def test_a_folder_becomes_a_tested_adapter(triads, tmp_path, monkeypatch):
     assert means == sorted(means, reverse=True)
     plain = CliRunner().invoke(group, words[:-1], catch_exceptions=False)
     assert "chroma template: 1.000" in plain.stdout and "majority: " in plain.stdout and "adapter: " in plain.stdout
+
+
+@pytest.fixture
+def few(triads, tmp_path):
+    """The triads without their splits."""
+    rows = [line.rpartition(",")[0] for line in triads.read_text(encoding="utf-8").splitlines()]
+    table = tmp_path / "mine" / "labels.csv"
+    table.parent.mkdir()
+    table.write_text("\n".join([rows[0], *(f"{triads.parent}/{row}" for row in rows[1:])]), encoding="utf-8")
+    return table
+
+
+def test_few_tracks_are_scored_by_folds(few, tmp_path, monkeypatch):
+    settings = {"backbone": TINY, "method": "probe", "head": {"hidden": 0}, "training": {"lr": 1e-2}}
+    monkeypatch.setattr(BestInTime, "_heads", lambda self: [Candidate("probe", settings, (3, 5))])
+    monkeypatch.setattr("sordino.study.best_in_time.METHODS", ())
+    words = ["adapt", str(few), "--budget", "1h", "--task", "key", "--out", str(tmp_path / "runs")]
+    told = CliRunner().invoke(group, words, catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    assert "24 test tracks" in told.stdout and "scored in 5 folds by group" in told.stdout
+    assert "fold 5 of 5" in told.stderr and "by splits of the tracks that it is scored on" in told.stdout
+    (adapter,) = [line.removeprefix("adapter: ") for line in told.stdout.splitlines() if line.startswith("adapter: ")]
+    result = json.loads(Path(adapter).with_name("result.json").read_text(encoding="utf-8"))
+    assert {each["id"] for each in result["tasks"]["key"]["per_track"]} == {t.id for t in load_dataset(few).tracks()}
+    assert result["steps"] == 5 and [fold["steps"] for fold in result["folds"]] == [5] * 5
+    assert "chroma template: 1.000" in told.stdout and "majority: " in told.stdout
+
+
+def test_folds_that_take_too_long_are_told(few, tmp_path):
+    lines = []
+    search = BestInTime(load_dataset(few), {"name": "key"}, 1.0, [TINY], tmp_path, 60.0, lines.append, folds=5)
+    assert search._in_folds(scored("probe", [0.5], 1e6)) is None
+    assert "5 folds take about 69.4 days" in lines[0] and "--budget" in lines[0]
+    search.folds = 1
+    assert search._in_folds(scored("probe", [0.5], 1)) is None and len(lines) == 1

@@ -4,6 +4,7 @@ import torch
 
 from sordino.contracts import Prediction
 from sordino.tasks import make_task
+from sordino.training.fewer import classes_of
 
 
 def test_tags_are_learned_and_unknown_ones_ignored():
@@ -60,6 +61,19 @@ def test_tags_in_texts_and_what_is_none():
     assert task.parse("Folk, World; Latin") == ["Folk, World", "Latin"] and task.parse({"a": 1, "b": 0}) == ["a"]
     with pytest.raises(ValueError, match="is not a list of tags"):
         task.parse(3)
+
+
+def test_tags_that_were_not_judged_are_told_apart_from_those_that_are_absent():
+    task = make_task("tagging")
+    label = task.parse({"voice": True, "flute": False, "piano": None})
+    assert label == ["?piano", "voice"] == task.parse("voice; ?piano; ?") == task.parse(label)
+    assert task.words(label) == ["voice"]
+    assert task.parse(["?voice", "voice"]) == ["voice"]  # of two recordings in a mixture, one is sure
+    task.fit([label, ["piano"], ["flute", "piano"]])
+    assert task.tags == ["flute", "piano", "voice"] and task.frequencies == [1 / 3, 1.0, 1 / 3]
+    np.testing.assert_array_equal(task.encode(label).tolist(), [0.0, np.nan, 1.0])
+    assert task.score(label, ["piano", "voice"]) == {"f1": 1.0, "precision": 1.0, "recall": 1.0}
+    assert classes_of(label, task) == ["voice"] and classes_of(["?piano"], task) == [""]
 
 
 def test_classes_and_their_confusion():

@@ -16,10 +16,16 @@ from sordino.config import Training, load_config
 from sordino.contracts import Prediction, Track
 from sordino.datasets import Folds, load_dataset
 from sordino.datasets._resplit import dealt
-from sordino.study.plain import plain_scores
+from sordino.study.estimate import estimates, runs_of
+from sordino.study.plain import beside_plain, plain_scores
+from sordino.study.rows import rows_of
+from sordino.study.side_by_side import run_all
+from sordino.study.tuning import Search, searched
 from sordino.tasks import make_task
-from sordino.training.folds import Answer, _scored, cross_validated, usual_folds
-from sordino.training.plan import finished_runs, results_below
+from sordino.training import train
+from sordino.training.folds import Answer, _scored, usual_folds
+from sordino.training.plan import finished_runs, open_run, results_below
+from sordino.training.run import carry_out
 from tests.conftest import TINY
 
 SETTINGS = {"steps": 60, "batch_size": 8, "lr": 3e-2, "validate_every": 20, "precision": "float32", "segment_s": 1.0}
@@ -87,10 +93,10 @@ def test_few_labelled_tracks_are_folded_by_as_many_groups_as_there_are():
 
 
 def test_all_answers_are_out_of_fold_and_the_adapter_learns_from_all(small, tmp_path):
-    lines, todo = [], []
-    plan, run = cross_validated(config(small), load_dataset(str(small)), 4, tmp_path / "runs", tell=lines.append,
-                                before=todo.extend)  # fmt: skip
-    assert [each.folder for each in todo][-1] == run.folder and len(todo) == 5
+    lines = []
+    plan = open_run(config(small, folds=4), tmp_path / "runs")
+    assert [each.folder for each in runs_of(plan)][-1] == plan.folder and len(runs_of(plan)) == 5
+    run = carry_out(plan, tell=lines.append)
     row = run.result["tasks"]["key"]
     assert row["n_tracks"] == 24 and row["metrics"]["accuracy"] > 0.9
     assert run.result["protocol"]["tracks"] == {"train": 24, "validation": 0, "test": 0}
@@ -106,25 +112,38 @@ def test_all_answers_are_out_of_fold_and_the_adapter_learns_from_all(small, tmp_
     assert [each.folder for each in finished_runs([tmp_path / "runs"])] == [run.folder]  # folds are parts of it
     assert [fold["tracks"] for fold in run.result["folds"]] == [{"train": 18, "validation": 0, "test": 6}] * 4
     assert {run.result["steps"], *(fold["steps"] for fold in run.result["folds"])} == {60}  # nobody ended it early
-    again = cross_validated(config(small), load_dataset(str(small)), 4, tmp_path / "runs", tell=lines.append,
-                            before=todo.extend)[1]  # fmt: skip
-    assert again.folder == run.folder and again.result == run.result
-    assert (len(todo), len(lines)) == (5, 4)  # what is finished is read
+    again = open_run(config(small, folds=4), tmp_path / "runs")
+    assert again.folder == run.folder and carry_out(again, tell=lines.append).result == run.result
+    assert (len(runs_of(again)), len(lines)) == (1, 4)  # what is finished is read
+    assert run.result["config"]["folds"] == 4
     plain = plain_scores(plan.tasks[0], plan.dataset)
     assert {title: scored["n_tracks"] for title, scored in plain.items()} == {"chroma template": 24, "majority": 24}
 
 
 def test_segments_are_no_longer_than_the_clips_where_nobody_says(small, tmp_path):
     training = {**SETTINGS, "segment_s": None, "steps": 1}
-    _, run = cross_validated(
-        replace(config(small), training=Training(**training)), load_dataset(str(small)), 2, tmp_path
-    )
+    run = train(replace(config(small, folds=2), training=Training(**training)), tmp_path)
     assert run.result["protocol"]["segment_s"] == pytest.approx(2.3, abs=0.05)  # the task: 30
 
 
-def test_what_wants_a_test_split_is_refused(small, tmp_path):
+def test_what_wants_another_split_is_refused(small, tmp_path):
     with pytest.raises(ValueError, match="want a test split, folds have none"):
-        cross_validated(config(small, under=["noise"]), load_dataset(str(small)), 4, tmp_path)
+        config(small, folds=4, under=["noise"])
+    with pytest.raises(ValueError, match="a validation split, folds have none"):
+        searched([config(small, folds=4)], Search({"training.lr": [1e-3, 1e-2]}), lambda configs: [])
+
+
+def test_a_study_has_folds_as_any_setting(small, tmp_path):
+    """Its rows, their cost and what stands beside them are of all tracks; what was trained alone is found again."""
+    settings = {**SETTINGS, "steps": 4, "validate_every": 4}
+    configs = [replace(config(small, folds=2, seed=seed), training=Training(**settings)) for seed in (0, 1)]
+    told = []
+    runs = run_all(configs, tmp_path, before=lambda plans: told.extend(estimates([p.config for p in plans], plans)))
+    assert [one.n_runs for one in told] == [6] and told[0].sound.tracks["train"] == 12
+    assert [run.result["tasks"]["key"]["n_tracks"] for run in runs] == [24, 24]
+    rows = beside_plain(rows_of(runs), configs)
+    assert [(row.name, row.n_tracks) for row in rows[:2]] == [("chroma template", 24), ("majority", 24)]
+    assert train(configs[1], tmp_path).folder == runs[1].folder and len(finished_runs([tmp_path])) == 2
 
 
 def call(*words):
@@ -143,7 +162,7 @@ def test_few_own_tracks_without_a_split_are_folded_unless_told_otherwise(small, 
     assert "fold 5 of 5" in told.stderr and "24 test tracks" in told.stdout and "5 folds by group" in told.stdout
     (row,) = call("runs", tmp_path / "runs", "--json").stdout.splitlines()  # the folds are parts of it
     assert json.loads(row)["n_tracks"] == 24
-    told = call(*words, "--folds", "1")
+    told = call(*words, "folds=1")
     assert told.exit_code == 0 and "fold 1" not in told.stderr and "about " in told.stderr, told.output
     assert "24 test tracks" not in told.stdout
 
@@ -161,7 +180,7 @@ def test_tags_keep_their_thresholds_from_all_folds(small, tmp_path):
     text = small.read_text().replace("key", "tags").replace(" major", ";bright").replace(" minor", ";dark")
     small.write_text(text)
     values = {"task": {"name": "tagging"}, "backbone": TINY, "method": "probe", "training": SETTINGS}
-    _, run = cross_validated(load_config(None, (), data=str(small), **values), load_dataset(str(small)), 3, tmp_path)
+    run = train(load_config(None, (), data=str(small), folds=3, **values), tmp_path)
     (task,) = run.model().tasks.values()
     assert run.result["tasks"]["tagging"]["n_tracks"] == 24
     assert set(task.config()["tags"]) >= {"bright", "dark"} and make_task("tagging").config() != task.config()

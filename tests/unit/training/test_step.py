@@ -53,6 +53,25 @@ def test_accumulated_parts_are_one_large_batch(parts, gaps, tmp_path):
     assert parted.result["peak_memory_bytes"] < whole.result["peak_memory_bytes"]
 
 
+def test_tags_that_are_judged_in_parts_are_learned_from_these(triads, tmp_path):
+    rows = [line.split(",") for line in triads.read_text(encoding="utf-8").splitlines()[1:]]
+    tags = ["minor" if "minor" in row[1] else "major" for row in rows]
+    asked = [f"{tag};?{('major', 'minor')[n % 2]}" if n % 3 else tag for n, tag in enumerate(tags)]
+    lines = [f"{triads.parent}/{row[0]},{cell},{row[3]}" for row, cell in zip(rows, asked, strict=True)]
+    (tmp_path / "tags.csv").write_text("\n".join(["path,tags,split", *lines]), encoding="utf-8")
+    settings = {"task": "tagging", "backbone": TINY, "method": "probe", "head": {"hidden": 0, "dropout": 0.0}}
+    whole, parted = (
+        train(load_config(None, (), data=str(tmp_path / "tags.csv"), **settings,
+                          training={**SETTINGS, "steps": 60, "lr": 3e-2, "accumulate": parts}), tmp_path)
+        for parts in (1, 7)
+    )  # fmt: skip
+    row = whole.result["tasks"]["tagging"]
+    assert row["metrics"]["map"] == 1.0
+    assert row["notes"][0].endswith("of 12 tags of tracks were not judged and do not count")
+    for name, value in tensors(whole).items():
+        torch.testing.assert_close(tensors(parted)[name], value, atol=1e-3, rtol=1e-2)
+
+
 def test_more_parts_than_rows_are_refused(triads, tmp_path):
     with pytest.raises(ValueError, match=r"batch_size = 7 gives 1 processes x 8 parts no row each; make it 8"):
         train(config(triads, accumulate=8), tmp_path)

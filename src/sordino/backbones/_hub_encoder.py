@@ -1,0 +1,144 @@
+"""What encoders of the Hugging Face Hub share: a repository's files, its configuration, and the way to a network."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from sordino.backbones._repository import Files
+from sordino.backbones._weights import build, build_random
+from sordino.contracts import Backbone
+from sordino.rules import Count
+
+USUAL = "facebook/hubert-base-ls960"
+KNOWN: tuple[dict[str, Any], dict[str, Any]] = ({"model_type": "hubert"}, {})  # its configurations
+UNUSED = (
+    "masked_spec_embed",  # stands for masked frames in pretraining
+    "quantizer.*",
+    "project_*",
+    "label_embs_concat",
+    "final_proj.*",
+    "speaker_proj.*",
+    "dropout_features.*",
+    "lm_head.*",
+    "proj_out.*",
+    "classifier.*",
+    "projector.*",
+    "layer_weights",
+    "tdnn.*",
+    "feature_extractor.weight",  # the last layer of a speaker network
+    "feature_extractor.bias",
+    "layer_norm_for_extract.*",
+    "label_embeddings_concat",
+    "objective.*",
+    "adapter.*",  # shortens the last state for a decoder
+    "decoder.*",
+    "embed_positions.*",  # sinusoids or rotary frequencies, which are computed here
+)
+
+
+class HubEncoder(Backbone):
+    """An encoder that is built from a repository of the Hub.
+
+    Attributes:
+        prefixes: of its tensors' names in files of a whole model; one of them.
+        unused: patterns of names that are in its files and are not used, beside `UNUSED`.
+        small: the configuration of a miniature.
+    """
+
+    name = "huggingface"
+    sample_rate_hz = 16_000  # where no preprocessor_config.json says another
+    prefixes: ClassVar[tuple[str, ...]] = ()
+    unused: ClassVar[tuple[str, ...]] = ()
+    small: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    @abstractmethod
+    def configured(cls, config: Mapping[str, Any], normalise: bool, depth: int | None = None) -> Backbone:
+        """Build it as a parsed `config.json` says.
+
+        Args:
+            config: what the file holds.
+            normalise: bring each clip to mean 0 and variance 1 first, where that means something to it.
+            depth: how many layers to build; None for all.
+
+        Raises:
+            ValueError: the configuration asks for something that it does not have.
+        """
+
+    @classmethod
+    @abstractmethod
+    def renamed(cls, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The published tensors by the names that they have here."""
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], where: str) -> type[HubEncoder]:
+        """The class that is built for a configuration."""
+        return cls
+
+    @classmethod
+    def load(
+        cls,
+        weights: str | Path | None = None,
+        depth: Count | None = None,
+        model: str = USUAL,
+        normalise: bool | None = None,
+    ) -> Backbone:
+        """Build it with its weights.
+
+        Args:
+            weights: none for those of the repository, `random` or `random:SEED` for a network of its shape, or a folder
+                that holds the repository's files.
+            depth: how many layers to build; none for all.
+            model: the repository, `owner/name` or `owner/name@revision`.
+            normalise: bring each clip to mean 0 and variance 1; none for what the repository says.
+
+        Raises:
+            FileNotFoundError: a file is not here and cannot be had; says which.
+            ValueError: the repository holds another kind of model, or its weights do not fit.
+        """
+        untrained = str(weights).partition(":")[0] == "random"
+        files = Files(model, None if weights is None or untrained else Path(weights))
+        config, heard = KNOWN if untrained and model == USUAL else files.said()
+        network = cls.of(config, str(files))
+        normed = heard.get("do_normalize", True) if normalise is None else normalise
+
+        def make() -> Backbone:
+            made = network.configured(config, normed, depth)
+            made.sample_rate_hz = heard.get("sampling_rate", cls.sample_rate_hz)
+            made.states_depend_on = " ".join([config["model_type"], *untold(config), f"{normed=}"])
+            return made
+
+        built = build_random(make, weights)
+        if built is None:
+            prefixes = (*network.prefixes, "encoder.")
+            tensors = {without(name, prefixes): value for name, value in files.tensors().items()}
+            n_layers: int = config.get("num_hidden_layers") or config["encoder_layers"]
+            left_out = [f"layers.{layer}.*" for layer in range(depth or n_layers, n_layers)]
+            built = build(make, network.renamed(tensors, config), [*UNUSED, *network.unused, *left_out], str(files))
+        return built
+
+    @classmethod
+    def tiny(cls, seed: int = 0) -> Backbone:
+        """Two layers of width 16."""
+        made = build_random(lambda: cls.configured(cls.small, normalise=True), f"random:{seed}")
+        assert made is not None
+        return made
+
+
+def without(name: str, prefixes: Iterable[str]) -> str:
+    """A tensor's name without these, taken off one after the other where they stand."""
+    for prefix in prefixes:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def untold(config: Mapping[str, Any]) -> Iterable[str]:
+    """What a configuration says that no tensor's shape tells and that changes the states."""
+    for key in ("num_attention_heads", "encoder_attention_heads", "do_stable_layer_norm", "layer_norm_eps"):
+        if key in config:
+            yield f"{key}={config[key]}"

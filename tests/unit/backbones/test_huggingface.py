@@ -1,0 +1,248 @@
+"""Encoders of the Hub against transformers: a tiny random model of each family, through files as the Hub holds them."""
+
+import functools
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+import transformers
+from published import shake
+
+from sordino.backbones import huggingface, load_backbone
+from sordino.backbones._weights import build_random
+from sordino.checks import backbones
+from sordino.checks.method_case import disturb
+from sordino.checks.running import checks
+from sordino.petl import make_method
+
+WAVE = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "conv_dim": [8] * 7,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+    "mask_time_prob": 0.05,
+}
+LARGE = {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True}
+NARROW = {"num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 7}
+ROTARY = {"position_embeddings_type": "rotary", "hidden_act": "swish", "conv_depthwise_kernel_size": 7}
+SPEECH = {
+    "d_model": 32,
+    "encoder_layers": 3,
+    "encoder_attention_heads": 4,
+    "encoder_ffn_dim": 48,
+    "decoder_layers": 1,
+    "decoder_attention_heads": 4,
+    "decoder_ffn_dim": 16,
+    "vocab_size": 64,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "decoder_start_token_id": 1,
+    "max_source_positions": 50,
+}
+KINDS = {  # family, size, and what transformers wraps around the encoder for a task
+    "hubert": ("Hubert", WAVE, "Model"),
+    "hubert large": ("Hubert", WAVE | LARGE, "ForCTC"),
+    "wav2vec2": ("Wav2Vec2", WAVE, "ForPreTraining"),
+    "wav2vec2 large": ("Wav2Vec2", WAVE | LARGE | {"add_adapter": True}, "Model"),
+    "unispeech-sat": ("UniSpeechSat", WAVE, "ForPreTraining"),
+    "wavlm": ("WavLM", WAVE, "Model"),
+    "wavlm large": ("WavLM", WAVE | LARGE | {"num_buckets": 32, "max_bucket_distance": 40}, "ForXVector"),
+    "data2vec-audio": ("Data2VecAudio", WAVE | NARROW, "ForCTC"),
+    "wav2vec2-conformer": ("Wav2Vec2Conformer", WAVE | ROTARY, "ForPreTraining"),
+    "whisper": ("Whisper", SPEECH, "ForConditionalGeneration"),
+}
+NORMED = {"do_normalize": True, "sampling_rate": 16_000}
+
+
+def published(kind, seed=1, **changes):
+    """A random model of transformers, its norms shaken."""
+    family, size, around = KINDS[kind]
+    config = getattr(transformers, f"{family}Config")(**{**size, **changes})
+    config._attn_implementation = "eager"
+    torch.manual_seed(seed)
+    return shake(getattr(transformers, f"{family}{around}")(config))
+
+
+def write(model, folder, parts=1):
+    model.save_pretrained(folder, max_shard_size="200KB" if parts > 1 else "1GB")
+    (folder / "preprocessor_config.json").write_text(json.dumps(NORMED))
+    return folder
+
+
+@torch.no_grad()
+def their_states(model, waveform):
+    """Every hidden state of the encoder, from sound."""
+    if model.config.model_type == "whisper":
+        extractor = transformers.WhisperFeatureExtractor(feature_size=80, chunk_length=1)
+        features = extractor(list(waveform.numpy()), sampling_rate=16_000, return_tensors="pt").input_features
+        assert features.shape[2] == 100
+        return model.get_encoder()(features, output_hidden_states=True).hidden_states
+    normed = (waveform - waveform.mean(1, keepdim=True)) / (waveform.var(1, correction=0, keepdim=True) + 1e-7).sqrt()
+    encoder = getattr(model, model.base_model_prefix, model)
+    return encoder(normed, output_hidden_states=True).hidden_states
+
+
+def largest_difference(ours, theirs):
+    assert [x.shape for x in ours] == [x.shape for x in theirs]
+    return max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_every_hidden_state_equals_the_published_one(kind, tmp_path, music):
+    theirs = published(kind)
+    ours = load_backbone("huggingface", weights=write(theirs, tmp_path))
+    for n_samples in (16_000,) if kind == "whisper" else (16_000, 10_123):
+        assert largest_difference(ours(music(n_samples)), their_states(theirs, music(n_samples))) < 1e-4
+    assert ours.sample_rate_hz == 16_000 and ours.n_layers == 3
+
+
+@pytest.mark.parametrize("kind", ["hubert large", "wavlm", "whisper"])
+def test_depth_leaves_out_the_upper_layers(kind, tmp_path, music):
+    theirs = published(kind)
+    shallow = load_backbone("huggingface", weights=write(theirs, tmp_path), depth=2)
+    assert largest_difference(shallow(music(16_000))[:2], their_states(theirs, music(16_000))[:2]) < 1e-4
+
+
+@functools.cache
+def tiny(kind, seed=0):
+    """A random network of a family, with two layers."""
+    family, size, _ = KINDS[kind]
+    config = getattr(transformers, f"{family}Config")(**size).to_dict()
+    network = huggingface.FAMILIES[config["model_type"]]
+
+    def make():
+        made = network.configured(config, True, depth=2)
+        made.sample_rate_hz = 16_000
+        return made
+
+    return build_random(make, f"random:{seed}")
+
+
+class FamilyCase(backbones.BackboneCase):
+    """A family in the place of a class."""
+
+    def __init__(self, kind):
+        self.name, self.tiny = "huggingface", tiny(kind)
+        self.cls = SimpleNamespace(tiny=functools.partial(tiny.__wrapped__, kind))
+
+
+OF_THE_CLASS = ("says_what_it_is", "refuses_a_wrong_option")
+KEPT = [check for check in checks(backbones) if check.__name__ not in OF_THE_CLASS]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "large" not in kind or "wavlm" in kind])
+@pytest.mark.parametrize("check", KEPT, ids=lambda check: check.__name__)
+def test_each_family_keeps_what_backbones_promise(check, kind):
+    check(FamilyCase(kind))
+
+
+@pytest.mark.parametrize("kind", ["wavlm", "data2vec-audio", "wav2vec2-conformer", "whisper"])
+@pytest.mark.parametrize("method", ["lora", "prefix", "prompt", "adapter", "bitfit", "ssf"])
+def test_methods_change_each_family_and_padding_still_changes_nothing(method, kind, music):
+    backbone = tiny(kind).share()
+    waveform = music(12_000)
+    before = backbone(waveform)[-1]
+    torch.manual_seed(0)
+    disturb(make_method(method).attach(backbone).parameters())
+    after = backbone(waveform)[-1]
+    assert after.shape == before.shape and not torch.allclose(after, before)
+    padded = torch.nn.functional.pad(waveform, (0, 5_000))
+    padded[0, 12_000:] = music(5_000)[0]
+    states = backbone(padded, torch.tensor([17_000, 12_000]))[-1]
+    torch.testing.assert_close(states[1, : after.shape[1]], after[1], rtol=1e-4, atol=1e-4)
+
+
+def test_weights_in_several_files_are_put_together(tmp_path, music):
+    theirs = published("hubert", intermediate_size=1024)
+    write(theirs, tmp_path, parts=2)
+    assert (tmp_path / "model.safetensors.index.json").is_file()
+    ours = load_backbone("huggingface", weights=tmp_path)
+    assert largest_difference(ours(music(9_000)), their_states(theirs, music(9_000))) < 1e-4
+
+
+def test_mert_is_the_same_here_and_there(tmp_path, music):
+    from published import published_mert, write_mert
+
+    from sordino.backbones import mert
+
+    folder = write_mert(shake(published_mert(mert.TINY)), tmp_path).parent
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "mert_model"}))
+    there, here = load_backbone("huggingface", weights=folder), load_backbone("mert", weights=folder)
+    for one, other in zip(there(music(9_000)), here(music(9_000)), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_repository_of_the_hub(tmp_path, monkeypatch, music):
+    """Its files come one by one, at the revision that is named; what it lacks is passed over."""
+    from huggingface_hub.errors import EntryNotFoundError
+
+    folder, asked = write(published("wavlm"), tmp_path), []
+
+    def download(repository, file, revision, endpoint):
+        asked.append((repository, file, revision))
+        if not (folder / file).is_file():
+            raise EntryNotFoundError(file, response=SimpleNamespace(headers={}, request=None))
+        return str(folder / file)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    there = load_backbone("huggingface", model="someone/wavlm@v2")
+    assert there.weights == "someone/wavlm@v2" and {revision for *_, revision in asked} == {"v2"}
+    assert there.fingerprint() == load_backbone("huggingface", weights=folder).fingerprint()
+    (folder / "preprocessor_config.json").unlink()
+    assert load_backbone("huggingface", "random:3", model="someone/wavlm").weights == "random (seed 3)"
+
+
+def test_what_the_weights_do_not_tell_is_part_of_the_fingerprint(tmp_path):
+    folder = write(published("hubert"), tmp_path)
+    one = load_backbone("huggingface", weights=folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_attention_heads": 2}))
+    assert load_backbone("huggingface", weights=folder).fingerprint() != one.fingerprint()
+    (folder / "config.json").write_text(json.dumps(config))
+    assert load_backbone("huggingface", weights=folder, normalise=False).fingerprint() != one.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"model_type": "bert"}, 'model_type = "bert" is none of hubert'),
+        ({"hidden_act": "relu"}, "hidden_act = 'relu' is not supported, only 'gelu'"),
+        ({"intermediate_size": 64}, "feed_forward.intermediate_dense.weight is"),
+        ({"num_hidden_layers": 4}, "missing layers.3."),
+        ({"num_hidden_layers": 2}, "unknown layers.2."),
+    ],
+)
+def test_what_does_not_fit_is_refused(change, told, tmp_path):
+    folder = write(published("hubert"), tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(ValueError, match=told) as error:
+        load_backbone("huggingface", weights=folder)
+    assert str(folder) in str(error.value) or "config.json" in str(error.value)
+
+
+def test_a_repository_that_cannot_be_reached_is_told(monkeypatch):
+    def unreachable(*args, **options):
+        raise ConnectionError("no route\nto the Hub")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", unreachable)
+    told = r"someone/nothing is not here and cannot be downloaded \(ConnectionError: no route\)"
+    with pytest.raises(FileNotFoundError, match=told):
+        load_backbone("huggingface", model="someone/nothing")
+
+
+def test_missing_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no config\.json"):
+        load_backbone("huggingface", weights=tmp_path)
+    write(published("hubert"), tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"holds none of model\.safetensors"):
+        load_backbone("huggingface", weights=tmp_path)
+    with pytest.raises(ValueError, match="is no repository of the Hub"):
+        load_backbone("huggingface", model="nothing")
