@@ -316,6 +316,9 @@ def test_the_caption_says_what_differs_between_rows():
         "All trained rows: data=demo, backbone=mini, head.hidden=0"
     ]
     assert notes(ROWS[:1]) == []
+    first = {"head_first": {"steps": 9, "lr": 0.1}}
+    rows = rows_of([result(training=first), result(training=first, seed=1), result(method="probe")])
+    assert notes(rows)[-1] == "probe: training.head_first=none"
 
 
 def test_what_is_undefined_is_shown_as_such(tmp_path):

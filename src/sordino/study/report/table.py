@@ -75,7 +75,10 @@ def notes(rows: Sequence[Row]) -> list[str]:
     lines += [f"All trained rows: {', '.join(common)}"] if common else []
     trained = [row for row in rows if row.config]
     for row, own in zip(trained, own_settings([row.config for row in trained]), strict=True):
-        words = [f"{key}={short(value)}" for key, value in own.items() if f" {key}=" not in row.name]
+        has = dict(flat(row.config))
+        # Where a row lacks a whole table, that is said once.
+        said = {key if key in has else key.rpartition(".")[0]: value for key, value in own.items()}
+        words = [f"{key}={short(value)}" for key, value in said.items() if f" {key}=" not in row.name]
         lines += [f"{row.name}: {', '.join(words)}"] if words else []
     return lines
 
