@@ -1,7 +1,9 @@
 # make demo   install, adapt the built-in model to the built-in music, print the tables, predict on a recording
 # make test   install what tests need and run them
+# make slow   the tests that take long
 # make bench  what everything costs, beside others, on this machine; writes docs/performance.json and .png
 # make faults what is promised when things go wrong: kills, full disks, races, bad files; writes the table of docs/reliability.md
+# make docs   the generated pages and parts of pages
 # make site   the documents as a site, in site/
 # make check  what a change must pass: lint, format, import directions, types, generated pages, tests
 PYTHON ?= python3

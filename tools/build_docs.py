@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,6 +34,7 @@ FOLDERS = (
     "petl",
     "tasks",
     "datasets",
+    "inference",
     "training",
     "study",
     "analysis",
@@ -44,6 +46,7 @@ FOLDERS = (
     "checks",
     "share",
     "bulk",
+    "serve",
     "cli",
 )
 
@@ -57,6 +60,8 @@ def first_line(path: Path) -> str:
 
 def tree() -> str:
     """The package, a line for each file and folder."""
+    if unlisted := {path.parent.name for path in PACKAGE.glob("*/__init__.py")} ^ set(FOLDERS):
+        raise SystemExit(f"FOLDERS and the folders of the package differ: {', '.join(sorted(unlisted))}")
     entries = sorted(PACKAGE.glob("*.py")) + [PACKAGE / name for name in FOLDERS]
     entries = [path for path in entries if path.name != "__init__.py"]
     order = {"contracts": 0}
@@ -100,7 +105,6 @@ def cli_page() -> str:
     for verb in group.list_commands(context):
         command = group.get_command(context, verb)
         told = command.get_help(click.Context(command, info_name=verb, parent=context, max_content_width=100))
-        told = re.sub(r"\[default: \d+;", "[default: number of cores;", told)
         parts.append(f"\n## sordino {verb}\n\n```\n{told}\n```\n")
     return "".join(parts)
 
@@ -120,9 +124,14 @@ checked before anything is opened. The methods' options are in [methods.md](meth
         owners = {name: registry.maker(kind, name) for name in registry.own_names(kind)}
         parts.append(f"\n## Options of {registry.FOLDERS[kind]}\n")
         for name, owner in owners.items():
-            if set(settings(owner)) - {"root"}:
-                parts.append(f"\n### {name}\n\n{options_table(settings(owner).values())}")
+            if options := [setting for setting in settings(owner).values() if is_own(owner, setting.name)]:
+                parts.append(f"\n### {name}\n\n{options_table(options)}")
     return "".join(parts)
+
+
+def is_own(owner: Any, option: str) -> bool:
+    """Whether an option is one of its owner's own: `root` is the run's, `version` goes where there is another one."""
+    return option != "root" and (option != "version" or bool(owner.versions))
 
 
 def index(readme: str) -> str:

@@ -59,7 +59,7 @@ class Training(Settings):
         tracks: training tracks at most, drawn by the seed; none for all.
         augment: augmentations by name.
         balanced: draw classes equally often instead of tracks.
-        cache: keep what the frozen part gives on disk, as `float32` or `float16`; `waveform` keeps decoded
+        cache: keep what the frozen part gives on disk, as `float32`, `float16` or `bfloat16`; `waveform` keeps decoded
             audio only; `off` does all anew at every step.
         validate_every: steps between two validations; none for twenty in a run.
         checkpoint_s: seconds between two resumable checkpoints.

@@ -15,7 +15,7 @@ def command(adapter, onnx, peft, segment_s, rank):
     """Write ADAPTER as ONNX (`pip install 'sordino[onnx]'`), or as LoRA in the format of Hugging Face peft.
 
     The ONNX model takes one segment of fixed length and is compared with the original under onnxruntime before it is
-    written. As LoRA goes whatever changes linear weights: lora, dora, vera, finetune of these.
+    written. As LoRA goes whatever changes linear weights and nothing else: lora, dora, vera and their like.
 
     Example: sordino export runs/my-run/model.adapter --peft my-lora
     """

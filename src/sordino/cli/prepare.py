@@ -30,8 +30,8 @@ def command(data, task, label, root, download, workers, out, as_json):
     """Read all of DATA once: hours, rates, labels, repetitions, broken files.
 
     DATA is a named corpus (`sordino list datasets`), a folder with one folder per class, a table with a
-    column `path`, or a folder of JAMS files. The exit status is 1 when something is broken, mislabelled, or
-    stands in two splits.
+    column `path`, a folder of JAMS files, the library of a DJ program, or a folder of tagged files. The exit
+    status is 1 when something is broken, mislabelled, or stands in two splits.
 
     Example: sordino prepare labels.csv --task key
     """

@@ -13,7 +13,9 @@ import click
     "--hours", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="How much audio."
 )
 @click.option("--seed", default=1, show_default=True, help="Another seed gives other clips; 0 is the demo's.")
-@click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Processes.")
+@click.option(
+    "--workers", type=click.IntRange(1), default=os.cpu_count() or 1, show_default="one per core", help="Processes."
+)
 @click.option("--include-demo-test", is_flag=True, help="Make the test split from the demo's test tunes and sounds.")
 @click.option("--battery", is_flag=True, help="Make the battery of single musical ideas instead, for `battery`.")
 def command(folder, hours, seed, workers, include_demo_test, battery):

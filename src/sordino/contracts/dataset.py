@@ -84,7 +84,7 @@ class Dataset(ABC):
         size: tracks and hours as published, for lists: `(n_tracks, hours)`.
         builtin: the audio ships with the package.
         versions: other versions than the usual one, asked for as `NAME:VERSION`, each with a root of its own.
-        version: which of them this is; None: the usual one.
+        version: which of them this is; none for the usual one.
         get: how to come by the files, one or two sentences.
         archives: what `sordino prepare NAME --download` fetches.
         absent: after `tracks()`, the ids of tracks that are annotated but whose sound is not here.

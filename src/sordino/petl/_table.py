@@ -34,7 +34,7 @@ role: `r = {"attn.q" = 4, default = 2}`. The same in Python: `make_method("lora"
 
 LEGEND = """
 *Trained*: parameters without the head, with the options' defaults. *File*: those that the adapter file holds,
-where they are fewer. *Merge*: the trained part can be written into the backbone's weights, and then costs
+where they are fewer or more. *Merge*: the trained part can be written into the backbone's weights, and then costs
 nothing. *Starts as the backbone*: before training, the answers are exactly those of the bare backbone.
 *Gradients*: training goes back through the backbone; where it does not, every step runs on stored states.
 """

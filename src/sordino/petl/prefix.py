@@ -6,8 +6,8 @@ Paper: Li and Liang, Prefix-Tuning: Optimizing Continuous Prompts for Generation
 https://arxiv.org/abs/2101.00190
 Differs: the MLP of each layer is its own, as in Ding and Lerch, 2024; saving folds it away, so that the file
 holds plain keys and values, and a model loaded from it holds and trains just these. Keys carry no position.
-Parameters, stored: 2 n_tokens dim for each layer. Trained, with the MLP of width m: n_tokens dim + dim m + m
-+ 2 m dim + 2 dim for each layer.
+Parameters: for each layer, in the file 2 n_tokens dim; trained, with the MLP of width m, n_tokens dim + dim m + m
++ 2 m dim + 2 dim.
 """
 
 from __future__ import annotations

@@ -8,8 +8,9 @@ every step runs on stored hidden states.
 Paper: Sung et al., LST: Ladder Side-Tuning for Parameter and Memory Efficient Transfer Learning, 2022,
 section 3 https://arxiv.org/abs/2206.06522
 Differs: the blocks start at random, not pruned from the backbone; U starts at zero and the last state is
-added, so that the model starts as it was. Parameters, w the side's width, for each chosen layer: dim w + w +
-4 w (w + 1) + 4 w w + 3 w + 4 w, and a gate for each but the first; at the end 2 w + w dim + dim.
+added, so that the model starts as it was.
+Parameters: for each chosen layer, w the side's width, dim w + w + 4 w (w + 1) + 4 w w + 3 w + 4 w, and a gate for
+each but the first; at the end 2 w + w dim + dim.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The song card: key, tempo, metre, beats, chords, instruments and tags of a recording, from what ships with sordino.
 
-Each part is answered by the adapter of its name, or by the task's plain estimator where that is clearly better on real
+Each part is answered by the adapter of its name, or by the task's plain estimator where that scores better on real
 music, as `adapters/choices.json` says with the scores. Tags come from musicnn's own output layer, where
 `sordino fetch musicnn` has left it.
 """

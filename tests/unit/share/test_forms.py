@@ -20,6 +20,7 @@ from sordino.share.onnx import _irfft, _rfft, _stft, export_onnx
 from tests.conftest import RATE_HZ, TINY
 from tests.tiny_adapters import adapter
 
+AS_LORA = ("lora", "dora", "vera", "adalora", "eva", "hira", "miss", "oft", "peft", "pissa", "shira")
 WAVE = (0.1 * np.random.default_rng(0).standard_normal(RATE_HZ)).astype(np.float32)
 
 
@@ -54,12 +55,12 @@ def test_what_cannot_be_merged_is_told(method, message, tmp_path):
     assert not (tmp_path / "b").exists()
 
 
-@pytest.mark.parametrize("method", ["lora", "dora", "vera", "ssf", "ia3"])
+@pytest.mark.parametrize("method", [*AS_LORA, "ssf", "ia3", "finetune"])
 def test_any_additive_method_is_a_lora(method, tmp_path):
     options = {"roles": ["attn.q", "ffn.in"]} if method in ("ssf", "ia3") else {}
     made = adapter(tmp_path / "a.adapter", "key", method, **options)
-    if method in ("ssf", "ia3"):  # they scale, and biases with it
-        with pytest.raises(ValueError, match=r"bias, which LoRA in peft.s format cannot hold"):
+    if method not in AS_LORA:  # two scale, and biases with it; fine-tuning trains norms too
+        with pytest.raises(ValueError, match=r"(bias|norm.weight), which LoRA in peft.s format cannot hold"):
             save_as_lora(made, tmp_path / "peft")
         return
     written = save_as_lora(made, tmp_path / "peft")

@@ -36,9 +36,9 @@ def markdown(report: Told) -> str:
 
 
 def page(folder: Path) -> str:
-    """The tables of all reports in a folder, under their titles, in the order of their names."""
+    """The tables of all reports in a folder, under their titles, in the order of their names; words where none is."""
     reports = {path: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
-    return "\n".join(f"### {found['title']}\n\n{markdown(found)}" for found in reports.values())
+    return "\n".join(f"### {found['title']}\n\n{markdown(found)}" for found in reports.values()) or "None yet.\n"
 
 
 def _cell(row: Told | None, gain: Told | None) -> str:
