@@ -17,11 +17,14 @@ PATIENCE_S = 120
 
 
 class Browser:
-    """A window of Chromium."""
+    """A window of Chromium, whose microphone hears a WAV."""
 
-    def __init__(self, address, folder, width, height):
+    def __init__(self, address, folder, width, height, heard):
         self.address = address
         flags = [*FLAGS, f"--user-data-dir={folder}", f"--window-size={width},{height}"]
+        if heard is not None:
+            flags += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+            flags.append(f"--use-file-for-fake-audio-capture={heard}")
         options = {"goog:chromeOptions": {"binary": CHROMIUM, "args": flags}, "goog:loggingPrefs": {"browser": "ALL"}}
         session = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": options}})["sessionId"]
         self.address += f"/session/{session}"
@@ -68,6 +71,17 @@ class Browser:
         element = self._ask("POST", "/element", {"using": "css selector", "value": css})[ELEMENT]
         self._ask("POST", f"/element/{element}/value", {"text": str(path)})
 
+    def press(self, css, x, frame):
+        """Press what is `x` pixels from the left edge of an element in a frame, as a hand with a mouse does."""
+        inner = self._ask("POST", "/element", {"using": "css selector", "value": frame})
+        self._ask("POST", "/frame", {"id": inner})
+        element = self._ask("POST", "/element", {"using": "css selector", "value": css})
+        left = x - int(self._ask("GET", f"/element/{element[ELEMENT]}/rect")["width"] / 2)
+        moves = [{"type": "pointerMove", "origin": element, "x": left, "y": 0}]
+        moves += [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
+        self._ask("POST", "/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": moves}]})
+        self._ask("POST", "/frame", {"id": None})
+
     def screenshot(self, path):
         path.write_bytes(base64.b64decode(self._ask("GET", "/screenshot")))
 
@@ -81,14 +95,15 @@ class Browser:
 
 
 @contextmanager
-def browser(folder, width=1240, height=1500):
+def browser(folder, width=1240, height=1500, heard=None):
     """A browser with a profile of its own in a folder."""
     driver = subprocess.Popen([DRIVER, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         for line in driver.stdout:
             if "successfully on port" in line:
                 break
-        opened = Browser(f"http://127.0.0.1:{line.rstrip().rstrip('.').rpartition(' ')[2]}", folder, width, height)
+        port = line.rstrip().rstrip(".").rpartition(" ")[2]
+        opened = Browser(f"http://127.0.0.1:{port}", folder, width, height, heard)
         try:
             yield opened
         finally:

@@ -6,7 +6,7 @@ controls and what they call. The page answers through the same desk as the API.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 import gradio as gr  # pyright: ignore[reportMissingImports]
 import numpy as np
-from gradio.utils import get_upload_folder  # pyright: ignore[reportMissingImports]
 
 from sordino.files import one_line
 from sordino.serve import pictures
@@ -23,35 +22,12 @@ from sordino.serve.limits import Desk
 from sordino.serve.player import outline, player
 from sordino.serve.residents import Residents
 from sordino.serve.rooms import Rooms
+from sordino.serve.uploads import Page, UploadsOnly
 
 ROWS = 12
 TITLE = "sordino"
 HEAD = "# sordino\nWhat a music model hears, with small adapters clipped on.\n\nThe same by HTTP: [API](docs)"
 CSS = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
-
-
-class Page(gr.Blocks):
-    """Blocks that open nothing but what was uploaded to them.
-
-    Gradio asks whether a file was uploaded only after `launch`, which a page that is mounted never sees: it would copy
-    any file of this machine that a request names, and fetch any address.
-    """
-
-    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **options: Any) -> Any:
-        """As Gradio's, of checked inputs."""
-        _check_uploaded(inputs)
-        return await super().preprocess_data(block_fn, inputs, *rest, **options)
-
-
-def _check_uploaded(value: Any) -> None:
-    """Raise an error where a path in what a request gave, however deep, is not of the folder of uploads."""
-    if isinstance(value, Mapping) and "path" in value:
-        uploads = Path(get_upload_folder()).resolve()
-        if value["path"] is not None and not Path(str(value["path"])).resolve().is_relative_to(uploads):
-            raise gr.Error("this file was not uploaded to this page", print_exception=False)
-    if isinstance(value, Mapping | list):
-        for each in value.values() if isinstance(value, Mapping) else value:
-            _check_uploaded(each)
 
 
 def mount(api: Any, residents: Residents, desk: Desk, rooms: Rooms | None = None) -> Any:
@@ -68,6 +44,7 @@ def mount(api: Any, residents: Residents, desk: Desk, rooms: Rooms | None = None
     theme = gr.themes.Soft(
         primary_hue="indigo", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
     )
+    api.add_middleware(UploadsOnly)
     return gr.mount_gradio_app(api, blocks, path="/", theme=theme, css=CSS, max_file_size=desk.limits.upload_bytes,
                                ssr_mode=False, footer_links=[])  # fmt: skip
 

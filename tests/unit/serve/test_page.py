@@ -1,10 +1,15 @@
-"""The page in Chromium without a screen: a sound is dropped, answered, drawn and sought in; folders are labelled."""
+"""The page in Chromium without a screen: a sound is dropped or recorded, answered, drawn, played and sought in; folders
+are labelled."""
 
 import gc
+import io
 import shutil
 import warnings
+from urllib.request import urlopen
 
+import numpy as np
 import pytest
+import soundfile
 
 from sordino.serve.limits import Limits
 from sordino.serve.residents import Residents
@@ -15,11 +20,17 @@ from tests.conftest import TINY
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Gradio: deprecated names, sockets that it leaves open
 PLAYER = "const page = document.querySelector('iframe.sordino-player')?.contentDocument;"
 SOUND = f"{PLAYER} const sound = page?.getElementById('sound');"
+# Where the line of the position is, as a share of the width: the only thing drawn at 150 of the canvas's 174 pixels.
+LINE = f"""{SOUND} if (!sound) return false; const near = page.getElementById('near');
+const y = Math.round(near.height * 150 / 174);
+const row = near.getContext('2d').getImageData(0, y, near.width, 1).data;
+const line = [...row.keys()].filter(i => i % 4 === 3 && row[i]).map(i => (i + 1) / 4 / near.width)[0];"""
+TONE_HZ = 523.0
 
 
-@pytest.fixture
-def window(shelf, song, tmp_path):
-    """The page of a server with two adapters of one task, and a folder of three songs."""
+@pytest.fixture(scope="module")
+def opened(shelf, song, tmp_path_factory):
+    """The page of a server with two adapters of one task, and a folder of three songs; the microphone hears a tone."""
     if not (CHROMIUM and DRIVER):
         pytest.skip("needs chromium and chromium-driver")
     with warnings.catch_warnings():
@@ -27,21 +38,56 @@ def window(shelf, song, tmp_path):
         pytest.importorskip("gradio")
         from sordino.serve.running import Server
 
-        (tmp_path / "songs").mkdir()
+        folder, tone = tmp_path_factory.mktemp("page"), np.sin(2 * np.pi * TONE_HZ * np.arange(48_000) / 48_000)
+        soundfile.write(folder / "tone.wav", 0.5 * tone, 48_000)
+        (folder / "songs").mkdir()
         for name in "abc":
-            shutil.copy(song, tmp_path / "songs" / f"{name}.wav")
+            shutil.copy(song, folder / "songs" / f"{name}.wav")
         adapters = {**shelf, "mood2": shelf["mood"]}
         residents = Residents(adapters, {"tempo": make_task("tempo")}, device="cpu", precision="float32")
         server = Server(residents, Limits())
-        server.add_page([tmp_path / "songs"], tmp_path / "labels", TINY, segment_s=2.0)
-        with server, browser(tmp_path / "profile") as opened:
-            opened.open(server.address)
-            yield opened
+        server.add_page([folder / "songs"], folder / "labels", TINY, segment_s=2.0)
+        with server, browser(folder / "profile", heard=folder / "tone.wav") as opened:
+            yield opened, server.address, folder / "labels"
     del server, opened
     gc.collect()  # while warnings of what Gradio leaves open are still ignored
 
 
-def test_a_sound_is_drawn_sought_compared_and_labelled(window, song, tmp_path):
+@pytest.fixture
+def window(opened):
+    """The page, opened anew."""
+    opened[0].open(opened[1])
+    return opened[0]
+
+
+def test_a_sound_is_played_and_the_line_follows(window, song):
+    window.upload(song)
+    assert window.wait(f"{LINE} return sound.readyState > 0 && line < 0.01")
+    window.press("#sound", 18, "iframe.sordino-player")  # the first of the browser's own controls
+    line = window.wait(f"{LINE} return !sound.paused && line > 0.05 && line")
+    window.wait(f"{LINE} return line > arguments[0] + 0.1", line)
+    window.run(f"{SOUND} sound.pause()")
+    window.wait(f"{LINE} return sound.paused && Math.abs(line - sound.currentTime / sound.duration) < 0.01")
+    assert window.errors() == []
+
+
+def test_what_the_microphone_hears_is_answered(window):
+    window.wait("return !!document.querySelector('[aria-label=\"Record audio\"]')")
+    window.run("document.querySelector('[aria-label=\"Record audio\"]').click()")
+    window.click("Record")
+    window.see("0:02")
+    window.click("Stop")
+    source = window.wait(f"{SOUND} return sound && sound.readyState > 0 && sound.src")
+    with urlopen(source) as recorded:
+        wave, rate_hz = soundfile.read(io.BytesIO(recorded.read()), always_2d=True)
+    spectrum = np.abs(np.fft.rfft(wave[:, 0] * np.hanning(len(wave))))
+    assert len(wave) > rate_hz
+    assert np.argmax(spectrum) * rate_hz / len(wave) == pytest.approx(TONE_HZ, abs=1)
+    assert window.run("return !!document.querySelector('.sordino svg')")  # the answer
+    assert window.errors() == []
+
+
+def test_a_sound_is_drawn_sought_compared_and_labelled(window, opened, song):
     window.upload(song)
     assert window.wait(f"{SOUND} return sound && sound.readyState > 0 && sound.duration") > 1
     shown = window.run("return document.querySelector('.sordino').innerText")
@@ -68,7 +114,7 @@ def test_a_sound_is_drawn_sought_compared_and_labelled(window, song, tmp_path):
     window.see("1 confirmed · 1 rejected")
     window.click("Save labels and adapter")
     window.see("2 labels saved")
-    assert (tmp_path / "labels" / "songs" / "labels.csv").exists()
+    assert (opened[2] / "songs" / "labels.csv").exists()
     window.click("Listen", "button[role=tab]")
     window.see("labels-songs")  # what was learned answers at once
     assert window.errors() == []

@@ -4,6 +4,8 @@ import gc
 import json
 import shutil
 import warnings
+from http.client import HTTPConnection
+from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 import pytest
@@ -42,7 +44,15 @@ def ask(shelf, tmp_path, monkeypatch):
             head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'
             return send("upload", head + path.read_bytes() + b"\r\n--x--\r\n", "multipart/form-data; boundary=x")[0]
 
-        ask.upload = upload
+        def get(path, method="GET"):
+            connection = HTTPConnection(server.address.rpartition("/")[2])  # which follows no redirection
+            connection.request(method, f"/gradio_api/file{quote(path, '=')}")
+            answer = connection.getresponse()
+            found = answer.status, answer.read()
+            connection.close()
+            return found
+
+        ask.upload, ask.get = upload, get
         with server:
             yield ask
     del server, ask
@@ -62,3 +72,19 @@ def test_only_what_was_uploaded_is_opened(ask, song, tmp_path, monkeypatch):
                 assert not told["success"], path
                 assert "was not uploaded" in told["output"]["error"], path
     assert [each.name for each in (tmp_path / "uploads").rglob("*.wav") if "link" not in each.parts] == ["a.wav"]
+
+
+def test_only_what_was_uploaded_is_given_out(ask, song, tmp_path, monkeypatch):
+    uploaded = ask.upload(song)
+    (tmp_path / "uploads" / "link").symlink_to(tmp_path)
+    shutil.copy(song, tmp_path / "secret.wav")
+    monkeypatch.chdir(tmp_path)
+    refused = 403, {"detail": "this file was not uploaded to this page"}
+    others = ["http://127.0.0.1:1/a.wav", "https://example.org", "//example.org", "", "\0", f"{uploaded}/../../.."]
+    others += ["secret.wav", "/etc/passwd", f"{tmp_path}/secret.wav", f"{tmp_path}/uploads/link/secret.wav"]
+    for way in "=/":  # the second was Gradio's once
+        assert ask.get(way + uploaded) == (200, song.read_bytes())
+        for path in others:
+            status, told = ask.get(way + path)
+            assert (status, json.loads(told)) == refused, path
+    assert ask.get("=http://127.0.0.1:1/a.wav", "HEAD")[0] == 403
