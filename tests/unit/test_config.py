@@ -95,7 +95,7 @@ def wrong(*assignments, **values):
         ("method.layers=0", "method.layers = 0; 0 is no layer; they count from 1"),
         ("method=lorra", 'unknown method "lorra"; did you mean "lora"'),
         ("method=lora+lora", "method lora is named twice"),
-        ("method=[]", "no method is named; known: adapter"),
+        ("method=[]", "no method is named; known: adalora, adapter"),
         ("task.label_smoothing=2", "task.label_smoothing = 2.0; it wants a number (0 to 1)"),
         ("backbone.dept=2", 'unknown setting "backbone.dept"; did you mean "backbone.depth"'),
         ("backbone=muq+mert", 'backbone = "muq+mert"; it wants a backbone\'s name'),

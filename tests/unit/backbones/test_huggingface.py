@@ -232,7 +232,7 @@ def test_a_repository_that_cannot_be_reached_is_told(monkeypatch):
         raise ConnectionError("no route\nto the Hub")
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", unreachable)
-    told = r"someone/nothing is not here and cannot be downloaded \(ConnectionError: no route\)"
+    told = r"someone/nothing is not here and cannot be downloaded \(ConnectionError: no route to the Hub\)"
     with pytest.raises(FileNotFoundError, match=told):
         load_backbone("huggingface", model="someone/nothing")
 
