@@ -56,7 +56,7 @@ $(STAMP)-run: pyproject.toml constraints.txt | .venv/bin/python
 	touch $@
 
 $(STAMP)-test: $(STAMP)-run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,data,jams,peft,render]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,data,peft,render]"
 	touch $@
 
 clean:
