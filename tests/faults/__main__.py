@@ -44,7 +44,7 @@ def rows(share: float) -> list[tuple[str, Callable[[Path], Row]]]:
 
     def full(name: str) -> Callable[[Path], Row]:
         def row(folder: Path) -> Row:
-            found = disk.run(name, folder, every=max(EVERY.get(name, 1), round(1 / share)))
+            found = disk.run(name, folder, every=round(1 / share))
             told = f"{found['not whole']} files that were not whole, {found['unequal']} ends with other bytes"
             return (
                 f"`{name}`, disk full from a write on, then run again with room",
@@ -89,7 +89,6 @@ def rows(share: float) -> list[tuple[str, Callable[[Path], Row]]]:
 
 
 WORK_ON_DISK = ("prepare", "cache", "train", "study", "predict")
-EVERY = {"train": 3, "study": 7}  # their sites repeat with every checkpoint and run
 
 
 def bad_audio(folder: Path) -> Row:
