@@ -71,9 +71,8 @@ class SelfAttention(nn.Module):
             bias = F.pad(bias.to(queries.dtype), (keys.shape[2] - x.shape[1], 0))
             seen = bias if seen is None else bias.masked_fill(~seen, -torch.inf)
         dropout = self.dropout if self.training else 0.0
-        return out(
-            self._merge(F.scaled_dot_product_attention(queries, keys, values, attn_mask=seen, dropout_p=dropout))
-        )
+        attended = F.scaled_dot_product_attention(queries, keys, values, attn_mask=seen, dropout_p=dropout)
+        return out(self._merge(attended))
 
     def bias(self, x: Float[Tensor, "batch token dim"]) -> Tensor | None:
         """What a kind of attention adds to the scaled products of queries and keys, [batch head token token]."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from sordino.backbones._repository import Files
-from sordino.backbones._weights import build, build_random
+from sordino.backbones._weights import above, build, build_random
 from sordino.contracts import Backbone
 from sordino.rules import Count
 
@@ -23,7 +23,6 @@ UNUSED = (
     "label_embs_concat",
     "final_proj.*",
     "speaker_proj.*",
-    "dropout_features.*",
     "lm_head.*",
     "proj_out.*",
     "classifier.*",
@@ -39,6 +38,9 @@ UNUSED = (
     "decoder.*",
     "embed_positions.*",  # sinusoids or rotary frequencies, which are computed here
 )
+
+UNTOLD = ("num_attention_heads", "encoder_attention_heads", "do_stable_layer_norm", "layer_norm_eps", "conv_stride",
+          "max_bucket_distance")  # fmt: skip
 
 
 class HubEncoder(Backbone):
@@ -118,8 +120,8 @@ class HubEncoder(Backbone):
             prefixes = (*network.prefixes, "encoder.")
             tensors = {without(name, prefixes): value for name, value in files.tensors().items()}
             n_layers: int = config.get("num_hidden_layers") or config["encoder_layers"]
-            left_out = [f"layers.{layer}.*" for layer in range(depth or n_layers, n_layers)]
-            built = build(make, network.renamed(tensors, config), [*UNUSED, *network.unused, *left_out], str(files))
+            unused = [*UNUSED, *network.unused, *above(depth, n_layers)]
+            built = build(make, network.renamed(tensors, config), unused, str(files))
         return built
 
     @classmethod
@@ -139,6 +141,6 @@ def without(name: str, prefixes: Iterable[str]) -> str:
 
 def untold(config: Mapping[str, Any]) -> Iterable[str]:
     """What a configuration says that no tensor's shape tells and that changes the states."""
-    for key in ("num_attention_heads", "encoder_attention_heads", "do_stable_layer_norm", "layer_norm_eps"):
+    for key in UNTOLD:
         if key in config:
             yield f"{key}={config[key]}"

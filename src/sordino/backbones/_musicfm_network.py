@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from sordino.backbones._conformer import ConformerLayer
 from sordino.backbones._mel import LogMel
 from sordino.backbones._musicfm_frontend import MelConvs
-from sordino.backbones._weights import build, build_random, n_to_build, read_tensors
+from sordino.backbones._weights import above, build, build_random, n_to_build, read_tensors
 from sordino.contracts import Backbone, Site
 
 N_FFT = 2048
@@ -120,8 +120,7 @@ class MelConformer(Backbone):
         tensors = read_tensors(path, ("model.", "conformer."))
         for name in ("mean", "std"):
             tensors[f"mel_{name}"] = torch.tensor(float(statistics[f"melspec_2048_{name}"]))
-        left_out = [f"layers.{layer}.*" for layer in range(depth or size.n_layers, size.n_layers)]
-        return build(lambda: cls(size, depth), tensors, [*UNUSED, *left_out], source)
+        return build(lambda: cls(size, depth), tensors, [*UNUSED, *above(depth, size.n_layers)], source)
 
     @classmethod
     def tiny(cls, seed: int = 0) -> Backbone:

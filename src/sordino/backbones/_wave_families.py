@@ -53,13 +53,15 @@ class GatedAttention(PlainAttention):
 
     def bias(self, x: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch head token token"]:
         """The gate of each token and head times the bias of its distance to each other token."""
-        number = torch.arange(x.shape[1], device=x.device)
-        of_distance = self.rel_attn_embed(self.buckets(number[None, :] - number[:, None])).permute(2, 0, 1)
+        n_tokens = x.shape[1]
+        number = torch.arange(n_tokens, device=x.device)
+        table = self.rel_attn_embed(self.buckets(torch.arange(1 - n_tokens, n_tokens, device=x.device)))
+        of_distance = table[number[None, :] - number[:, None] + n_tokens - 1].permute(2, 0, 1)
         gates = rearrange(self.gru_rel_pos_linear(self._split(x)), "... (gate four) -> ... gate four", four=4).sum(-1)
         update, reset = gates.sigmoid().chunk(2, dim=-1)
         return (update * (reset * self.gru_rel_pos_const - 1.0) + 2.0) * of_distance
 
-    def buckets(self, distance: Int[Tensor, "token token"]) -> Int[Tensor, "token token"]:
+    def buckets(self, distance: Int[Tensor, " distance"]) -> Int[Tensor, " distance"]:
         """The bucket of each distance: one for each short one, the long ones on a logarithmic scale."""
         half = self.rel_attn_embed.num_embeddings // 2
         exact, far = half // 2, distance.abs()

@@ -148,6 +148,11 @@ def build_random(make: Callable[[], Network], weights: str | Path | None) -> Net
     return network
 
 
+def above(depth: int | None, n_layers: int) -> list[str]:
+    """Patterns of the tensors of those layers that `depth` leaves out."""
+    return [f"layers.{layer}.*" for layer in range(depth or n_layers, n_layers)]
+
+
 def n_to_build(name: str, depth: int | None, n_layers: int) -> int:
     """How many layers `depth` means: all when None.
 

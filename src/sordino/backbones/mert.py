@@ -14,7 +14,7 @@ from typing import Literal
 
 from sordino.backbones._published import Published, locate
 from sordino.backbones._wave_encoder import BASE, TINY, Size, WaveEncoder
-from sordino.backbones._weights import build, build_random, read_tensors
+from sordino.backbones._weights import above, build, build_random, read_tensors
 from sordino.rules import Count
 
 VARIANTS = {
@@ -99,11 +99,13 @@ class MERT(WaveEncoder):
             config = json.loads(config_path.read_text())
             if normalise is None:
                 usual = json.loads(preprocessor.read_text()).get("do_normalize", True)
-            n_layers = config.get("num_hidden_layers", Size.num_hidden_layers)
-            left_out = [f"layers.{layer}.*" for layer in range(depth or n_layers, n_layers)]
+            found = Size.read(config)
             tensors = cls.renamed(read_tensors(path, ("encoder.",)), config)
-            source = str(published if weights is None else path)
-            model = build(lambda: cls(Size.read(config), depth, usual), tensors, [*UNUSED, *left_out], source)
+            unused, source = (
+                [*UNUSED, *above(depth, found.num_hidden_layers)],
+                str(published if weights is None else path),
+            )
+            model = build(lambda: cls(found, depth, usual), tensors, unused, source)
         return model
 
     @classmethod

@@ -38,14 +38,8 @@ def beside_plain(rows: Sequence[Row], configs: Iterable[Config]) -> list[Row]:
             (task,) = make_tasks([spec], dataset.tracks())
             alone = [other["name"] for other in specs].count(task.name) == 1
             options = {} if alone else {key: value for key, value in spec.items() if key != "name"}
-            told = {
-                **(
-                    {"data": data, **({"test": test} if test else {}), **({"folds": n_folds} if n_folds else {})}
-                    if len(wanted) > 1
-                    else {}
-                ),
-                **options,
-            }
+            place = {"data": data, "test": test, "folds": n_folds} if len(wanted) > 1 else {}
+            told = {**{key: value for key, value in place.items() if value}, **options}
             words = [f"{key}={short(value)}" for key, value in told.items()]
             for title, scored in plain_scores(task, dataset).items():
                 plain.append(plain_row(" ".join([title, *words]), task.name, scored))

@@ -170,7 +170,7 @@ class Beat(Task):
         """The mean F-measure of the beats after 5 s."""
         pairs = [(r["beats"], p.value["beats"]) for r, p in zip(references, predictions, strict=True)]
         found = [_f_measure(*(_after(beats, SKIPPED_S) for beats in pair)) for pair in pairs]
-        return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
+        return self.summarise([{self.metric: value} for value in found])[self.metric]
 
     def observations(self, prediction: Prediction, duration_s: float) -> list[Observation]:
         """A row for each beat; its value is the place in the bar from 1, None if bars are not known."""

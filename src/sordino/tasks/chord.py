@@ -163,7 +163,7 @@ class Chord(Task):
     def decide(self, references: Sequence[list[list[Any]]], predictions: Sequence[Prediction]) -> float:
         """The deciding comparison alone."""
         rows = [compare(r, p.value, [self.metric]) for r, p in zip(references, predictions, strict=True)]
-        return self.summarise(rows)[self.metric] if rows else float("nan")
+        return self.summarise(rows)[self.metric]
 
     def track_weights(self, rows: Sequence[Mapping[str, float]]) -> np.ndarray:
         """The annotated durations."""

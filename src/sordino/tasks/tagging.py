@@ -153,7 +153,7 @@ class Tagging(Task):
 
     def score(self, reference: list[str], estimated: list[str]) -> dict[str, float]:
         """Precision, recall and F1 of one track's tags; 1 where there are none and none is given."""
-        judged = set(self.tags) - {tag.removeprefix(UNJUDGED) for tag in {*reference} - {*self.words(reference)}}
+        judged = {*self.tags} - {*_unjudged(reference)}
         true, given = (set(tags) & judged for tags in (reference, estimated))
         hits = len(true & given)
         precision = hits / len(given) if given else float(not true)
@@ -225,7 +225,7 @@ class Tagging(Task):
         return targets, hard, scores, judged
 
     def _judged(self, labels: Sequence[list[str]]) -> np.ndarray:
-        return ~self._matrix([[tag[1:] for tag in tags if tag.startswith(UNJUDGED)] for tags in labels])
+        return ~self._matrix([_unjudged(tags) for tags in labels])
 
     def _matrix(self, labels: Sequence[list[str]]) -> np.ndarray:
         index = {tag: column for column, tag in enumerate(self.tags)}
@@ -233,3 +233,8 @@ class Tagging(Task):
         for row, tags in enumerate(labels):
             matrix[row, [index[tag] for tag in tags if tag in index]] = True
         return matrix
+
+
+def _unjudged(label: Sequence[str]) -> list[str]:
+    """The tags that were not judged."""
+    return [tag.removeprefix(UNJUDGED) for tag in label if tag.startswith(UNJUDGED)]

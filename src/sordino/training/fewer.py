@@ -43,21 +43,21 @@ def _of_each_class(order: Sequence[Track], task: Task, shots: int) -> list[Track
     counts: Counter[str] = Counter()
     taken = []
     for track in order:
-        values = classes_of(parse_label(task, track), task)
+        values = classes_of(label := parse_label(task, track), task)
+        if values is None:
+            raise ValueError(
+                f"training.shots counts classes, and {task.label} {label!r} names none; use training.tracks"
+            )
         if any(counts[value] < shots for value in values):
             taken.append(track)
             counts.update(values)
     return taken
 
 
-def classes_of(label: Label | None, task: Task) -> list[str]:
-    """The classes that a label names.
-
-    Raises:
-        ValueError: it names none, as a tempo or a list of beats.
-    """
+def classes_of(label: Label | None, task: Task) -> list[str] | None:
+    """The classes that a label names; None where it is of a kind that names none, as a tempo or a list of beats."""
     if label is None or isinstance(label, str):
         return [] if label is None else [label]
     if isinstance(label, list) and all(isinstance(value, str) for value in label):
         return task.words(label) or [""]
-    raise ValueError(f"training.shots counts classes, and {task.label} {label!r} names none; use training.tracks")
+    return None

@@ -12,6 +12,7 @@ import numpy as np
 
 from sordino.contracts import Label, Task
 from sordino.training.examples import Examples, Visit
+from sordino.training.fewer import classes_of
 
 
 class Order:
@@ -60,8 +61,5 @@ def class_balance(examples: Examples) -> np.ndarray:
 
 
 def _values(label: Label | None, task: Task) -> list[str]:
-    if label is None:
-        return []
-    if isinstance(label, list) and all(isinstance(value, str) for value in label):
-        return task.words(label) or [""]
-    return [repr(label)]
+    classes = classes_of(label, task)
+    return [repr(label)] if classes is None else classes

@@ -204,6 +204,10 @@ def test_what_the_weights_do_not_tell_is_part_of_the_fingerprint(tmp_path):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"num_attention_heads": 2}))
     assert load_backbone("huggingface", weights=folder).fingerprint() != one.fingerprint()
+    (folder / "config.json").write_text(json.dumps(config | {"conv_stride": [4, *config["conv_stride"][1:]]}))
+    assert load_backbone("huggingface", weights=folder).fingerprint() != one.fingerprint()
+    (folder / "config.json").write_text(json.dumps(config | {"max_bucket_distance": 99}))
+    assert load_backbone("huggingface", weights=folder).fingerprint() != one.fingerprint()
     (folder / "config.json").write_text(json.dumps(config))
     assert load_backbone("huggingface", weights=folder, normalise=False).fingerprint() != one.fingerprint()
 
