@@ -202,5 +202,8 @@ def test_tags_in_the_files_themselves(tmp_path, suffix):
     write_tags(path, {"genre": "House"})
     dataset = Folder(tmp_path)
     assert dataset.tracks()[0].labels == {"tempo": "97.5", "key": "Am", "genre": "House"}
-    assert dataset.notes == ("labels from the files' tags: tempo 1, key 1, genre 1",)
+    assert dataset.notes == (
+        "labels from the files' tags: tempo 1, key 1, genre 1",
+        "no track in test and validation; add tracks or a column `split`",
+    )
     np.testing.assert_array_equal(audio.read(path, 16_000), before)
