@@ -15,7 +15,7 @@ from scipy import stats
 from sordino.cli import group
 from sordino.config import Config, build, load_config
 from sordino.contracts import Prediction
-from sordino.study.report import plots
+from sordino.study.report import gains, plots
 from sordino.study.report.comparison import bootstrap_p, compare, comparisons, holm, mcnemar
 from sordino.study.report.folder import write_report
 from sordino.study.report.page import command_of, page
@@ -276,3 +276,11 @@ def test_a_report_of_rows_without_tracks_says_what_it_can(tmp_path):
     ]
     write_report(rows, tmp_path, "bare")
     assert "0.700" in (tmp_path / "paper.md").read_text()
+
+
+def test_gains_say_where_a_score_is_undefined():
+    row = {"name": "probe", "task": "beat", "metric": "f_measure", "n_tracks": 9, "share": None, "train_cpu_s": None,
+           "config": None, "n_train": None, "machine": None}  # fmt: skip
+    told = {"rows": [row | {"scores": [None, None]}, row | {"task": "key", "scores": [None, 0.5]}], "against": "probe",
+            "comparisons": []}  # fmt: skip
+    assert "| probe | – | – | undefined | 0.500 |" in gains.markdown(told)

@@ -44,7 +44,10 @@ def page(folder: Path) -> str:
 def _cell(row: Told | None, gain: Told | None) -> str:
     if row is None:
         return "–"
-    score = sum(row["scores"]) / len(row["scores"])
+    defined = [score for score in row["scores"] if score is not None]
+    if not defined:
+        return "undefined"
+    score = sum(defined) / len(defined)
     if gain is None:
         return f"{score:.3f}"
     bold = "**" if gain["differs"] else ""
