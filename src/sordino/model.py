@@ -119,6 +119,15 @@ class Model(nn.Module):
         """The methods that are trained, each with its parts."""
         return list(zip(self.own_methods, self.backbone.attached[self.n_frozen :], strict=True))
 
+    def penalty(self) -> Tensor | float:
+        """What the trained methods add to the loss."""
+        return sum(method.penalty(attachment) for method, attachment in self.own_attached)
+
+    def after_step(self, step: int, steps: int) -> None:
+        """Let the trained methods change their parts, `step` of `steps` being taken."""
+        for method, attachment in self.own_attached:
+            method.after_step(attachment, step, steps)
+
     @property
     def constant_states(self) -> list[int]:
         """Keys of what `constant` gives: the hidden states (or FRONTEND, WAVEFORM) that `forward` needs from below."""

@@ -119,13 +119,12 @@ def frozen_is_frozen(case: MethodCase) -> None:
     optimiser = torch.optim.SGD(model.parameter_groups(1e-2), momentum=0.9)
     model.train()
     constant, mask = model.constant_from(case.frames)
-    ((method, attachment),) = model.own_attached
     for step in (1, 2):
-        loss = model(constant, mask)["key"].square().mean() + method.penalty(attachment)
+        loss = model(constant, mask)["key"].square().mean() + model.penalty()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        method.after_step(attachment, step, 2)
+        model.after_step(step, 2)
     own = model.backbone.state_dict()
     assert all(torch.equal(own[name], value) for name, value in before.items() if name not in model.unfrozen)
     assert all(torch.equal(value, before[name]) for name, value in case.backbone.state_dict().items())

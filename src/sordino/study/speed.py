@@ -55,8 +55,9 @@ def measured(model: Model, noise_s: float, at_once: int, compute: Compute) -> Sp
     def step(constant: Constant) -> None:
         with compute.context():
             loss = torch.stack([value.float().square().mean() for value in model(*constant).values()]).sum()
-        loss.backward()
+        (loss + model.penalty()).backward()
         optimiser.step()
+        model.after_step(1, 2)
         optimiser.zero_grad()
 
     model.train()

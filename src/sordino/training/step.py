@@ -132,8 +132,7 @@ class Step:
             if not math.isfinite(float(norm if norm is not None else 0.0)):
                 raise self._diverged("the gradient is not a number", step, parts)
         optimiser.step()
-        for method, attachment in self.model.own_attached:
-            method.after_step(attachment, step + 1, steps)
+        self.model.after_step(step + 1, steps)
         optimiser.zero_grad()
         return total
 
@@ -174,8 +173,7 @@ class Step:
         with self.compute.context():
             logits = wrapped(constant, mask)
         loss = batch_loss(self.model, logits, targets, counts, self.settings.loss_weights)
-        penalty = sum(method.penalty(attachment) for method, attachment in self.model.own_attached)
-        return loss + penalty / (self.n_parts * self.fabric.world_size)
+        return loss + self.model.penalty() / (self.n_parts * self.fabric.world_size)
 
     def _peak_memory_bytes(self) -> int:
         """Of one part of the first step, computed as in training."""
