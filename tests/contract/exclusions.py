@@ -1,4 +1,10 @@
-"""Which methods have no place on which backbones, and why; every other pair must work."""
+"""Which methods have no place on which backbones, and why; every other pair must work. Which pairs are tried when."""
+
+import itertools
+
+import pytest
+
+from sordino import registry
 
 CONVOLUTIONAL = {"beat_tcn", "key_cnn", "musicnn", "short_cnn", "tempo_cnn"}
 BESIDE = "it runs beside attention and feed-forwards, and a convolutional network has none"
@@ -22,3 +28,23 @@ def reason(method_name, options, backbone_name):
         return None
     named = [NAMES_OTHER_ROLES[key] for option in options if (key := (method_name, option)) in NAMES_OTHER_ROLES]
     return NO_PLACE.get(method_name) or (named[0] if named else None)
+
+
+STAND_INS = ("mini", "musicnn")  # attention with convolutions, convolutions alone: every method is tried on these,
+EVERYWHERE = ("adapter", "finetune", "lora", "prefix", "prompt")  # these on every backbone,
+
+
+def pairs(cases):
+    """Methods with options, each with every backbone, as parameters of a test.
+
+    Beside the pairs above, each method takes its turn with one more backbone; what remains is `slow`.
+    """
+    others = itertools.cycle(name for name in registry.names("backbone") if name not in STAND_INS)
+    found = []
+    for name, options in cases:
+        turn = next(others)
+        for backbone in registry.names("backbone"):
+            usual = backbone in (*STAND_INS, turn) or (name in EVERYWHERE and not options)
+            label = "-".join([name, *options, backbone])
+            found.append(pytest.param(name, options, backbone, id=label, marks=[] if usual else pytest.mark.slow))
+    return found

@@ -10,7 +10,7 @@ from sordino.checks.method_case import MethodCase
 from sordino.checks.running import NotAsked, checks
 from sordino.contracts import Frames
 from sordino.petl import make_method
-from tests.contract.exclusions import reason
+from tests.contract.exclusions import pairs, reason
 
 VARIANTS = [  # options that run through other code than the defaults do
     ("adapter", {"position": "before", "layer_norms": False}),
@@ -24,14 +24,8 @@ VARIANTS = [  # options that run through other code than the defaults do
 CASES = [(name, {}) for name in registry.names("method")] + VARIANTS
 
 
-@pytest.fixture(params=registry.names("backbone"))
-def backbone_name(request):
-    return request.param
-
-
-@pytest.fixture(params=CASES, ids=lambda case: "-".join([case[0], *case[1]]))
-def case(request, backbone_name):
-    name, options = request.param
+@pytest.fixture
+def case(name, options, backbone_name):
     if name == "peft":
         pytest.importorskip("peft")
     case = MethodCase(make_method(name, **options), backbone_name)
@@ -41,6 +35,10 @@ def case(request, backbone_name):
     assert case.backbone.fingerprint() == case.fingerprint
 
 
+on_every_pair = pytest.mark.parametrize(("name", "options", "backbone_name"), pairs(CASES))
+
+
+@on_every_pair
 @pytest.mark.parametrize("check", checks(methods), ids=lambda check: check.__name__)
 def test_it_keeps(check, case):
     try:
@@ -64,6 +62,7 @@ def alike(name):
 
 
 @pytest.mark.compile
+@on_every_pair
 def test_it_compiles(case, unchecked):
     if alike(case.backbone.name) != case.backbone.name or case.method != make_method(case.method.name):
         pytest.skip("another one stands for it")

@@ -50,6 +50,17 @@ def prepared(request):
     return backbone, residents(backbone), waveform, n_samples
 
 
+@pytest.fixture(scope="module")
+def alone(prepared):
+    """What each answers by itself, to one clip and to all."""
+    _, models, waveform, n_samples = prepared
+    with torch.no_grad():
+        return {
+            padded: [model.predict(*((waveform, n_samples) if padded else (waveform[:1], None))) for model in models]
+            for padded in (False, True)
+        }
+
+
 def assert_same(found, expected):
     for own, alone in zip(found, expected, strict=True):
         for name, logits in alone.items():
@@ -57,20 +68,19 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize(("n_rows", "padded"), [(2, False), (9, True), (1000, True)])
-def test_together_as_alone(prepared, n_rows, padded):
+def test_together_as_alone(prepared, alone, n_rows, padded):
     backbone, models, waveform, n_samples = prepared
     asked = (waveform, n_samples) if padded else (waveform[:1], None)
     with torch.no_grad():
-        alone = [model.predict(*asked) for model in models]
-        assert_same(Together(backbone, models, n_rows)(*asked), alone)
-        assert len({float(logits.sum()) for own in alone for logits in own.values()}) == len(models)
+        assert_same(Together(backbone, models, n_rows)(*asked), alone[padded])
+    assert len({float(logits.sum()) for own in alone[padded] for logits in own.values()}) == len(models)
 
 
-def test_where_all_are_alone_the_bits_are_the_same(prepared):
+def test_where_all_are_alone_the_bits_are_the_same(prepared, alone):
     backbone, models, waveform, _ = prepared
     with torch.no_grad():
-        for model in models[::2]:
-            (found,), expected = Together(backbone, [model], 1)(waveform[:1]), model.predict(waveform[:1])
+        for model, expected in zip(models[::2], alone[False][::2], strict=True):
+            (found,) = Together(backbone, [model], 1)(waveform[:1])
             assert all(torch.equal(found[name], logits) for name, logits in expected.items())
 
 

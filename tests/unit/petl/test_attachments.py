@@ -22,6 +22,11 @@ WIDE = {  # options that bring as many methods as possible to the same sites
 MERGEABLE = [name for name in registry.names("method") if registry.find("method", name).mergeable]
 
 PAIRS = list(itertools.permutations(MERGEABLE, 2))
+ON_BOTH = [  # mert's layers are like mini's to a pair of methods, but for their convolutions
+    pytest.param(backbone, names, id=f"{backbone}-{'>'.join(names)}", marks=pytest.mark.slow if other else [])
+    for other, backbone in enumerate(("mini", "mert"))
+    for names in PAIRS
+]
 
 
 @pytest.fixture(params=["mini", "mert"])
@@ -58,7 +63,7 @@ def alike(found, expected):
     return float((found - expected).abs().max()) < 2e-5 * max(1.0, float(expected.abs().max()))
 
 
-@pytest.mark.parametrize("names", PAIRS, ids=">".join)
+@pytest.mark.parametrize(("backbone", "names"), ON_BOTH, indirect=["backbone"])
 def test_any_two_merge_to_what_they_did_apart(backbone, names):
     before, bare = backbone.fingerprint(), answer(backbone)
     attached = attach(backbone, *names)
@@ -76,7 +81,7 @@ def test_any_two_merge_to_what_they_did_apart(backbone, names):
     assert torch.equal(answer(backbone), bare)
 
 
-@pytest.mark.parametrize("names", PAIRS, ids=">".join)
+@pytest.mark.parametrize(("backbone", "names"), ON_BOTH, indirect=["backbone"])
 def test_one_of_two_merges_exactly_or_not_at_all(backbone, names):
     """Wherever both have parts at one site, one alone would become another function."""
     attached = attach(backbone, *names)
