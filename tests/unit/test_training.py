@@ -113,7 +113,7 @@ def test_a_head_can_be_trained_first(triads, tmp_path):
 
 
 def test_an_unlabelled_task_is_named(triads, tmp_path):
-    with pytest.raises(ValueError, match=r'no track of the train split has a label "chord"'):
+    with pytest.raises(ValueError, match=r'task chord: unknown label "chord"'):
         train(config(triads, task="chord"), tmp_path)
 
 

@@ -44,6 +44,8 @@ def command(data, task, label, root, download, workers, out, as_json):
     from sordino.registry import specs
     from sordino.tasks import choose_tasks
 
+    if label and not task:
+        raise click.UsageError("--label is what a task reads; give --task too")
     dataset = load_dataset(data, root)
     options = {"label": label} if label else {}
     manifest = Path(out) if out else None

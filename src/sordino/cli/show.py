@@ -42,6 +42,7 @@ def command(name, as_json, plot):
         click.echo(json.dumps(described))
         return
     about = described.pop("about")
+    described = {key: value for key, value in described.items() if value not in ("", {})}
     width = max(map(len, described))
     for key, value in described.items():
         if isinstance(value, dict):
