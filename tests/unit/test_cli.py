@@ -1,6 +1,7 @@
 """The command line as a user meets it."""
 
 import json
+import re
 from itertools import pairwise
 
 import click
@@ -30,6 +31,7 @@ def test_train_prints_scores_and_names_the_adapter(trained):
     assert first.exit_code == 0, first.output
     assert "key: weighted_score" in first.stdout and "backbone weights: random (seed 0)" in first.stdout
     assert "training = " in first.stderr
+    assert re.search(r"^step 3: validation key 0\.\d{3}, tempo [01]\.\d{3}$", first.stderr, re.MULTILINE)
     again = call(*words, "--json")
     assert set(json.loads(again.stdout)["tasks"]) == {"key", "tempo"}
 

@@ -108,7 +108,7 @@ def run(folder):
         "tasks": ", ".join(spec["name"] for spec in config["task"]),
         "methods": ", ".join(spec["name"] for spec in config["method"]),
         "backbone": config["backbone"]["name"],
-        "validations": {f"step {row['step']:>6}": scores(row["validation"]) for row in log[-5:]},
+        "validations": {f"step {row['step']:>6}": scores(row["validation"]) for row in log[-5:] if row["validation"]},
     }
     if (folder / "result.json").is_file():
         result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
