@@ -120,7 +120,8 @@ def test_an_unlabelled_task_is_named(triads, tmp_path):
 def test_a_track_in_two_splits_is_refused(triads, tmp_path):
     lines = triads.read_text().splitlines()
     leak = tmp_path / "leak.csv"
-    rows = [f"{triads.parent}/{line},{number}" for number, line in enumerate([*lines[1:], lines[1].replace("train", "test")])]
+    twice = [*lines[1:], lines[1].replace("train", "test")]
+    rows = [f"{triads.parent}/{line},{number}" for number, line in enumerate(twice)]
     leak.write_text("\n".join([f"{lines[0]},id", *rows]) + "\n")
     with pytest.raises(ValueError, match="clip 0"):
         train(load_config(None, (), data=str(leak), backbone=TINY), tmp_path)

@@ -52,7 +52,7 @@ class Corpus(Dataset):
         if not any(found):
             raise self._missing(f"no {' and no '.join(names)}")
         self.notes = tuple(
-            f"no {name} in {self.root} ({' or '.join(self.places[name])})"
+            f"no {name} in {self.root} (`sordino show {type(self).name}` says where they are looked for)"
             for name, place in zip(names, found, strict=True)
             if place is None
         )

@@ -20,6 +20,7 @@ from sordino.datasets.giantsteps_mtg_key import GiantStepsMTGKey, published_vali
 from sordino.datasets.giantsteps_tempo import GiantStepsTempo
 from sordino.datasets.gtzan_key import GTZANKey
 from sordino.datasets.gtzan_rhythm import GTZANRhythm
+from sordino.datasets.guitarset import GuitarSet
 from sordino.datasets.magnatagatune import MagnaTagATune
 from sordino.datasets.mtg_jamendo_top50 import JamendoTop50
 from sordino.study.catalogue import describe
@@ -127,7 +128,7 @@ def test_one_kind_of_annotation_is_enough(tmp_path):
     shutil.rmtree(tmp_path / "annotations" / "beat")
     dataset = Beatles(tmp_path)
     assert dataset.available() and len(dataset.tracks()) == 3
-    assert dataset.notes == (f"no beats in {tmp_path} (beat/The Beatles or beat)",)
+    assert dataset.notes == (f"no beats in {tmp_path} (`sordino show beatles` says where they are looked for)",)
     shutil.rmtree(tmp_path / "annotations")
     assert not Beatles(tmp_path).available()
     with pytest.raises(FileNotFoundError, match="no chords and no beats and no keys in"):
@@ -135,6 +136,17 @@ def test_one_kind_of_annotation_is_enough(tmp_path):
     (tmp_path / "chordlab").mkdir()
     with pytest.raises(FileNotFoundError, match="no annotated track in"):
         Beatles(tmp_path).tracks()
+
+
+def test_the_key_of_a_guitar_piece_is_its_own_or_none(tmp_path):
+    """The name tells the tonic of both (`Eb`), the mode of neither."""
+    GuitarSet.miniature(tmp_path)
+    found = prepare(GuitarSet(tmp_path), [make_task("key"), make_task("beat")])
+    keys = {track.id: track.labels["key"] for track in found.tracks}
+    known, unknown = ("00_BN1-129-Eb_comp", "05_BN1-129-Eb_comp"), "04_BN1-129-Eb_comp"
+    assert keys == {**dict.fromkeys(known, "Eb:major"), unknown: None}
+    assert found.unlabelled == {"key": [unknown]} and found.bad_labels == []
+    assert found.labels["key"]["train"] == {"Eb major": 1}
 
 
 def test_dances_and_the_layout_of_mirdata(tmp_path):
