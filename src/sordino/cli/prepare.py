@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sordino.datasets import Prepared
 
 N_SHOWN = 12
+SEVERAL = " (several stand between ; or |, or else between commas)"
 
 
 @click.command()
@@ -97,7 +98,8 @@ def report(found: Prepared, dataset: Any) -> list[str]:
             missing = sorted(set(everywhere) - set(by_split["train"]))
             lines += [f"  not in train: {', '.join(missing[:N_SHOWN])}"] if missing else []
         if read := found.examples.get(name):
-            lines.append("  read: " + ", ".join(f'"{text}" as {label}' for text, label in read.items()))
+            rule = SEVERAL if any(" + " in label for label in read.values()) else ""
+            lines.append("  read: " + ", ".join(f'"{text}" as {label}' for text, label in read.items()) + rule)
         without = found.unlabelled.get(name, [])
         if without:
             lines.append(

@@ -58,7 +58,8 @@ def _fetched(archive: Archive, done: Path, advance: Callable[[int, int], None]) 
         _receive(archive, part, advance)
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         here = part.stat().st_size if part.exists() else 0
-        why = one_line(error.reason if isinstance(getattr(error, "reason", None), OSError) else error)
+        reason = getattr(error, "reason", None)
+        why = one_line(reason if isinstance(reason, OSError) else error)
         raise ConnectionError(
             f"{archive.url}: {why}; {here:,} bytes are kept, run the command again to go on"
         ) from error
