@@ -72,7 +72,7 @@ def parse_data(value: str | Path | Mapping[str, Any] | Sequence[Any]) -> list[Na
     path, colon, told = str(value).rpartition(":")
     if colon and "=" in told and is_there(path):
         return [Named(FOLDER, path, _checked(FOLDER, told))]
-    raise ValueError(unknown("dataset", str(value), corpora) + "; nor is it a path here")
+    raise ValueError(unknown("dataset or path", str(value), corpora))
 
 
 def is_corpus(text: str) -> bool:

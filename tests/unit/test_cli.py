@@ -1,6 +1,8 @@
 """The command line as a user meets it."""
 
 import json
+import re
+from itertools import pairwise
 
 import click
 import pytest
@@ -29,6 +31,7 @@ def test_train_prints_scores_and_names_the_adapter(trained):
     assert first.exit_code == 0, first.output
     assert "key: weighted_score" in first.stdout and "backbone weights: random (seed 0)" in first.stdout
     assert "training = " in first.stderr
+    assert re.search(r"^step 3: validation key 0\.\d{3}, tempo [01]\.\d{3}$", first.stderr, re.MULTILINE)
     again = call(*words, "--json")
     assert set(json.loads(again.stdout)["tasks"]) == {"key", "tempo"}
 
@@ -133,24 +136,56 @@ def test_show_of_a_backbone_has_sites_and_weights():
     assert "attn.q" in shown["sites"] and "pretrained_msd.pt" in shown["weights"]
 
 
+def doubled(text):
+    """Words that follow themselves."""
+    words = [word.strip(".,:;\"'`()").casefold() for word in text.split()]
+    return [word for word, after in pairwise(words) if word == after and word.isalpha()]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["show", "lorra"], 'did you mean "lora"'),
-        (["train", "demoo"], 'did you mean "demo"'),
-        (["train", "demo", "--task", "kay"], 'did you mean "key"'),
-        (["evaluate", "nowhere.adapter"], "is not an adapter"),
-        (["predict", "a.wav", "-a", "nowhere.adapter"], "is not an adapter"),
+        ("show lorra", 'did you mean "lora"'),
+        ("train demoo", 'unknown dataset or path "demoo"; did you mean "demo"'),
+        ("train demo --task kay", 'did you mean "key"'),
+        ("train TABLE -t key -m lorra", 'did you mean "lora"'),
+        ("train TABLE -t key -b minni", 'did you mean "mini"'),
+        ("train TABLE -t key training.stpes=3", 'did you mean "training.steps"'),
+        ("train TABLE -t classification task.label=kei", 'unknown label "kei"; did you mean "key"? Known: key, tempo'),
+        ("train TABLE -t regression", 'task regression: unknown label "emotion"'),
+        ("prepare TABLE -t tagging", 'task tagging: unknown label "tags". Known: key, tempo'),
+        ("prepare TABLE -t key+tempoo", 'did you mean "tempo"'),
+        ("adapt TABLE -t kay", 'did you mean "key"'),
+        ("adapt TABLE -t tagging", 'unknown label "tags"'),
+        ("adapt TABLE -b minni", 'did you mean "mini"'),
+        ("train beatles -t key", "beatles: no chords and no beats and no keys in"),
+        ("evaluate nowhere.adapter", "is not an adapter"),
+        ("predict a.wav -a nowhere.adapter", "is not an adapter"),
     ],
 )
-def test_mistakes_are_told_in_one_line(words, message, monkeypatch, capsys, tmp_path):
+def test_a_wrong_name_fails_in_one_line_before_anything_else_is_printed(
+    words, message, triads, monkeypatch, capsys, tmp_path
+):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["sordino", *words])
+    monkeypatch.setenv("SORDINO_DATA", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["sordino", *words.replace("TABLE", str(triads)).split()])
     with pytest.raises(SystemExit) as stopped:
         main()
-    told = capsys.readouterr().err.strip().splitlines()[-1]
-    assert stopped.value.code == 1
-    assert message in told and told.startswith("sordino: ")
+    printed = capsys.readouterr()
+    (told,) = printed.err.splitlines()
+    assert stopped.value.code == 1 and printed.out == ""
+    assert message in told and told.startswith("sordino: ") and not doubled(told)
+
+
+def test_a_report_never_doubles_a_word(triads, tmp_path):
+    (tmp_path / "mine.csv").write_text(
+        f"File;Tempo (BPM);Key;Duration;Split\n{triads.parent / 'clip 0.wav'};97,5;H major;soon;train\n"
+        f"{triads.parent / 'clip 1.wav'};fast;H major;n/a;train\n{triads.parent / 'clip 2.wav'};12;8A;-;maybe\n"
+        f"{triads.parent / 'clip 3.wav'};12;8A;-;test\ngone.m4a;60/120;Am;;\n"
+    )
+    told = call("prepare", tmp_path / "mine.csv", "-t", "key+tempo", "--workers", "1")
+    assert told.exit_code == 1 and "is under 20 or over 400" in told.stdout and ": No such file" in told.stdout
+    assert [line for line in told.stdout.splitlines() if doubled(line)] == []
 
 
 def test_fetch_says_where_the_weights_are(monkeypatch, capsys):

@@ -234,7 +234,9 @@ def by_av(path, codec, container=None):
 @pytest.mark.parametrize(
     ("name", "codec", "container"),
     [("a.m4a", "aac", None), ("b.m4a", "alac", None), ("a.aac", "aac", "adts"), ("a.mp2", "mp2", None),
-     ("a.ogg", "flac", "ogg"), ("a.wv", "wavpack", None)],
+     ("a.ogg", "flac", "ogg"), ("a.wv", "wavpack", None), ("a.webm", "flac", "matroska"),
+     ("a.mka", "aac", None), ("a.3gp", "aac", None),
+     ("a.caf", "alac", None), ("a.mp4", "aac", None), ("a.mp3", "aac", "mp4")],
 )  # fmt: skip
 def test_other_formats(tmp_path, name, codec, container):
     path = by_av(tmp_path / name, codec, container)
@@ -245,15 +247,24 @@ def test_other_formats(tmp_path, name, codec, container):
     for start_s in (0.0, 2.345, 5.9):
         first = round(start_s * RATE_HZ)
         stretch = audio.read(path, RATE_HZ, start_s, 1.0)
-        noise = 2e-3 if name == "a.m4a" else 1e-5  # AAC may draw noise anew
+        noise = 2e-3 if codec == "aac" else 1e-5  # AAC may draw noise anew
         np.testing.assert_allclose(stretch, whole[first : first + RATE_HZ], atol=noise)
 
 
-def test_what_needs_another_library_says_so(tmp_path, monkeypatch):
-    (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(100))
+@pytest.mark.parametrize(
+    ("name", "data", "kind"),
+    [
+        ("a.m4a", b"\0\0\0\x20ftypM4A " + bytes(100), r"\.m4a"),
+        ("a.3gp", b"\0\0\0\x20ftyp3gp4" + bytes(100), r"\.3gp"),
+        ("a.mp3", b"\0\0\0\x20ftypM4A " + bytes(100), "MP4"),  # renamed, not converted
+        ("a.ogg", b"OggS\0\x02" + bytes(20) + b"\x01\x33\x7fFLAC\x01\0" + bytes(100), "FLAC in Ogg"),
+    ],
+)
+def test_what_needs_another_library_says_so(name, data, kind, tmp_path, monkeypatch):
+    (tmp_path / name).write_bytes(data)
     monkeypatch.setattr(av_decoder, "available", lambda: False)
     with pytest.raises(
-        audio.AudioError, match=r"a\.m4a: \.m4a needs `pip install 'sordino\[av\]'`, or ffmpeg -i 'a\.m4a'"
+        audio.AudioError, match=rf"{name}: {kind} needs `pip install 'sordino\[av\]'`, or ffmpeg -i '{name}'"
     ):
-        audio.info(tmp_path / "a.m4a")
-    assert ".m4a" in audio.FORMATS  # a folder's tracks: listed with this reason, never skipped in silence
+        audio.info(tmp_path / name)
+    assert {".m4a", ".mp4", ".3gp", ".webm", ".caf"} < set(audio.FORMATS)  # listed with this, never skipped in silence

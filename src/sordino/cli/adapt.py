@@ -29,6 +29,7 @@ def command(data, budget, task, backbones, root, out, quiet, as_json):
     from pathlib import Path
 
     from sordino.cli._progress import bars
+    from sordino.config import load_config
     from sordino.files import write_json
     from sordino.results import shown_score
     from sordino.study.best_in_time import BestInTime
@@ -43,7 +44,9 @@ def command(data, budget, task, backbones, root, out, quiet, as_json):
             click.echo(line, err=True)
 
     with bars(quiet) as advance:
-        dataset, tracks, found = read(data, root, advance, tell)
+        for name in backbones or [None]:  # a wrong name is told before anything else
+            load_config(None, (), data=data, task=task or "key", backbone=name)
+        dataset, tracks, found = read(data, root, task, advance, tell)
         spec, length_s = chosen(task, tracks, found, tell)
         names = list(backbones) or backbones_here()
         folds = usual_folds(tracks, choose_tasks([spec], tracks)) if found and found.split_here else 1
@@ -71,15 +74,18 @@ def command(data, budget, task, backbones, root, out, quiet, as_json):
     click.echo(f"why: {why}\nadapter: {run.adapter}")
 
 
-def read(data, root, advance, tell):
+def read(data, root, task, advance, tell):
     """The data without what is broken, its tracks, and what a look through it found (None of a named corpus)."""
     import os
     from functools import partial
 
     from sordino.cli.prepare import report
     from sordino.datasets import load_dataset, prepare
+    from sordino.registry import specs
+    from sordino.tasks import choose_tasks
 
     dataset = load_dataset(data, root)
+    choose_tasks(specs(task, "task") if task else [], dataset.tracks())
     if dataset.name != "folder":
         return dataset, dataset.tracks(), None
     found = prepare(dataset, [], os.cpu_count() or 1, None, partial(advance, "read"))

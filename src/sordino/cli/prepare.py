@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sordino.datasets import Prepared
 
 N_SHOWN = 12
+SEVERAL = " (several stand between ; or |, or else between commas)"
 
 
 @click.command()
@@ -44,6 +45,8 @@ def command(data, task, label, root, download, workers, out, as_json):
     from sordino.registry import specs
     from sordino.tasks import choose_tasks
 
+    if label and not task:
+        raise click.UsageError("--label is what a task reads; give --task too")
     dataset = load_dataset(data, root)
     options = {"label": label} if label else {}
     manifest = Path(out) if out else None
@@ -95,7 +98,8 @@ def report(found: Prepared, dataset: Any) -> list[str]:
             missing = sorted(set(everywhere) - set(by_split["train"]))
             lines += [f"  not in train: {', '.join(missing[:N_SHOWN])}"] if missing else []
         if read := found.examples.get(name):
-            lines.append("  read: " + ", ".join(f'"{text}" as {label}' for text, label in read.items()))
+            rule = SEVERAL if any(" + " in label for label in read.values()) else ""
+            lines.append("  read: " + ", ".join(f'"{text}" as {label}' for text, label in read.items()) + rule)
         without = found.unlabelled.get(name, [])
         if without:
             lines.append(

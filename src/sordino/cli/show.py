@@ -42,6 +42,7 @@ def command(name, as_json, plot):
         click.echo(json.dumps(described))
         return
     about = described.pop("about")
+    described = {key: value for key, value in described.items() if value not in ("", {})}
     width = max(map(len, described))
     for key, value in described.items():
         if isinstance(value, dict):
@@ -107,7 +108,7 @@ def run(folder):
         "tasks": ", ".join(spec["name"] for spec in config["task"]),
         "methods": ", ".join(spec["name"] for spec in config["method"]),
         "backbone": config["backbone"]["name"],
-        "validations": {f"step {row['step']:>6}": scores(row["validation"]) for row in log[-5:]},
+        "validations": {f"step {row['step']:>6}": scores(row["validation"]) for row in log[-5:] if row["validation"]},
     }
     if (folder / "result.json").is_file():
         result = json.loads((folder / "result.json").read_text(encoding="utf-8"))

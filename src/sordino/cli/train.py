@@ -55,9 +55,9 @@ def command(data, settings, task, method, backbone, root, config_path, folds, ou
     with bars(quiet) as advance:
         dataset, left_out, config = looked_through(config, advance, quiet)
         tell = partial(click.echo, err=True) if not quiet else lambda line: None
+        plan = open_run(config, out, advance, dataset, left_out=left_out)
         for name, value in config.resolved().items():
             tell(f"  {name} = {json.dumps(value)}")
-        plan = open_run(config, out, advance, dataset, left_out=left_out)
         tell(f"run {plan.folder}")
         if not plan.finished():
             tell(f"  {foretold([plan])}")

@@ -140,7 +140,7 @@ class Dataset(ABC):
         """All tracks, in an order that is the same on every machine.
 
         Raises:
-            FileNotFoundError: the corpus is not at `root`; says what is expected there and how to get it.
+            FileNotFoundError: the corpus is not at `root`; says how to get it.
         """
 
     def available(self) -> bool:

@@ -2,8 +2,9 @@
 
 Conventions: times in seconds. The columns of times are separated by white space, commas or semicolons; what follows
 them is the label, kept whole (`E:aug(9,11)`), without quotation marks around it. Empty lines and lines that begin with
-`#` are skipped. Raw labels are given on as they stand: a task's `parse` judges them. So `.lab`, `.beats`, Audacity's
-labels (start, end, text) and Sonic Visualiser's layers (CSV of time and text) are all read.
+`#`, and what Audacity writes of a selection of frequencies (`\\`), are skipped, as is a first line that names the
+columns (`TIME,LABEL`). Raw labels are given on as they stand: a task's `parse` judges them. So `.lab`, `.beats`,
+Audacity's labels (start, end, text) and Sonic Visualiser's layers (CSV of time and text) are all read.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from sordino.files import is_there, one_line
 
 SEPARATOR = re.compile(r"[\s,;]+")
 NUMBER = re.compile(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?")
+HEAD = re.compile(r'"?(time|start|begin|onset)', re.IGNORECASE)
 FINE_TIME = re.compile(r"\d+\.\d{3,}")  # a second column like this is Audacity's end, never a place in a bar
 
 
 def lines(path: Path, n_columns: int) -> Iterator[tuple[int, list[str], str]]:
     """Line numbers, the first columns (fewer where a line has fewer), and the rest of a text file."""
     for number, line in enumerate(text(path).splitlines(), start=1):
-        if line.strip() and not line.lstrip().startswith("#"):
+        if line.strip() and line.lstrip()[0] not in "#\\" and not (number == 1 and HEAD.match(line)):
             fields = SEPARATOR.split(line.strip(), maxsplit=n_columns)
             rest = _unquoted(fields.pop()) if len(fields) > n_columns else ""
             yield number, [_unquoted(field) for field in fields], rest

@@ -36,7 +36,7 @@ class Corpus(Dataset):
         """Where a part lies.
 
         Raises:
-            FileNotFoundError: nowhere below the root; says what is expected and how to get it.
+            FileNotFoundError: nowhere below the root; says how to get it.
         """
         if (found := self._find(part)) is None:
             raise self._missing(f"no {part}")
@@ -52,7 +52,7 @@ class Corpus(Dataset):
         if not any(found):
             raise self._missing(f"no {' and no '.join(names)}")
         self.notes = tuple(
-            f"no {name} in {self.root} ({' or '.join(self.places[name])})"
+            f"no {name} in {self.root} (`sordino show {type(self).name}` says where they are looked for)"
             for name, place in zip(names, found, strict=True)
             if place is None
         )
@@ -95,12 +95,9 @@ class Corpus(Dataset):
         return here
 
     def _missing(self, what: str) -> FileNotFoundError:
-        parts = "; ".join(f"{part}: {' or '.join(names)}" for part, names in self.places.items())
-        download = f" `sordino prepare {self.name} --download` fetches what is published." if self.archives else ""
-        return FileNotFoundError(
-            f"{self.name}: {what} in {self.root}. Expected there are {parts}. {self.get}{download} "
-            f"Say where it lies with --root, or set SORDINO_DATA."
-        )
+        download = "`--download` gets what is published, " if self.archives else ""
+        told = f"{download}`--root` says where it lies, `sordino show {type(self).name}` what lies there."
+        return FileNotFoundError(f"{self.name}: {what} in {self.root}. {self.get} {told}")
 
 
 def sounds(folder: Path) -> dict[str, Path]:

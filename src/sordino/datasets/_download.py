@@ -18,7 +18,7 @@ from typing import Any
 
 from sordino.contracts import Archive
 from sordino.datasets._unpack import DOWNLOADS
-from sordino.files import flush, write_json
+from sordino.files import flush, one_line, write_json
 from sordino.holding import held
 
 BLOCK_BYTES = 1 << 20
@@ -58,8 +58,10 @@ def _fetched(archive: Archive, done: Path, advance: Callable[[int, int], None]) 
         _receive(archive, part, advance)
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         here = part.stat().st_size if part.exists() else 0
+        reason = getattr(error, "reason", None)
+        why = one_line(reason if isinstance(reason, OSError) else error)
         raise ConnectionError(
-            f"{archive.url}: {error}; {here:,} bytes are kept, run the command again to go on"
+            f"{archive.url}: {why}; {here:,} bytes are kept, run the command again to go on"
         ) from error
     if archive.checksum:
         with part.open("rb") as file:

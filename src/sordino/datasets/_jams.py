@@ -74,6 +74,11 @@ def _value(row: Observation) -> tuple[Any, float, float]:
     return row["value"], float(row.get("duration") or 0.0), float(row.get("confidence") or 0.0)
 
 
+def _bpm(row: Observation) -> tuple[float, float, float]:
+    value, duration_s, confidence = _value(row)
+    return float(value), duration_s, confidence
+
+
 def _first(rows: list[Any]) -> Any:
     """The value that lasts longest."""
     return max(rows, key=lambda row: row[1])[0]
@@ -112,7 +117,7 @@ def _chord(row: Observation) -> list[Any]:
 _NONE: tuple[str, Callable[[Observation], Any], Callable[[list[Any]], Any]] = ("", _value, list)
 _NAMESPACES = {
     "key": ("key", _value, _first),
-    "tempo": ("tempo", _value, _tempo),
+    "tempo": ("tempo", _bpm, _tempo),
     "beat": ("beat", _beat, _beats),
     "chord": ("chord", _chord, list),
     "tag_gtzan": ("genre", _value, _first),

@@ -22,7 +22,7 @@ import numpy as np
 from sordino import audio
 from sordino.datasets._alike import near_pairs
 from sordino.decoding.overheard import listening, take_as_told
-from sordino.files import is_there
+from sordino.files import is_there, one_line
 from sordino.known_files import Known, remember, states_of
 
 RATE_HZ, BLOCK_SAMPLES = 8_000, 512
@@ -85,7 +85,7 @@ def _decoded(path: str) -> Scan:
         sound = _code(np.concatenate(energies))
         code = audio.fingerprint(path)
     except (audio.AudioError, OSError) as error:
-        return Scan(path, reason=str(error).removeprefix(f"{path}: "))
+        return Scan(path, reason=one_line(error, 2000).removeprefix(f"{path}: "))
     size = (status.st_size, status.st_mtime_ns, "")
     kind = (about.sample_rate_hz, about.n_channels, about.format)
     return Scan(path, *size, about.duration_s, *kind, code, sound, reader=audio.READER)

@@ -34,7 +34,7 @@ class GiantStepsKey(Corpus):
     size = (600, 20.0)
     splits = "all test (train on giantsteps_mtg_key)"
     places = {"audio": ("audio", "wav"), "keys": ("annotations/key", "keys_gs+")}
-    get = f"Annotations: git clone the url. Audio: its audio_dl.sh, or {MIRROR}backup/NUMBER.LOFI.mp3, or Zenodo."
+    get = f"Annotations: the repository. Audio: its audio_dl.sh, or {MIRROR}backup/NUMBER.LOFI.mp3."
     archives = (
         Archive(f"{ZENODO}/audio.zip", "8ec9ade888d5a88ce435d7fda031929b"),
         Archive(f"{ZENODO}/keys.zip", "775b7d17e009f5818544cf505b6a96fd"),

@@ -51,7 +51,7 @@ class GiantStepsMTGKey(Corpus):
     size = (1159, 38.6)
     splits = "80/20 train and validation by artist, or published ones (`split`); test on giantsteps_key"
     places = {"audio": ("audio", "wav"), "annotations": ("annotations",)}
-    get = f"Audio: audio_dl.sh in the repository, or {MIRROR}mtg_key_backup/NUMBER.LOFI.mp3; the shop's are gone."
+    get = f"Audio: its audio_dl.sh, or {MIRROR}mtg_key_backup/NUMBER.LOFI.mp3."
     archives = (
         Archive(f"{url}/archive/{COMMIT}.zip", "c754c3fabbc0bf275d399028e212fa2c9c6680084bd003e3a283ae7b3ea22996"),
     )

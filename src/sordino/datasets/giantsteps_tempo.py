@@ -35,7 +35,7 @@ class GiantStepsTempo(Corpus):
         "tempo v2": ("annotations_v2/tempo",),
         "tempo v1": ("annotations/tempo",),
     }
-    get = f"Audio: audio_dl.sh in the repository, or {MIRROR}backup/NUMBER.LOFI.mp3; the shop's previews are gone."
+    get = f"Audio: its audio_dl.sh, or {MIRROR}backup/NUMBER.LOFI.mp3."
     archives = (
         Archive(
             f"https://github.com/GiantSteps/giantsteps-tempo-dataset/archive/{COMMIT}.zip",

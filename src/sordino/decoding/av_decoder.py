@@ -98,7 +98,8 @@ def _blocks(path: Path, start_s: float) -> Iterator[tuple[int, np.ndarray]]:
             at = None
             for frame in container.decode(stream):
                 here = round(float(frame.pts * frame.time_base) * frame.rate) if frame.pts is not None else at or 0
-                at = here if at is None or abs(here - at) > 1 else at  # stamps in ms are not exact
+                tick = max(1, frame.rate * stream.time_base)  # stamps are no finer: ms in Matroska
+                at = here if at is None or abs(here - at) > tick else at
                 block = _floats(frame)
                 skip = max(0, -at)  # what an edit list cuts off
                 if len(block) > skip:

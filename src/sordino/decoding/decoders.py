@@ -24,10 +24,10 @@ from sordino.decoding.spliced import Spliced
 
 LIBSNDFILE = (".aif", ".aifc", ".aiff", ".au", ".flac", ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav")
 MPEG = (".mp2", ".mp3")
-PYAV = (".aac", ".ape", ".m4a", ".m4b", ".mka", ".wma", ".wv")
+PYAV = (".3gp", ".aac", ".ape", ".caf", ".m4a", ".m4b", ".mka", ".mp4", ".webm", ".wma", ".wv")
 FORMATS = tuple(sorted(LIBSNDFILE + PYAV))
 LOWEST_HZ, HIGHEST_HZ = 1_000, 1_000_000
-READER = 2  # raised when a file that was read is refused, or the other way round: what was noted of files is then void
+READER = 3  # raised when a file that was read is refused, or the other way round: what was noted of files is then void
 SLACK_BYTES = 4096  # that a header may say too much, by sloppy writers
 COUNTED_FRAMES = 1 << 20  # decoded at once to count
 
@@ -193,8 +193,8 @@ def _chain(path: Path, files: list[Any]) -> Chain:
 def _by_pyav(path: Path, error: Exception) -> av_decoder.AvSound:
     told = f"ffmpeg -i '{path.name}' '{path.stem}.flac' converts it"
     if not av_decoder.available():
-        if path.suffix.lower() in PYAV:
-            raise AudioError(f"{path}: {path.suffix} needs `pip install 'sordino[av]'`, or {told}") from error
+        if kind := path.suffix if path.suffix.lower() in PYAV else streams.foreign(path):
+            raise AudioError(f"{path}: {kind} needs `pip install 'sordino[av]'`, or {told}") from error
         kinds = " ".join(LIBSNDFILE)
         raise AudioError(f"{path}: not audio that libsndfile can read ({kinds}), or damaged") from error
     try:

@@ -144,6 +144,13 @@ def _crc8(data: bytes) -> int:
     return value
 
 
+def foreign(path: Path) -> str:
+    """What a file holds that libsndfile does not know, whatever its name; empty where that cannot be told."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    return "MP4" if head[4:8] == b"ftyp" else "FLAC in Ogg" if head[:4] == b"OggS" and b"\x7fFLAC" in head else ""
+
+
 def mp3_in_wav(path: Path) -> tuple[int, int] | None:
     """Where the MPEG stream in a WAV file begins and ends; None where there is none."""
     with path.open("rb") as file:

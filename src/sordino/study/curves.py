@@ -44,7 +44,8 @@ def draw(folder: str | Path, path: str | Path) -> Path:
         for best_step, _ in sorted(known, key=lambda point: -point[1])[:1]:
             score.axvline(best_step, color="0.7", linewidth=0.8)
     score.set(xlabel="step", ylabel="validation score")
-    score.legend(frameon=False)
+    if score.lines:  # folds have no validation
+        score.legend(frameon=False)
     figure.suptitle(Path(folder).name, fontsize=9)
     written = write_with(path, lambda part: figure.savefig(part, dpi=120))
     pyplot.close(figure)

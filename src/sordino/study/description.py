@@ -76,4 +76,5 @@ def _dataset(cls: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         "licence": cls.licence,
         "splits": cls.splits,
     }
-    return row, {"citation": cls.citation, "url": cls.url}
+    expected = {part: " or ".join(paths) for part, paths in getattr(cls, "places", {}).items()}
+    return row, {"citation": cls.citation, "url": cls.url, "get": cls.get, "expected": expected}

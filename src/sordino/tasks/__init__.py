@@ -8,6 +8,7 @@ from typing import Any
 from sordino import registry
 from sordino.contracts import Task, Track
 from sordino.contracts.cells import plain_name
+from sordino.rules import unknown
 
 
 def make_task(name: str, **options: Any) -> Task:
@@ -28,7 +29,11 @@ def make_task(name: str, **options: Any) -> Task:
 
 def choose_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list[Task]:
     """The tasks of a config; one that may read any label and whose own is not there reads the only one there is, or
-    a folder's class. A label is found without regard to case, spaces and underscores."""
+    a folder's class. A label is found without regard to case, spaces and underscores.
+
+    Raises:
+        ValueError: a name or option is unknown, or no track carries a task's label; says which there are.
+    """
     known, tasks = label_names(tracks), []
     for spec in named:
         task = make_task(**spec)
@@ -37,6 +42,10 @@ def choose_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> li
             only = known if len(known) == 1 else [name for name in known if name == "label"]
             if found := alike or ([] if "label" in spec else only):
                 task = make_task(**{**spec, "label": found[0]})
+        if task.label not in known:
+            raise ValueError(
+                f"task {task.name}: {unknown('label', task.label, known) if known else 'no track is labelled'}"
+            )
         tasks.append(task)
     return tasks
 

@@ -41,6 +41,12 @@ from sordino.training.splits import Advance, cut_splits, make_source, silent
 from sordino.training.trained_on import trained_on
 from sordino.training.trouble import check_broken, check_scorable, without_damaged
 
+Tell = Callable[[str], None]
+
+
+def mute(line: str) -> None:
+    """A `Tell` that tells nobody."""
+
 
 def train(
     config: Config,
@@ -56,16 +62,14 @@ def train(
     return carry_out(open_run(config, out, advance, dataset, backbone), advance)
 
 
-def carry_out(
-    plan: Plan, advance: Advance = silent, fabric: Fabric | None = None, tell: Callable[[str], None] = lambda line: None
-) -> Run:
+def carry_out(plan: Plan, advance: Advance = silent, fabric: Fabric | None = None, tell: Tell = mute) -> Run:
     """Train and evaluate what was opened, unless it is finished; one process at a time, others wait for it.
 
     Args:
         plan: the run.
         advance: called with what is done, how far, of how much.
         fabric: devices and processes, launched already; None to launch them.
-        tell: called with the score so far after each fold of a run that has some.
+        tell: called with a line after each validation, and after each fold with the score so far.
     """
     if plan.folds and not plan.finished():
         plan = scored_by_folds(plan, lambda fold: carry_out(fold, advance), advance, tell)
@@ -77,12 +81,12 @@ def carry_out(
         if finished and fabric.is_global_zero:  # killed, or the disk full, between the result and this
             shutil.rmtree(plan.folder / "checkpoint", ignore_errors=True)
         return finished or without_damaged(
-            plan.known, plan.tracks, lambda known: _carried_out(replace(plan, known=known), advance, fabric),
+            plan.known, plan.tracks, lambda known: _carried_out(replace(plan, known=known), advance, fabric, tell),
             lambda: shutil.rmtree(plan.folder / "checkpoint", ignore_errors=True),  # of other rows
         )  # fmt: skip
 
 
-def _carried_out(plan: Plan, advance: Advance, fabric: Fabric) -> Run:
+def _carried_out(plan: Plan, advance: Advance, fabric: Fabric, tell: Tell) -> Run:
     """The run, carried out to its end; nobody else writes into its folder.
 
     Raises:
@@ -109,7 +113,7 @@ def _carried_out(plan: Plan, advance: Advance, fabric: Fabric) -> Run:
         loop = Loop(
             model, plan.config.training, plan.config.seed, (splits["train"], sources["train"]),
             (splits["validation"], sources["validation"]), plan.folder, fabric, compute, begun.trained,
-            lambda step, steps, loss: advance(f"train (loss {loss:.3f})", step, steps), log,
+            lambda step, steps, loss: advance(f"train (loss {loss:.3f})", step, steps), also_told(log, tell),
         )  # fmt: skip
         fitted = loop.run()
     result = result_of(plan, model, splits, sources, compute, fitted)
@@ -122,6 +126,20 @@ def _carried_out(plan: Plan, advance: Advance, fabric: Fabric) -> Run:
     wait(fabric)
     model.detach()
     return Run(plan.folder, json.loads((plan.folder / "result.json").read_text(encoding="utf-8")))
+
+
+def also_told(
+    log: Callable[[int, Mapping[str, float]], None], tell: Tell
+) -> Callable[[int, Mapping[str, float]], None]:
+    """A log of validations that tells their scores in a line too."""
+
+    def noted(step: int, values: Mapping[str, float]) -> None:
+        log(step, values)
+        scores = [f"{name.partition('/')[2]} {value:.3f}" for name, value in values.items() if "/" in name]
+        if scores:
+            tell(f"step {step:,}: validation {', '.join(scores)}")
+
+    return noted
 
 
 def result_of(

@@ -14,7 +14,7 @@ from sordino.contracts import Task, Track
 from sordino.known_files import Known, look
 from sordino.model import WAVEFORM, Model
 from sordino.segments import TRAIN_TAIL, Grid
-from sordino.tasks import choose_tasks, label_names
+from sordino.tasks import choose_tasks
 from sordino.training.examples import Examples
 from sordino.training.fewer import fewer
 from sordino.training.recordings import Recordings, bad_labels, check_splits, parse_label, tell_left_out
@@ -41,11 +41,9 @@ def make_tasks(named: Sequence[dict[str, Any]], tracks: Sequence[Track]) -> list
         labels = [parse_label(task, track) for track in tracks if track.split == "train"]
         labels = [label for label in labels if label is not None]
         if not labels:
-            known, bad = ", ".join(label_names(tracks)), bad_labels([task], tracks)
-            raise ValueError(
-                f'no track of the train split has a label "{task.label}" (task {task.name}); '
-                + (f"{len(bad)} are not understood, the first is {bad[0]}" if bad else f"known: {known}")
-            )
+            bad = bad_labels([task], tracks)
+            told = f"; {len(bad)} are not understood, the first is {bad[0]}" if bad else ""
+            raise ValueError(f'no track of the train split has a label "{task.label}" (task {task.name}){told}')
         task.fit(labels)
     return tasks
 

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import http.server
 import io
+import socket
 import tarfile
 import threading
 import zipfile
@@ -194,6 +195,13 @@ def test_a_wrong_checksum_and_a_missing_file(served, tmp_path):
     assert not list((tmp_path / ".downloads").glob("[!.]*"))
     with pytest.raises(ConnectionError, match="404"):
         download(Archive(f"{url}/absent.zip", ""), tmp_path)
+
+
+def test_offline_is_one_plain_line(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/a.zip"
+    with pytest.raises(ConnectionError, match=rf"^{url}: Connection refused; 0 bytes are kept, run the command again"):
+        download(Archive(url), tmp_path)
 
 
 def test_nothing_of_the_users_is_overwritten(tmp_path):

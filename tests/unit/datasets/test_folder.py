@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sordino import audio
+from sordino.contracts import Unreadable
 from sordino.datasets import load_dataset
 from sordino.datasets.folder import Folder
 
@@ -123,6 +124,25 @@ def test_jams(tmp_path):
     (tmp_path / "song.jams").write_text("{}")
     with pytest.raises(ValueError, match=r"song\.jams: not a JAMS file"):
         Folder(tmp_path)
+
+
+def test_errors_of_jams_name_file_annotation_and_row(tmp_path):
+    sounds(tmp_path, "song.wav")
+    content = {"annotations": [
+        {"namespace": "tempo", "data": [{"time": 0, "duration": 1, "value": 90}, {"time": 0, "value": "fast"}]},
+        {"namespace": "key_mode", "data": [{"time": 0, "duration": 1, "value": "C:minor"}]},
+        {"namespace": "beat", "data": [{"time": 0.1, "value": 1}, {"time": "soon", "value": 2}]},
+        {"namespace": "chord", "data": [{"time": 0, "value": "C"}]},
+    ]}  # fmt: skip
+    (tmp_path / "song.jams").write_text(json.dumps(content))
+    (track,) = Folder(tmp_path).tracks()
+    file = tmp_path / "song.jams"
+    assert track.labels == {
+        "tempo": Unreadable(f"{file} annotation 1 (tempo) row 2: could not convert string to float: 'fast'"),
+        "key": "C:minor",
+        "beat": Unreadable(f"{file} annotation 3 (beat) row 2: could not convert string to float: 'soon'"),
+        "chord": Unreadable(f"{file} annotation 4 (chord) row 1: 'duration' is missing"),
+    }
 
 
 def test_links_out_of_the_folder_are_read_and_circles_end(tmp_path):

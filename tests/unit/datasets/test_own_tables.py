@@ -175,6 +175,51 @@ def test_libraries_of_dj_programs(tmp_path):
     }  # fmt: skip
 
 
+MIXXX = """"Artist","Title","Album","Genre","Year","Track #","Key","BPM","ReplayGain","Duration","Type","Location"
+"X","One","LP","Techno; Dub","2019","1","Am","124.5","-8.6 dB","00:03","wav","/home/dj/Music/a b.wav"
+"X","Two","LP","","","2","-","-","","00:03","wav","C:/Users/dj/Music/c.wav"
+"""
+
+
+def test_an_export_of_mixxx_is_a_table(tmp_path):
+    sounds(tmp_path, "a b.wav", "c.wav")
+    dataset, tracks = read(tmp_path / "crate.csv", MIXXX)
+    one, two = tracks["a b.wav"], tracks["c.wav"]
+    assert (one.group, one.duration_s, one.path.exists(), two.path.exists()) == ("X", 3.0, True, True)
+    assert {name: one.labels[name] for name in ("key", "tempo", "genre")} == {
+        "key": "Am", "tempo": "124.5", "genre": "Techno; Dub"
+    }  # fmt: skip
+    assert [two.labels[name] for name in ("key", "tempo", "genre")] == [None] * 3 and dataset.refused == ()
+    assert make_task("key").parse("Am") == "A minor" and make_task("tempo").parse("124.5") == 124.5
+    assert make_task("tagging", label="genre").parse("Techno; Dub") == ["Dub", "Techno"]
+
+
+@pytest.mark.parametrize(
+    ("content", "downbeats"),
+    [
+        ('0.250000000,"1"\n0.750000000,"2"\n1.250000000,"1"\n', [0.25, 1.25]),
+        ("TIME,LABEL\n0.25,1.1\n0.75,1.2\n1.25,2.1\n", [0.25, 1.25]),
+        ("0.250000000,New Point\n0.750000000,New Point\n1.250000000,New Point\n", []),
+        ("0.25\t0.25\t1\n\\\t100.0\t2000.0\n0.75\t0.75\t\n\\\t-1.0\t-1.0\n1.25\t1.25\t1\n", [0.25, 1.25]),
+    ],
+)
+def test_beats_from_sonic_visualiser_and_audacity(content, downbeats, tmp_path):
+    """With and without names of the columns; Audacity writes a line for a selection of frequencies too."""
+    sounds(tmp_path, "a.wav")
+    (tmp_path / "layer.csv").write_text(content)
+    beat = read(tmp_path / "t.csv", "path,beat\na.wav,layer.csv\n")[1]["a.wav"].labels["beat"]
+    assert (beat["beats"], beat["downbeats"]) == ([0.25, 0.75, 1.25], downbeats)
+
+
+def test_chords_from_sonic_visualiser(tmp_path):
+    sounds(tmp_path, "a.wav")
+    for content in ('0.0,"N"\n0.5,"C:maj7/3"\n2.7,"N"\n', 'Time,Label\n0.0,N\n0.5,C:maj7/3\n2.7,N\n',
+                    'start,end,chord\n0,0.5,N\n0.5,2.7,"C:maj7/3"\n'):  # fmt: skip
+        (tmp_path / "chords.csv").write_text(content)
+        chord = read(tmp_path / "t.csv", "path,chord\na.wav,chords.csv\n")[1]["a.wav"].labels["chord"]
+        assert chord == [[0.0, 0.5, "N"], [0.5, 2.7, "C:maj7/3"]]
+
+
 def test_folders_as_birdnet_has_them(tmp_path):
     sounds(tmp_path, "rock/1.wav", "rock, live/2.wav", "-rock/3.wav", "Silence/4.wav", "Jazz/5.wav")
     tracks = {track.path.name: track for track in Folder(tmp_path).tracks()}

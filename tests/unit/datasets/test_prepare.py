@@ -146,6 +146,15 @@ def test_the_report(data):
     assert report["labels"]["loudness"]["test"] == {"1": 1}
 
 
+def test_the_rule_for_several_labels_stands_beside_what_was_read(tmp_path):
+    for number, name in enumerate(("a.wav", "b.wav", "c.wav")):
+        audio.write(tmp_path / name, song(number), RATE_HZ)
+    (tmp_path / "t.csv").write_text('path,tags\na.wav,dark; techno\nb.wav,"dark, folk"\nc.wav,dark\n')
+    result = CliRunner().invoke(command, [str(tmp_path), "--task", "tagging", "--workers", "1"])
+    read = '  read: "dark; techno" as dark + techno, "dark, folk" as dark + folk'
+    assert f"{read} (several stand between ; or |, or else between commas)" in result.stdout.splitlines()
+
+
 def test_a_flawless_set_exits_with_zero(tmp_path):
     for number, name in enumerate(("a/1.wav", "b/2.wav")):
         audio.write(tmp_path / name, song(number), RATE_HZ)

@@ -48,6 +48,8 @@ def test_a_run_that_goes_on_is_shown_too(run, tmp_path):
     with (folder / "log.jsonl").open("a") as file:
         file.write('{"step": 6, "lo')  # being written
     assert "Not finished" in show(folder).stdout and len(read_log(folder)) == 2
+    (folder / "log.jsonl").write_text('{"step": 2, "loss": 1.0, "validation": {}}\n')  # of folds
+    assert draw(folder, tmp_path / "a.png").is_file() and "validations" not in show(folder).stdout
     (folder / "log.jsonl").write_text("")
     with pytest.raises(ValueError, match="no validation yet"):
         draw(folder, tmp_path / "a.png")

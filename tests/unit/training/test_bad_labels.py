@@ -3,6 +3,7 @@
 import pytest
 
 from sordino.config import load_config
+from sordino.datasets.beatles import Beatles
 from sordino.training.adapter_scores import evaluate_adapter
 from sordino.training.plan import open_run
 from sordino.training.run import train
@@ -46,3 +47,23 @@ def test_strict_makes_it_an_error(mislabelled, tmp_path):
     with pytest.raises(ValueError, match=r'mislabelled\.csv line 2: key "H major" is not a key.*; 2 such lines'):
         open_run(config(mislabelled, strict=True), tmp_path)
     assert config(mislabelled, strict=True).deciding() == config(mislabelled).deciding()
+
+
+def test_the_beatles_train_without_a_song_whose_chords_are_not_understood(tmp_path):
+    """A named corpus as one's own data; one of its chords holds a comma."""
+    Beatles.miniature(tmp_path / "beatles")
+    songs = tmp_path / "beatles" / "annotations" / "chordlab" / "The Beatles"
+    (songs / "10CD1_-_The_Beatles" / "CD1_-_02_-_Dear_Prudence.lab").write_text("0.0 1.0 N\n1.0 2.0 H:maj\n")
+    values = {
+        "data": "beatles",
+        "root": str(tmp_path / "beatles"),
+        "task": "chord",
+        "backbone": TINY,
+        "method": "probe",
+    }
+    run = train(load_config(None, (), training={"steps": 2, "segment_s": 1.0}, **values), tmp_path)
+    (line,) = run.result["left_out"]
+    assert "Dear_Prudence" in line and "H:maj" in line
+    assert run.result["protocol"]["tracks"] == {"train": 1, "validation": 0, "test": 1}
+    with pytest.raises(ValueError, match="H:maj"):
+        open_run(load_config(None, (), strict=True, **values), tmp_path)
