@@ -93,7 +93,10 @@ class Chord(Task):
                 raise ValueError(f"chord {number + 1}: {start_s} to {end_s} s is reversed or overlaps the one before")
             start_s = max(start_s, rows[-1][1]) if rows else start_s
             if end_s > start_s:
-                rows.append([start_s, end_s, parse_chord(chord)])
+                try:
+                    rows.append([start_s, end_s, parse_chord(chord)])
+                except ValueError as error:
+                    raise ValueError(f"chord {number + 1} (at {start_s:g} s): {error}") from None
         return rows
 
     def encode(

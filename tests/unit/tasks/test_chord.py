@@ -155,3 +155,8 @@ def test_labels_that_overlap_or_run_backwards_are_refused():
     ]
     with pytest.raises(ValueError, match="it wants majmin or sevenths"):
         make_task("chord", vocabulary="all")
+
+
+def test_a_wrong_chord_is_named_with_its_row():
+    with pytest.raises(ValueError, match=r"chord 2 \(at 1.5 s\): .*H:maj"):
+        make_task("chord").parse([[0, 1.5, "C"], [1.5, 3, "H:maj"]])
