@@ -162,7 +162,7 @@ class Model(nn.Module):
     def read(self, states: States, mask: Tensor | None = None) -> dict[str, Tensor]:
         """Logits by task, as `forward` gives them, from the hidden states up to `backbone.top`."""
         above = [None] * (self.backbone.n_layers - self.backbone.top)
-        states, _ = self.backbone.states([*states, *above], mask)
+        states = self.backbone.told([*states, *above], mask)
         return {name: head(states, mask) for name, head in self.heads.items()}
 
     def predict(

@@ -40,7 +40,7 @@ UNUSED = (
 )
 
 UNTOLD = ("num_attention_heads", "encoder_attention_heads", "do_stable_layer_norm", "layer_norm_eps", "conv_stride",
-          "max_bucket_distance")  # fmt: skip
+          "max_bucket_distance", "frequency_stride", "time_stride", "mean", "std")  # fmt: skip
 
 
 class HubEncoder(Backbone):
@@ -60,7 +60,7 @@ class HubEncoder(Backbone):
 
     @classmethod
     @abstractmethod
-    def configured(cls, config: Mapping[str, Any], normalise: bool, depth: int | None = None) -> Backbone:
+    def configured(cls, config: Mapping[str, Any], normalise: bool, depth: int | None = None) -> HubEncoder:
         """Build it as a parsed `config.json` says.
 
         Args:
@@ -81,6 +81,10 @@ class HubEncoder(Backbone):
     def of(cls, config: Mapping[str, Any], where: str) -> type[HubEncoder]:
         """The class that is built for a configuration."""
         return cls
+
+    def listen(self, heard: Mapping[str, Any]) -> None:
+        """Take the sound as a parsed `preprocessor_config.json` says."""
+        self.sample_rate_hz = heard.get("sampling_rate", self.sample_rate_hz)
 
     @classmethod
     def load(
@@ -109,10 +113,10 @@ class HubEncoder(Backbone):
         network = cls.of(config, str(files))
         normed = heard.get("do_normalize", True) if normalise is None else normalise
 
-        def make() -> Backbone:
+        def make() -> HubEncoder:
             made = network.configured(config, normed, depth)
-            made.sample_rate_hz = heard.get("sampling_rate", cls.sample_rate_hz)
-            made.states_depend_on = " ".join([config["model_type"], *untold(config), f"{normed=}"])
+            made.listen(heard)
+            made.states_depend_on = " ".join([config["model_type"], *untold({**heard, **config}), f"{normed=}"])
             return made
 
         built = build_random(make, weights)
