@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from sordino.backbones._remote import RemoteEncoder
 from sordino.backbones._repository import Files
 from sordino.backbones._weights import above, build, build_random
 from sordino.contracts import Backbone
@@ -93,6 +94,7 @@ class HubEncoder(Backbone):
         depth: Count | None = None,
         model: str = USUAL,
         normalise: bool | None = None,
+        remote_code: bool = False,
     ) -> Backbone:
         """Build it with its weights.
 
@@ -102,11 +104,16 @@ class HubEncoder(Backbone):
             depth: how many layers to build; none for all.
             model: the repository, `owner/name` or `owner/name@revision`.
             normalise: bring each clip to mean 0 and variance 1; none for what the repository says.
+            remote_code: run the code that comes with the repository, where it is of no family that is known; whoever
+                wrote it can then do on this machine what you can.
 
         Raises:
             FileNotFoundError: a file is not here and cannot be had; says which.
+            ImportError: `remote_code` wants a package that is not installed.
             ValueError: the repository holds another kind of model, or its weights do not fit.
         """
+        if remote_code:
+            return RemoteEncoder.load(weights, depth, model, normalise)
         untrained = str(weights).partition(":")[0] == "random"
         files = Files(model, None if weights is None or untrained else Path(weights))
         config, heard = KNOWN if untrained and model == USUAL else files.said()
