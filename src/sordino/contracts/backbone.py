@@ -98,8 +98,8 @@ class Backbone(nn.Module, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.tokens = Tap()
-        self.states = Tap()
+        self.tokens: Tap = Tap()
+        self.states: Tap = Tap()
         self.attached: list[Attachment] = []
         self.merges: list[Merged] = []
         self._top: int | None = None
