@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from sordino.backbones import load_backbone
+from sordino.backbones._repository import Files
 from sordino.contracts import Backbone
 from sordino.outside import is_place, trusted
 from sordino.registry import FOLDERS, FROM, names
@@ -118,7 +119,7 @@ def check_backbone(spec: Mapping[str, Any], where: str) -> None:
     Those with weights are as large as their file.
     """
     if spec.get("remote_code"):
-        repository = str(spec.get("weights") or spec.get("model"))
+        repository = str(Files.named(str(spec.get("model")), spec.get("weights")))
         if not trusted(repository):
             told = f"{where[-60:]} wants code of {shown(repository, 48)} to be run, which can do all that you can"
             raise ValueError(f"{told}. If you trust it: say --remote-code {shown(repository, 60)}")

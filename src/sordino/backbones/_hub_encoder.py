@@ -115,7 +115,7 @@ class HubEncoder(Backbone):
         if remote_code:
             return RemoteEncoder.load(weights, depth, model, normalise)
         untrained = str(weights).partition(":")[0] == "random"
-        files = Files(model, None if weights is None or untrained else Path(weights))
+        files = Files.named(model, weights)
         config, heard = KNOWN if untrained and model == USUAL else files.said()
         network = cls.of(config, str(files))
         normed = heard.get("do_normalize", True) if normalise is None else normalise

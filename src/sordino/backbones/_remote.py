@@ -122,7 +122,7 @@ class RemoteEncoder(Backbone):
         except ImportError as error:
             raise ImportError("remote_code wants transformers: pip install 'sordino[remote]'") from error
         untrained = str(weights).partition(":")[0] == "random"
-        files = Files(model, None if weights is None or untrained else Path(weights))
+        files = Files.named(model, weights)
         config, heard = files.said()
         rate_hz = next((said[key] for said in (heard, config) for key in RATES if said.get(key)), None)
         if rate_hz is None:

@@ -10,6 +10,7 @@ from test_huggingface import KEPT, largest_difference
 
 from sordino import outside
 from sordino.adapter_file import load_adapter, save_adapter
+from sordino.adapter_reading import check_backbone
 from sordino.backbones import load_backbone
 from sordino.checks import backbones
 from sordino.checks.method_case import disturb
@@ -164,6 +165,9 @@ def test_an_adapter_runs_code_only_of_what_the_user_names(stranger, tmp_path, mo
     with pytest.raises(ValueError, match="If you trust it: say --remote-code") as told:
         load_adapter(adapter)
     assert len(str(told.value)) <= 300
+    stranger_still = {**spec, "model": "some/stranger", "weights": "random:1"}
+    with pytest.raises(ValueError, match='say --remote-code "some/stranger"'):
+        check_backbone(stranger_still, "key.adapter")
     asked = CliRunner().invoke(group, ["show", str(adapter), "--remote-code", "some/other"])
     assert not asked.exit_code and outside.trusted("some/other") and not outside.trusted(str(folder))
     (folder / "modelling.py").write_text(remote_code.CODE)
