@@ -14,7 +14,10 @@ from sordino.backbones._weights import build_random
 from sordino.checks import backbones
 from sordino.checks.method_case import disturb
 from sordino.checks.running import checks
+from sordino.model import Model
 from sordino.petl import make_method
+from sordino.tasks import make_task
+from sordino.together import Together
 
 WAVE = {
     "hidden_size": 32,
@@ -214,6 +217,32 @@ def test_methods_change_each_family_and_padding_still_changes_nothing(method, ki
     padded[0, 12_000:] = music(5_000)[0]
     states = backbone(padded, torch.tensor([17_000, 12_000]))[-1]
     torch.testing.assert_close(states[1, : after.shape[1]], after[1], rtol=1e-4, atol=1e-4)
+
+
+def answers_together(backbone, music):
+    """Each model's answer to clips of unequal length: beside others, alone, and clip by clip."""
+    task = make_task("key")
+    task.fit([])
+    models = [Model(backbone, [task], [make_method("lora", layers="last")], {"layers": "all"}) for _ in range(3)]
+    for seed, model in enumerate(models):
+        torch.manual_seed(seed)
+        disturb(model.attachments.parameters())
+    n_samples = torch.tensor([24_000, 16_000, 9_000])
+    waveform = music(24_000, 3) * (torch.arange(24_000) < n_samples[:, None])
+    with torch.no_grad():
+        for model, beside in zip(models, Together(backbone, models, 24)(waveform, n_samples), strict=True):
+            clips = zip(waveform, n_samples, strict=True)
+            apart = torch.cat([model.predict(clip[None, :n])["key"] for clip, n in clips])
+            yield beside["key"], model.predict(waveform, n_samples)["key"], apart
+
+
+@pytest.mark.parametrize("kind", ["wavlm", "ast"])
+def test_models_answer_beside_others_as_alone(kind, music):
+    answers = list(answers_together(tiny(kind), music))
+    assert not torch.allclose(answers[0][0], answers[1][0], atol=1e-3)
+    for beside, alone, apart in answers:
+        torch.testing.assert_close(beside, alone, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(alone, apart, rtol=1e-4, atol=1e-5)
 
 
 def test_weights_in_several_files_are_put_together(tmp_path, music):

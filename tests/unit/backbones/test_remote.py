@@ -6,7 +6,7 @@ import pytest
 import remote_code
 import torch
 from click.testing import CliRunner
-from test_huggingface import KEPT, largest_difference
+from test_huggingface import KEPT, answers_together, largest_difference
 
 from sordino import outside
 from sordino.adapter_file import load_adapter, save_adapter
@@ -105,6 +105,12 @@ def test_methods_change_it_and_padding_still_changes_nothing(method, case, music
     padded[0, 8_000:] = music(5_000)[0]
     states = backbone(padded, torch.tensor([13_000, 8_000]))[-1]
     torch.testing.assert_close(states[1, : after.shape[1]], after[1], rtol=1e-4, atol=1e-4)
+
+
+def test_models_answer_beside_others_as_alone(case, music):
+    for beside, alone, apart in answers_together(case.tiny, music):
+        torch.testing.assert_close(beside, alone, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(alone, apart, rtol=1e-4, atol=1e-5)
 
 
 def test_a_method_that_finds_no_site_says_so(case):
