@@ -6,12 +6,13 @@ import pytest
 import remote_code
 import torch
 from click.testing import CliRunner
-from test_huggingface import KEPT, answers_together, largest_difference
+from test_huggingface import KEPT, answers_together, largest_difference, published, write
 
 from sordino import outside
 from sordino.adapter_file import load_adapter, save_adapter
 from sordino.adapter_reading import check_backbone
 from sordino.backbones import load_backbone
+from sordino.backbones._opened import ROLES
 from sordino.checks import backbones
 from sordino.checks.method_case import disturb
 from sordino.cli import group
@@ -53,6 +54,24 @@ def test_every_hidden_state_is_that_of_the_model_run_directly(stranger, music):
     assert (ours.sample_rate_hz, ours.hop_samples, ours.n_layers, ours.dim) == (8_000, 125, 3, 16)
     shallow = opened(folder, depth=2)
     assert largest_difference(shallow(music(8_000))[:2], ours(music(8_000))[:2]) < 1e-6 and shallow.n_layers == 2
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["hubert", "wav2vec2 large", "data2vec-audio"])
+def test_a_known_family_opened_is_what_our_own_code_gives(kind, tmp_path, music):
+    write(published(kind), tmp_path)
+    there, here = opened(tmp_path), load_backbone("huggingface", weights=tmp_path)
+    assert largest_difference(there(music(20_123)), here(music(20_123))) < 1e-4
+    assert (there.hop_samples, there.sample_rate_hz) == (here.hop_samples, here.sample_rate_hz)
+    roles = [[site.role for site in each.sites() if site.role in ROLES] for each in (there, here)]
+    assert roles[0] == roles[1]
+
+
+@pytest.mark.parametrize(("kind", "argument"), [("wavlm", "position_bias"), ("wav2vec2-conformer", "relative_pos")])
+def test_layers_that_want_positions_are_refused(kind, argument, tmp_path):
+    write(published(kind), tmp_path)
+    with pytest.raises(ValueError, match=rf"want more than the states \(argument {argument}"):
+        opened(tmp_path)
 
 
 def test_sites_are_found_by_the_names_of_modules(stranger):
