@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from sordino.backbones import load_backbone
+from sordino.backbones._repository import Files
 from sordino.contracts import Backbone
-from sordino.outside import is_place
+from sordino.outside import is_place, trusted
 from sordino.registry import FOLDERS, FROM, names
 from sordino.rules import shown
 from sordino.settings import fit
@@ -113,7 +114,16 @@ def check_segment(value: Any, where: str) -> None:
 
 
 def check_backbone(spec: Mapping[str, Any], where: str) -> None:
-    """Raise ValueError where a backbone of random weights would be too large; others are as large as their file."""
+    """Raise ValueError where a backbone would run a stranger's code, or, of random weights, would be too large.
+
+    Those with weights are as large as their file.
+    """
+    if spec.get("remote_code"):
+        repository = str(Files.named(str(spec.get("model")), spec.get("weights")))
+        if not trusted(repository):
+            told = f"{where[-60:]} wants code of {shown(repository, 48)} to be run, which can do all that you can"
+            raise ValueError(f"{told}. If you trust it: say --remote-code {shown(repository, 60)}")
+        return
     if str(spec.get("weights")).partition(":")[0] != "random":
         return
     with read_as_text(where), torch.device("meta"):

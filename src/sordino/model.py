@@ -50,28 +50,29 @@ class Model(nn.Module):
         n_frozen: int = 0,
     ):
         super().__init__()
-        self.tasks = {task.name: task for task in tasks}
+        self.tasks: dict[str, Task] = {task.name: task for task in tasks}
         if len(self.tasks) != len(tasks):
             raise ValueError("two tasks of one name; a model holds each task once")
-        self.methods, self.n_frozen = list(methods), n_frozen
-        self.head_config = _head_config(self.methods, head or {})
+        self.methods: list[Method] = list(methods)
+        self.n_frozen: int = n_frozen
+        self.head_config: HeadConfig = _head_config(self.methods, head or {})
         needed = set(self.head_config.needed_states(backbone.n_layers))
         for method in reversed(self.methods):
             needed = method.reads(backbone, needed)
-        self.needed_states = sorted(needed)
-        self.backbone = backbone.freeze().share(top=max(needed))
+        self.needed_states: list[int] = sorted(needed)
+        self.backbone: Backbone = backbone.freeze().share(top=max(needed))
         if any(method.trains_backbone for method in methods):
             self.backbone = copy.deepcopy(self.backbone)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.attachments = nn.ModuleList(method.attach(self.backbone) for method in self.methods)
-            self.heads = nn.ModuleDict(
+            self.attachments: nn.ModuleList = nn.ModuleList(method.attach(self.backbone) for method in self.methods)
+            self.heads: nn.ModuleDict = nn.ModuleDict(
                 {name: Head(backbone.dim, task.n_outputs, backbone.n_layers, task.level, self.head_config)
                  for name, task in self.tasks.items()}
             )  # fmt: skip
         layers = {name: layer for method in self.own_methods for name, layer in method.unfrozen(self.backbone).items()}
         given = {name for method in self.methods[:n_frozen] for name in method.unfrozen(self.backbone)}
-        self.unfrozen = sorted({*layers, *given})
+        self.unfrozen: list[str] = sorted({*layers, *given})
         for name in layers:
             self.backbone.get_parameter(name).requires_grad_(True)
         for attachment in self.attachments[:n_frozen]:
@@ -79,7 +80,7 @@ class Model(nn.Module):
         touched = [*layers.values(), *(attachment.first_layer for attachment in self.backbone.attached[n_frozen:])]
         if any(attachment.gives_tokens for attachment in self.backbone.attached):  # they go on through every layer
             touched.append(0)
-        self.start = min([self.backbone.top, *(layer - 1 for layer in touched)])
+        self.start: int = min([self.backbone.top, *(layer - 1 for layer in touched)])
         self._trained = self._trained_modules()
         self.eval()
 
@@ -171,7 +172,7 @@ class Model(nn.Module):
     def read(self, states: States, mask: Tensor | None = None) -> dict[str, Tensor]:
         """Logits by task, as `forward` gives them, from the hidden states up to `backbone.top`."""
         above = [None] * (self.backbone.n_layers - self.backbone.top)
-        states, _ = self.backbone.states([*states, *above], mask)
+        states = self.backbone.told([*states, *above], mask)
         return {name: head(states, mask) for name, head in self.heads.items()}
 
     def predict(

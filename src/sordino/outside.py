@@ -8,7 +8,8 @@ Three ways lead here, and each is the user's own word:
 - `--plugin my_methods.py`, or the places in `$SORDINO_PLUGINS` (which other processes inherit), or `use` in Python.
 
 An adapter file tells where its outside things came from (`origin`), so that loading says what is missing. What it tells
-is never imported: it may come from a stranger.
+is never imported: it may come from a stranger. Nor is the code of a repository of the Hub run that an adapter names,
+unless the user has named it too (`--remote-code`, `$SORDINO_REMOTE_CODE`, `trust` in Python).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ CONTRACTS = {kind.lower(): (f"sordino.contracts.{kind.lower()}", kind)
              for kind in ("Backbone", "Method", "Task", "Dataset")}  # fmt: skip
 PLACE = re.compile(r"(?P<where>.+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<cls>[A-Za-z_]\w*)")
 PLUGINS = "SORDINO_PLUGINS"  # places, joined as PATH is
+REMOTE = "SORDINO_REMOTE_CODE"  # repositories and folders of models, likewise
 
 
 class Found(NamedTuple):
@@ -96,9 +98,29 @@ def _held(module: ModuleType) -> list[Found]:
 
 def named_by_user(places: Sequence[str]) -> None:
     """Take more places as the user's word, in this process and those that it starts."""
-    whole = [str(Path(place).resolve()) if Path(place).suffix == ".py" else place for place in places]
-    earlier = filter(None, os.environ.get(PLUGINS, "").split(os.pathsep))
-    os.environ[PLUGINS] = os.pathsep.join(dict.fromkeys([*earlier, *whole]))
+    _add(PLUGINS, [str(Path(place).resolve()) if Path(place).suffix == ".py" else place for place in places])
+
+
+def trust(repositories: Sequence[str]) -> None:
+    """Let adapters use models whose own code is run, from these repositories or folders, here and in processes to come.
+
+    Args:
+        repositories: as an adapter names them.
+    """
+    _add(REMOTE, repositories)
+
+
+def trusted(repository: str) -> bool:
+    """Whether the user has named this repository or folder."""
+    return repository in _named(REMOTE)
+
+
+def _named(variable: str) -> list[str]:
+    return list(filter(None, os.environ.get(variable, "").split(os.pathsep)))
+
+
+def _add(variable: str, values: Sequence[str]) -> None:
+    os.environ[variable] = os.pathsep.join(dict.fromkeys([*_named(variable), *values]))
 
 
 def kind_of(cls: type) -> str | None:
@@ -115,7 +137,7 @@ def known(kind: str, own: set[str]) -> dict[str, EntryPoint | Found]:
     """
     if (places := os.environ.get(PLUGINS, "")) not in _read:
         _read.add(places)
-        for place in filter(None, places.split(os.pathsep)):
+        for place in _named(PLUGINS):
             use(place)
     found: dict[str, EntryPoint | Found] = {}
     for name, told, each in _all(kind):

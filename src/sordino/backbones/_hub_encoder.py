@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from sordino.backbones._remote import RemoteEncoder
 from sordino.backbones._repository import Files
 from sordino.backbones._weights import above, build, build_random
 from sordino.contracts import Backbone
@@ -40,7 +41,7 @@ UNUSED = (
 )
 
 UNTOLD = ("num_attention_heads", "encoder_attention_heads", "do_stable_layer_norm", "layer_norm_eps", "conv_stride",
-          "max_bucket_distance")  # fmt: skip
+          "max_bucket_distance", "frequency_stride", "time_stride", "mean", "std")  # fmt: skip
 
 
 class HubEncoder(Backbone):
@@ -60,7 +61,7 @@ class HubEncoder(Backbone):
 
     @classmethod
     @abstractmethod
-    def configured(cls, config: Mapping[str, Any], normalise: bool, depth: int | None = None) -> Backbone:
+    def configured(cls, config: Mapping[str, Any], normalise: bool, depth: int | None = None) -> HubEncoder:
         """Build it as a parsed `config.json` says.
 
         Args:
@@ -82,6 +83,10 @@ class HubEncoder(Backbone):
         """The class that is built for a configuration."""
         return cls
 
+    def listen(self, heard: Mapping[str, Any]) -> None:
+        """Take the sound as a parsed `preprocessor_config.json` says."""
+        self.sample_rate_hz = heard.get("sampling_rate", self.sample_rate_hz)
+
     @classmethod
     def load(
         cls,
@@ -89,6 +94,7 @@ class HubEncoder(Backbone):
         depth: Count | None = None,
         model: str = USUAL,
         normalise: bool | None = None,
+        remote_code: bool = False,
     ) -> Backbone:
         """Build it with its weights.
 
@@ -98,21 +104,26 @@ class HubEncoder(Backbone):
             depth: how many layers to build; none for all.
             model: the repository, `owner/name` or `owner/name@revision`.
             normalise: bring each clip to mean 0 and variance 1; none for what the repository says.
+            remote_code: run the code that comes with the repository, where it is of no family that is known; whoever
+                wrote it can then do on this machine what you can.
 
         Raises:
             FileNotFoundError: a file is not here and cannot be had; says which.
+            ImportError: `remote_code` wants a package that is not installed.
             ValueError: the repository holds another kind of model, or its weights do not fit.
         """
+        if remote_code:
+            return RemoteEncoder.load(weights, depth, model, normalise)
         untrained = str(weights).partition(":")[0] == "random"
-        files = Files(model, None if weights is None or untrained else Path(weights))
+        files = Files.named(model, weights)
         config, heard = KNOWN if untrained and model == USUAL else files.said()
         network = cls.of(config, str(files))
         normed = heard.get("do_normalize", True) if normalise is None else normalise
 
-        def make() -> Backbone:
+        def make() -> HubEncoder:
             made = network.configured(config, normed, depth)
-            made.sample_rate_hz = heard.get("sampling_rate", cls.sample_rate_hz)
-            made.states_depend_on = " ".join([config["model_type"], *untold(config), f"{normed=}"])
+            made.listen(heard)
+            made.states_depend_on = " ".join([config["model_type"], *untold({**heard, **config}), f"{normed=}"])
             return made
 
         built = build_random(make, weights)

@@ -28,6 +28,12 @@ class Files:
     model: str
     folder: Path | None
 
+    @classmethod
+    def named(cls, model: str, weights: object) -> Files:
+        """Those that the backbone's options name: of the folder `weights`, else (none, or random) of the repository."""
+        in_repository = weights is None or str(weights).partition(":")[0] == "random"
+        return cls(model, None if in_repository else Path(str(weights)))
+
     def __str__(self) -> str:
         return str(self.folder or self.model)
 

@@ -84,7 +84,7 @@ class HuBERT(WaveEncoder, HubEncoder):
     fixed: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
-    def configured(cls, config: Mapping[str, Any], normalise: bool, depth: int | None = None) -> Backbone:
+    def configured(cls, config: Mapping[str, Any], normalise: bool, depth: int | None = None) -> HubEncoder:
         """Build it as a parsed `config.json` says.
 
         Raises:

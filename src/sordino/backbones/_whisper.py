@@ -24,7 +24,7 @@ from sordino.backbones._hub_encoder import HubEncoder
 from sordino.backbones._hubert import TransformerLayer
 from sordino.backbones._mel import Mel
 from sordino.backbones._weights import n_to_build
-from sordino.contracts import Backbone, Site
+from sordino.contracts import Site
 
 N_FFT = 400
 HOP_SAMPLES = 160
@@ -80,7 +80,7 @@ class Whisper(HubEncoder):
         self.layer_norm = nn.LayerNorm(dim)
 
     @classmethod
-    def configured(cls, config: Mapping[str, Any], normalise: bool, depth: int | None = None) -> Backbone:
+    def configured(cls, config: Mapping[str, Any], normalise: bool, depth: int | None = None) -> HubEncoder:
         """Build it as a parsed `config.json` says; `normalise` means nothing to it.
 
         Raises:

@@ -1,12 +1,12 @@
-"""Encoders of the Hugging Face Hub: HuBERT, wav2vec 2.0 (and its conformer), WavLM, data2vec, UniSpeech-SAT, Whisper.
+"""Encoders of the Hub: HuBERT, wav2vec 2.0 (and its conformer), WavLM, data2vec, UniSpeech-SAT, Whisper, AST.
 
 A repository's `config.json` names the family; its layers are built from our own parts, so every site is there and every
-method can be attached. No code of a repository is run, and `transformers` is not needed. `weights` may be a folder with
-the repository's files.
+method can be attached. `transformers` is not needed, and no code of a repository is run, unless `remote_code` says so.
+`weights` may be a folder with the repository's files.
 
 Paper: Wolf et al., Transformers: State-of-the-Art Natural Language Processing, 2020 https://arxiv.org/abs/1910.03771
     (the files' format); each family's paper stands in its file.
-Differs: see _wave_encoder.py, _wave_families.py and _whisper.py; what only pretraining or another task needs
+Differs: see _wave_encoder.py, _wave_families.py, _whisper.py and _ast.py; what only pretraining or another task needs
     (quantisers, decoders, output layers) is left out.
 """
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sordino.backbones._ast import SpectrogramTransformer
 from sordino.backbones._hub_encoder import HubEncoder
 from sordino.backbones._published import AnyRepository
 from sordino.backbones._wave_families import Data2VecAudio, HuBERT, WaveConformer, WavLM
@@ -29,6 +30,7 @@ FAMILIES: dict[str, type[HubEncoder]] = {  # by the `model_type` of config.json
     "data2vec-audio": Data2VecAudio,
     "wav2vec2-conformer": WaveConformer,
     "whisper": Whisper,
+    "audio-spectrogram-transformer": SpectrogramTransformer,
 }
 
 
@@ -52,6 +54,6 @@ class HuggingFace(HuBERT):
         if family is None:
             raise ValueError(
                 f'{where}: model_type = "{config.get("model_type")}" is none of {", ".join(FAMILIES)}; '
-                "a model of another kind wants a file of its own: docs/add_a_backbone.md"
+                "remote_code = true runs code of the repository's own, or write a file: docs/add_a_backbone.md"
             )
         return family

@@ -47,6 +47,14 @@ def common() -> list[click.Option]:
             callback=_use,
             help="Import PLACE (FILE.py, or a module) for the methods, tasks, backbones and datasets in it.",
         ),
+        click.Option(
+            ["--remote-code"],
+            multiple=True,
+            metavar="REPOSITORY",
+            expose_value=False,
+            callback=_trust,
+            help="Run the code of REPOSITORY (or of a model's folder) where an adapter's backbone wants it.",
+        ),
         _flag("debug", None, "When something goes wrong, show where in the program; log what libraries say."),
     ]
 
@@ -71,6 +79,13 @@ def _use(context: click.Context, option: click.Parameter, value: tuple[str, ...]
         from sordino.outside import named_by_user
 
         named_by_user(value)
+
+
+def _trust(context: click.Context, option: click.Parameter, value: tuple[str, ...]) -> None:
+    if value:
+        from sordino.outside import trust
+
+        trust(value)
 
 
 def tell_at_end() -> None:

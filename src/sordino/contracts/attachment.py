@@ -37,10 +37,11 @@ class Attachment(nn.Module):
 
     def __init__(self, backbone: Backbone, parts: Sequence[tuple[Site, Part]], name: str = "attachment"):
         super().__init__()
-        self.name, self.sites = name, {site.key: site for site, _ in parts}
+        self.name: str = name
+        self.sites: dict[str, Site] = {site.key: site for site, _ in parts}
         if len(self.sites) != len(parts):
             raise ValueError(f"{name}: two parts of one method at one site")
-        self.parts = nn.ModuleDict({site.key: part for site, part in parts})
+        self.parts: nn.ModuleDict = nn.ModuleDict({site.key: part for site, part in parts})
         self._backbone = [backbone]
         self._handles: list[RemovableHandle] = []
         backbone.attached.append(self)

@@ -98,8 +98,8 @@ class Backbone(nn.Module, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.tokens = Tap()
-        self.states = Tap()
+        self.tokens: Tap = Tap()
+        self.states: Tap = Tap()
         self.attached: list[Attachment] = []
         self.merges: list[Merged] = []
         self._top: int | None = None
@@ -157,6 +157,18 @@ class Backbone(nn.Module, ABC):
     def extract(self, waveform: Float[Tensor, "batch time"]) -> Float[Tensor, "batch frame dim"]:
         """The frontend for clips of one length: what enters the encoder."""
 
+    def unpack(self, frames: Frames) -> Frames:
+        """The tokens that the layers work on, and their mask; the frames themselves, where a frame is one token."""
+        return frames
+
+    def pack(self, x: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch frame packed"]:
+        """The reverse of `unpack`: a hidden state from which the encoder can go on."""
+        return x
+
+    def narrow(self, state: Float[Tensor, "batch frame packed"]) -> Float[Tensor, "batch frame dim"]:
+        """What heads read of such a state."""
+        return state
+
     def embed(self, x: Float[Tensor, "batch frame dim"], mask: Tensor | None) -> Tensor:
         """Positions and whatever else comes before layer 1 and behind the prompts."""
         return x
@@ -178,6 +190,11 @@ class Backbone(nn.Module, ABC):
     def top(self) -> int:
         """The highest hidden state that anyone reads: no part belongs above it, because no gradient would reach it."""
         return self.n_layers if self._top is None else self._top
+
+    @property
+    def packed_dim(self) -> int:
+        """Width of a hidden state as it is kept: `dim` for each token that `unpack` makes of a frame."""
+        return self.dim
 
     @property
     def frame_rate_hz(self) -> float:
@@ -223,11 +240,11 @@ class Backbone(nn.Module, ABC):
         Args:
             frames: the frontend's output; with `known`, only its mask is read.
             known: hidden states computed before; the encoder goes on behind the highest of them.
-            stop: the last hidden state wanted (what is attached at `states` then waits); None for all.
+            stop: the last hidden state wanted, as `known` takes them; None for all, as `told` gives them.
 
         Returns:
-            Hidden states 0 to n_layers (or `stop`), [batch frame dim]; those that are neither known nor computed are
-            None. Prompts are cut off.
+            Hidden states 0 to n_layers (or `stop`), [batch frame dim] (up to `stop`: packed); those that are neither
+            known nor computed are None. Prompts are cut off.
         """
         x, mask = frames
         states: list[Any] = [None] * (self.n_layers + 1)
@@ -237,14 +254,19 @@ class Backbone(nn.Module, ABC):
             for number, state in known.items():
                 states[number] = state
             x = known[start]
-        else:
+        x, mask = self.unpack(Frames(x, mask))
+        if not known:
             x, mask, n_prompt = self.tokens(x, mask, n_prompt)
             x = self.embed(x, mask)
-            states[0] = x[:, n_prompt:]
+            states[0] = self.pack(x[:, n_prompt:])
         for number in range(start + 1, (self.n_layers if stop is None else stop) + 1):
             x = self.layers[number - 1](x, mask, n_prompt)
-            states[number] = (self.finish(x) if number == self.n_layers else x)[:, n_prompt:]
-        return self.states(states, frames.mask)[0] if stop is None else states[: stop + 1]
+            states[number] = self.pack((self.finish(x) if number == self.n_layers else x)[:, n_prompt:])
+        return self.told(states, frames.mask) if stop is None else states[: stop + 1]
+
+    def told(self, states: States, mask: Tensor | None = None) -> States:
+        """All hidden states as heads read them, behind what is attached at `states`."""
+        return self.states([state if state is None else self.narrow(state) for state in states], mask)[0]
 
     def same_state(self, number: int) -> int:
         """The number a state is stored under: -1, the frontend's output, is state 0 where nothing lies between."""

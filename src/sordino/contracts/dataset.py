@@ -122,7 +122,7 @@ class Dataset(ABC):
             self.name = f"{self.name}:{version}"
             place = place.with_name(f"{place.name}_{version}")
         self.version = version
-        self.root = Path(root) if root is not None else place
+        self.root: Path = Path(root) if root is not None else place
 
     @classmethod
     def check_version(cls, version: str) -> None:

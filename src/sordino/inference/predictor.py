@@ -80,8 +80,9 @@ class Predictor:
         batch_size: int = 8,
         plain: Mapping[str, Task] | None = None,
     ):
-        self.compute = Compute.choose(device or "auto", precision)
-        self.batch_size, self.plain = batch_size, dict(plain or {})
+        self.compute: Compute = Compute.choose(device or "auto", precision)
+        self.batch_size: int = batch_size
+        self.plain: dict[str, Task] = dict(plain or {})
         self.members: list[Member] = []
         for number, adapter in enumerate(adapters):
             self.members.append(self.load(adapter, names[number] if names else None))

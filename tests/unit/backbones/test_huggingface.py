@@ -14,7 +14,10 @@ from sordino.backbones._weights import build_random
 from sordino.checks import backbones
 from sordino.checks.method_case import disturb
 from sordino.checks.running import checks
+from sordino.model import Model
 from sordino.petl import make_method
+from sordino.tasks import make_task
+from sordino.together import Together
 
 WAVE = {
     "hidden_size": 32,
@@ -44,6 +47,15 @@ SPEECH = {
     "decoder_start_token_id": 1,
     "max_source_positions": 50,
 }
+PATCHES = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "num_mel_bins": 40,
+    "max_length": 106,
+    "frequency_stride": 8,
+}
 KINDS = {  # family, size, and what transformers wraps around the encoder for a task
     "hubert": ("Hubert", WAVE, "Model"),
     "hubert large": ("Hubert", WAVE | LARGE, "ForCTC"),
@@ -55,7 +67,10 @@ KINDS = {  # family, size, and what transformers wraps around the encoder for a 
     "data2vec-audio": ("Data2VecAudio", WAVE | NARROW, "ForCTC"),
     "wav2vec2-conformer": ("Wav2Vec2Conformer", WAVE | ROTARY, "ForPreTraining"),
     "whisper": ("Whisper", SPEECH, "ForConditionalGeneration"),
+    "ast": ("AST", PATCHES, "ForAudioClassification"),
+    "ast large": ("AST", PATCHES | {"qkv_bias": False, "time_stride": 8}, "Model"),
 }
+AST = "audio-spectrogram-transformer"
 NORMED = {"do_normalize": True, "sampling_rate": 16_000}
 
 
@@ -65,12 +80,17 @@ def published(kind, seed=1, **changes):
     config = getattr(transformers, f"{family}Config")(**{**size, **changes})
     config._attn_implementation = "eager"
     torch.manual_seed(seed)
-    return shake(getattr(transformers, f"{family}{around}")(config))
+    model = getattr(transformers, f"{family}{around}")(config)
+    for name, value in model.named_parameters():
+        if name.endswith(("_token", "position_embeddings")):
+            torch.nn.init.normal_(value)
+    return shake(model)
 
 
 def write(model, folder, parts=1):
     model.save_pretrained(folder, max_shard_size="200KB" if parts > 1 else "1GB")
-    (folder / "preprocessor_config.json").write_text(json.dumps(NORMED))
+    of_family = {"mean": -3.0, "std": 4.0} if model.config.model_type == AST else {}
+    (folder / "preprocessor_config.json").write_text(json.dumps(NORMED | of_family))
     return folder
 
 
@@ -82,9 +102,37 @@ def their_states(model, waveform):
         features = extractor(list(waveform.numpy()), sampling_rate=16_000, return_tensors="pt").input_features
         assert features.shape[2] == 100
         return model.get_encoder()(features, output_hidden_states=True).hidden_states
+    if model.config.model_type == AST:
+        return columns(model, waveform)
     normed = (waveform - waveform.mean(1, keepdim=True)) / (waveform.var(1, correction=0, keepdim=True) + 1e-7).sqrt()
     encoder = getattr(model, model.base_model_prefix, model)
     return encoder(normed, output_hidden_states=True).hidden_states
+
+
+@torch.no_grad()
+def columns(model, waveform):
+    """The mean of each column's patches, in every hidden state."""
+    config, mel_frames = model.config, 1 + (waveform.shape[1] - 400) // 160
+    extractor = transformers.ASTFeatureExtractor(
+        num_mel_bins=config.num_mel_bins, max_length=mel_frames, mean=-3.0, std=4.0
+    )
+    features = extractor(list(waveform.numpy()), sampling_rate=16_000, return_tensors="pt").input_values
+    encoder = model if hasattr(model, "embeddings") else model.audio_spectrogram_transformer
+    n_bands = (config.num_mel_bins - 16) // config.frequency_stride + 1
+    n_columns = (mel_frames - 16) // config.time_stride + 1
+    learned = encoder.embeddings.position_embeddings
+    whole, table = learned[:, :2], learned[0, 2:].unflatten(0, (n_bands, -1))
+    if n_columns > table.shape[1]:
+        table = torch.nn.functional.interpolate(
+            table.permute(2, 0, 1)[None], size=(n_bands, n_columns), mode="bilinear"
+        )[0].permute(1, 2, 0)
+    positions = torch.cat([whole, table[:, :n_columns].flatten(0, 1)[None]], dim=1)
+    encoder.embeddings.position_embeddings = torch.nn.Parameter(positions)
+    try:
+        states = encoder(features, output_hidden_states=True).hidden_states
+    finally:
+        encoder.embeddings.position_embeddings = learned
+    return [state[:, 2:].unflatten(1, (n_bands, -1)).mean(1) for state in states]
 
 
 def largest_difference(ours, theirs):
@@ -96,12 +144,26 @@ def largest_difference(ours, theirs):
 def test_every_hidden_state_equals_the_published_one(kind, tmp_path, music):
     theirs = published(kind)
     ours = load_backbone("huggingface", weights=write(theirs, tmp_path))
-    for n_samples in (16_000,) if kind == "whisper" else (16_000, 10_123):
+    for n_samples in (16_000,) if kind == "whisper" else (16_000, 10_123, 24_000):
         assert largest_difference(ours(music(n_samples)), their_states(theirs, music(n_samples))) < 1e-4
     assert ours.sample_rate_hz == 16_000 and ours.n_layers == 3
 
 
-@pytest.mark.parametrize("kind", ["hubert large", "wavlm", "whisper"])
+def test_clips_as_long_as_ast_was_taught_are_heard_as_its_extractor_pads_them(tmp_path, music):
+    """10.24 s give 1022 mel frames, which the extractor fills up to 1024; no patch reaches the last two."""
+    theirs = published("ast", max_length=1024)
+    ours = load_backbone("huggingface", weights=write(theirs, tmp_path), depth=1)
+    waveform = music(163_840, 1)
+    extractor = transformers.ASTFeatureExtractor(num_mel_bins=40, mean=-3.0, std=4.0)
+    features = extractor(list(waveform.numpy()), sampling_rate=16_000, return_tensors="pt").input_values
+    with torch.no_grad():
+        tokens = theirs.audio_spectrogram_transformer.embeddings(features)[:, 2:]
+    first = tokens.unflatten(1, (4, -1)).mean(1)
+    assert features.shape[1] == 1024 and first.shape[1] == 101
+    assert largest_difference(ours(waveform)[:1], [first]) < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["hubert large", "wavlm", "whisper", "ast"])
 def test_depth_leaves_out_the_upper_layers(kind, tmp_path, music):
     theirs = published(kind)
     shallow = load_backbone("huggingface", weights=write(theirs, tmp_path), depth=2)
@@ -135,13 +197,13 @@ OF_THE_CLASS = ("says_what_it_is", "refuses_a_wrong_option")
 KEPT = [check for check in checks(backbones) if check.__name__ not in OF_THE_CLASS]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if "large" not in kind or "wavlm" in kind])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("hubert large", "wav2vec2 large")])
 @pytest.mark.parametrize("check", KEPT, ids=lambda check: check.__name__)
 def test_each_family_keeps_what_backbones_promise(check, kind):
     check(FamilyCase(kind))
 
 
-@pytest.mark.parametrize("kind", ["wavlm", "data2vec-audio", "wav2vec2-conformer", "whisper"])
+@pytest.mark.parametrize("kind", ["wavlm", "data2vec-audio", "wav2vec2-conformer", "whisper", "ast"])
 @pytest.mark.parametrize("method", ["lora", "prefix", "prompt", "adapter", "bitfit", "ssf"])
 def test_methods_change_each_family_and_padding_still_changes_nothing(method, kind, music):
     backbone = tiny(kind).share()
@@ -155,6 +217,32 @@ def test_methods_change_each_family_and_padding_still_changes_nothing(method, ki
     padded[0, 12_000:] = music(5_000)[0]
     states = backbone(padded, torch.tensor([17_000, 12_000]))[-1]
     torch.testing.assert_close(states[1, : after.shape[1]], after[1], rtol=1e-4, atol=1e-4)
+
+
+def answers_together(backbone, music):
+    """Each model's answer to clips of unequal length: beside others, alone, and clip by clip."""
+    task = make_task("key")
+    task.fit([])
+    models = [Model(backbone, [task], [make_method("lora", layers="last")], {"layers": "all"}) for _ in range(3)]
+    for seed, model in enumerate(models):
+        torch.manual_seed(seed)
+        disturb(model.attachments.parameters())
+    n_samples = torch.tensor([24_000, 16_000, 9_000])
+    waveform = music(24_000, 3) * (torch.arange(24_000) < n_samples[:, None])
+    with torch.no_grad():
+        for model, beside in zip(models, Together(backbone, models, 24)(waveform, n_samples), strict=True):
+            clips = zip(waveform, n_samples, strict=True)
+            apart = torch.cat([model.predict(clip[None, :n])["key"] for clip, n in clips])
+            yield beside["key"], model.predict(waveform, n_samples)["key"], apart
+
+
+@pytest.mark.parametrize("kind", ["wavlm", "ast"])
+def test_models_answer_beside_others_as_alone(kind, music):
+    answers = list(answers_together(tiny(kind), music))
+    assert not torch.allclose(answers[0][0], answers[1][0], atol=1e-3)
+    for beside, alone, apart in answers:
+        torch.testing.assert_close(beside, alone, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(alone, apart, rtol=1e-4, atol=1e-5)
 
 
 def test_weights_in_several_files_are_put_together(tmp_path, music):

@@ -8,6 +8,7 @@ import soundfile
 import torch
 
 from sordino.backbones import load_backbone
+from sordino.backbones._ast import SpectrogramTransformer
 from sordino.compute import Compute
 from sordino.config import Training
 from sordino.contracts import Backbone
@@ -36,11 +37,11 @@ def frontends(monkeypatch):
     return seen
 
 
-def opened(triads, method, cache="float32", compute=CPU, crops="grid", **options):
+def opened(triads, method, cache="float32", compute=CPU, crops="grid", backbone=None, **options):
     """A model, its training examples, and where their states come from."""
     tracks = load_dataset(triads).tracks()
     tasks = make_tasks([{"name": "key"}], tracks)
-    backbone = load_backbone(**TINY)
+    backbone = backbone or load_backbone(**TINY)
     model = Model(backbone, tasks, parse_methods([{"name": method, **options}]), {"hidden": 0})
     settings = Training(cache=cache, segment_s=1.0, crops=crops)
     known = look_at(tracks, tasks, silent)
@@ -136,6 +137,21 @@ def test_masks_of_unequal_lengths_are_kept(triads):
     alone, none = short([(0, 0)])
     assert none is None
     np.testing.assert_allclose(alone[2][0], constant[2][0, :10], atol=1e-6)
+
+
+def test_states_of_several_tokens_are_stored_whole(triads, frontends):
+    """What layer 2 of AST reads is more than heads read of state 1; state 2 is computed from it."""
+    patches = SpectrogramTransformer.configured(SpectrogramTransformer.small, normalise=True).freeze()
+    model, examples, kept = opened(triads, "lora", layers="2", backbone=patches)
+    heard = len(frontends)
+    probe, _, probed = opened(triads, "probe", backbone=patches)
+    assert len(frontends) == heard == len(examples)
+    rows = [(0, 0), (1, 0)]
+    (state, mask), (top, _) = kept(rows), probed(rows)
+    assert state[1].shape[2] == patches.packed_dim == 4 * patches.dim
+    anew, _ = Computed(probe, Waves(examples), CPU)(rows)
+    torch.testing.assert_close(top[2], anew[2])
+    torch.testing.assert_close(model.read([None, None, anew[2]], mask)["key"], model.forward(state, mask)["key"])
 
 
 def test_another_precision_is_another_store(triads):
