@@ -1,8 +1,11 @@
 """What every test shares: one thread, a cache of its own, and a small labelled folder of pure triads."""
 
 import csv
+import importlib.util
 import os
+import pkgutil
 
+import jaxtyping
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -10,9 +13,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # networks have such convolutions.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 
-import torch
+# Annotations are checked wherever they may name an array; these modules have none, and are called most often.
+WITHOUT_ARRAYS = {"files", "registry", "rules", "settings"}
+_places = importlib.util.find_spec("sordino").submodule_search_locations
+_checked = [name for _, name, _ in pkgutil.iter_modules(_places, "sordino.") if name[8:] not in WITHOUT_ARRAYS]
+jaxtyping.install_import_hook(_checked, "tests.typechecker.check")
 
-from tests.known_audio import chord, key_label
+import torch  # noqa: E402
+
+from tests.known_audio import chord, key_label  # noqa: E402
 
 pytest.register_assert_rewrite("sordino.checks")  # its asserts tell what they saw
 RATE_HZ = 24_000

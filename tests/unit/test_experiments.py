@@ -35,10 +35,19 @@ def shape(name):
     return tiny(name)
 
 
+def tiny_name(config):
+    return specs(config.backbone, "backbone")[0]["name"]
+
+
 def tiny(name, **options):
     """With four layers where a study names them."""
     cls = find("backbone", name)
     return cls.load("random", n_layers=4, dim=32, n_heads=2) if name == "mini" else cls.tiny()
+
+
+def one_seed(path):
+    """The words that leave a study one seed."""
+    return ["grid.seed=[0]"] if "seed = [" in path.read_text() else []
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +65,11 @@ def corpora(tmp_path_factory):
 
 @EVERY
 def test_a_study_is_sound(path):
-    configs = read_study(path)
+    configs = read_study(path, one_seed(path))
     assert len({json.dumps(config.deciding()) for config in configs}) == len(configs)
     for config in configs:
         dataset = with_test_of(load_dataset(config.data), config.test)
-        backbone = shape(specs(config.backbone, "backbone")[0]["name"])
+        backbone = shape(tiny_name(config))
         labels = {label for part in getattr(dataset, "parts", [dataset]) for label in part.labels}
         assert {make_task(**spec).label for spec in specs(config.task, "task")} <= labels
         for spec in specs(config.method, "method"):
@@ -101,11 +110,10 @@ def test_a_study_tells_what_it_will_take_without_data_and_weights(path, monkeypa
     monkeypatch.setattr("sordino.study.speed.TRIALS_S", 0.0)
     monkeypatch.setattr(estimate, "TRIAL_S", 0.5)
     monkeypatch.setenv("SORDINO_DATA", str(tmp_path))
-    told = CliRunner().invoke(
-        command, [str(path), "--dry-run", "--out", str(tmp_path / "runs")], catch_exceptions=False
-    )
+    words = [str(path), *one_seed(path), "--dry-run", "--out", str(tmp_path / "runs")]
+    told = CliRunner().invoke(command, words, catch_exceptions=False)
     lines = told.stdout.splitlines()
-    configs = read_study(path)
+    configs = read_study(path, one_seed(path))
     assert told.exit_code == 0 and not (tmp_path / "runs").exists()
     total = next(number for number, line in enumerate(lines) if line.startswith("in all"))
     assert lines[total].startswith(f"in all {len(configs)} runs, ")
@@ -122,7 +130,7 @@ def test_a_study_runs_in_miniature(path, corpora, monkeypatch, tmp_path):
     """All rows, one step each, on tiny backbones and a handful of tones."""
     monkeypatch.setattr(side_by_side, "load_backbone", tiny)
     named = ["training.steps=1", "training.batch_size=2", "training.workers=0"]
-    named += ["grid.seed=[0]"] if "seed" in path.read_text() else []
+    named += one_seed(path)
     configs = read_study(path, named)
     for config in configs:
         config.training.steps = 1  # of those that have their own too
@@ -143,9 +151,13 @@ def test_a_study_of_our_own_runs_in_miniature(path, monkeypatch, tmp_path):
     monkeypatch.setattr(demo, "tracks", lambda: few)
     monkeypatch.setattr(plan, "load_dataset", lambda name, root=None: demo)
     monkeypatch.setattr(side_by_side, "load_backbone", tiny)
-    named = ["grid.seed=[0]", "training.batch_size=2", "training.tracks=4"]
-    named += ['grid.task=["beat"]'] if "task =" in path.read_text().partition("[grid]")[2] else []
+    named = [*one_seed(path), "training.batch_size=2", "training.tracks=4"]
+    named += ['grid.task=["beat"]'] if "\ntask =" in path.read_text().partition("[grid]")[2] else []
     configs = read_study(path, named)
+    kinds = {
+        json.dumps([*specs(c.method, "method"), c.after, str(c.task), tiny_name(c)], default=str): c for c in configs
+    }
+    configs = list(kinds.values())  # weights of one network are one
     once = {"steps": 1, "validate_every": 1}
     for config in configs:
         config.training = replace(config.training, **once, head_first=once if config.training.head_first else {})

@@ -80,7 +80,8 @@ def track_beats(
             break
         end -= interval[last]
         last = pointer[end, last]
-    return _refined(np.array(beats[::-1], dtype=float) / GRID_HZ, np.asarray(activation), frame_rate_hz)
+    refined = _refined(np.array(beats[::-1], dtype=float) / GRID_HZ, np.asarray(activation), frame_rate_hz)
+    return np.unique(refined)  # where frames are far apart, several may have moved to one
 
 
 def _forward(logit: np.ndarray, interval: np.ndarray) -> tuple[int, int, np.ndarray]:

@@ -65,6 +65,14 @@ def test_nothing_is_heard_where_nothing_is():
     assert max(task.decode(half, 25.0).value["beats"]) < 20.5
 
 
+@pytest.mark.parametrize("decoder", ["dp", "peaks"])
+def test_frames_that_are_far_apart_never_give_one_beat_twice(decoder):
+    for seed in range(5):
+        probabilities = np.random.default_rng(seed).random((20, 2))
+        beats = make_task("beat", decoder=decoder).decode(probabilities, 2.5).value["beats"]
+        assert (np.diff(beats) > 0).all()
+
+
 def test_the_running_maxima_equal_trying_every_pair():
     rng = np.random.default_rng(0)
     score, cost = rng.normal(size=(7, 30)) * 5, 40 * np.log(np.arange(20, 50))
