@@ -53,11 +53,9 @@ def test_a_killed_run_ends_as_an_undisturbed_one(method, triads, tmp_path, monke
     monkeypatch.setattr(step_module.Step, "_taken", step)
     again = train(killed, tmp_path / "killed")
 
-    def tensors(run):
-        return run.model().trained_state()
-
     assert again.result["tasks"] == whole.result["tasks"]
-    assert all(torch.equal(value, tensors(whole)[name]) for name, value in tensors(again).items())
+    trained, wanted = again.model().trained_state(), whole.model().trained_state()
+    assert all(torch.equal(value, wanted[name]) for name, value in trained.items())
     assert (again.folder / "log.jsonl").read_text() == (whole.folder / "log.jsonl").read_text()
     assert not (again.folder / "checkpoint").exists()
 
