@@ -19,7 +19,7 @@ def command(data, budget, task, backbones, root, out, quiet, as_json):
 
     Reads everything, picks the task, the length of segments and the backbone, and says what it will do. Then heads on
     stored states are compared, and methods that change the model, by successive halving on repeated splits by group.
-    The chosen one is tested once, beside what learns nothing and the majority answer: on the test split, or, of fewer
+    The chosen one is tested once, beside plain baselines and the majority answer: on the test split, or, of fewer
     than 200 labelled tracks without a split, on all of them in folds by group (see `sordino train`), if time is left.
 
     Example: sordino adapt my_music --budget 15m
@@ -117,13 +117,13 @@ def chosen(task, tracks, found, tell):
 
 
 def plain(run, dataset, advance):
-    """What learns nothing, on the same test tracks or folds."""
+    """Plain baselines, on the same test tracks or folds."""
     from sordino.datasets import Folds
     from sordino.study.plain import plain_scores
     from sordino.tasks import make_task
     from sordino.training.splits import make_tasks
 
-    advance("score without learning", 0, 1)
+    advance("plain baselines", 0, 1)
     (spec,) = run.result["config"]["task"]
     if folds := run.result.get("folds"):
         dataset = Folds(dataset, len(folds), [make_task(**spec).label])

@@ -29,7 +29,8 @@ def command(data, settings, task, method, backbone, root, config_path, folds, ou
     Of few tracks a single split decides nothing: they are split in folds, every track is answered by a model that did
     not learn from its group, and the adapter that is kept learns from all.
     Stopped or killed, the same command goes on where it was; finished, it only prints the result. Beside it stand the
-    task's estimator that learns nothing, and the answer that most training tracks have.
+    task's plain estimator (where there is none, what the mean spectrum tells), and the answer that most training
+    tracks have.
 
     Example: sordino train demo --task key --method lora training.steps=200
     """
@@ -81,13 +82,13 @@ def command(data, settings, task, method, backbone, root, config_path, folds, ou
 
 
 def beside_plain(run, plan, advance):
-    """Note in the run's result what an estimator without learning and the majority answer score on the same tracks."""
+    """Note in the run's result what plain baselines and the majority answer score on the same tracks."""
     from sordino.files import write_json
     from sordino.study.plain import plain_scores
 
     lacking = [task for task in plan.tasks if "plain" not in run.result["tasks"][task.name]]
     for number, task in enumerate(lacking):
-        advance("score without learning", number, len(lacking))
+        advance("plain baselines", number, len(lacking))
         row = run.result["tasks"][task.name]
         row["plain"] = {
             title: {"score": scored["metrics"][row["metric"]], "interval": list(scored["interval"])}

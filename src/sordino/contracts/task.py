@@ -68,10 +68,12 @@ class PlainBaseline:
     Attributes:
         title: what it is, in the few words of a table.
         estimate: from a mono waveform [time] and its rate in Hz to an answer, a label or a prediction.
+        constant: the answer is the same whatever the sound.
     """
 
     title: str
     estimate: Callable[[np.ndarray, int], Any]
+    constant: bool = False
 
     def __call__(self, waveform: np.ndarray, sample_rate_hz: int) -> Prediction:
         """The answer for a recording."""

@@ -1,4 +1,4 @@
-"""Baselines without any learning, scored on the same test tracks as the runs."""
+"""Plain baselines, scored on the same test tracks as the runs: an estimator, the constant answer, the mean spectrum."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sordino import audio
 from sordino.config import Config
 from sordino.contracts import Dataset, Prediction, Task, Track
 from sordino.datasets import Folds, load_dataset, with_test_of
+from sordino.study import mel_statistics
 from sordino.study.names import short
 from sordino.study.rows import Row, plain_row
 from sordino.tasks import choose_tasks
@@ -48,12 +49,16 @@ def beside_plain(rows: Sequence[Row], configs: Iterable[Config]) -> list[Row]:
 
 
 def plain_scores(task: Task, dataset: Dataset) -> dict[str, dict[str, Any]]:
-    """The scores of the task's plain estimator and of the constant answer, by title: on the test split, or on folds."""
+    """The scores of the task's plain estimator, of the constant answer, and of the mean spectrum where no estimator
+    hears anything, by title: on the test split, or on folds."""
     folds = dataset.folds if isinstance(dataset, Folds) else [dataset]
     split = "all" if isinstance(dataset, Folds) else "test"
     scores = {} if task.plain_baseline is None else {task.plain_baseline.title: plain_baseline(task, dataset, split)}
     if MAJORITY not in scores:
         scores[MAJORITY] = majority(task, folds)
+    if task.level == "clip" and (task.plain_baseline is None or task.plain_baseline.constant):
+        pairs = [(_labelled(task, fold.tracks(), "train"), _labelled(task, fold.tracks(), "test")) for fold in folds]
+        scores[mel_statistics.TITLE] = mel_statistics.scores(task, pairs)
     return {title: scored for title, scored in scores.items() if scored is not None}
 
 

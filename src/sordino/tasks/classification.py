@@ -119,4 +119,4 @@ class Classification(Task):
     def plain_baseline(self) -> PlainBaseline | None:
         """The most frequent class of the training labels (known after `fit`), whatever the sound."""
         usual = getattr(self, "usual", None)
-        return PlainBaseline("majority", lambda wave, rate_hz: usual) if usual is not None else None
+        return PlainBaseline("majority", lambda wave, rate_hz: usual, constant=True) if usual is not None else None

@@ -165,7 +165,7 @@ class Regression(Task):
         if not self.mean:
             return None
         usual = self._label(np.array(self.mean))
-        return PlainBaseline("mean", lambda wave, rate_hz: usual)
+        return PlainBaseline("mean", lambda wave, rate_hz: usual, constant=True)
 
     def _row(self, label: float | dict[str, float]) -> np.ndarray:
         values = label if isinstance(label, Mapping) else {SINGLE: label}

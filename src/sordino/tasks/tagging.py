@@ -210,7 +210,7 @@ class Tagging(Task):
         if frequencies is None:
             return None
         usual = sorted(tag for tag, share in zip(self.tags, frequencies, strict=True) if share >= 0.5)
-        return PlainBaseline("usual tags", lambda wave, rate_hz: usual)
+        return PlainBaseline("usual tags", lambda wave, rate_hz: usual, constant=True)
 
     def _tables(
         self, references: Sequence[list[str]], predictions: Sequence[Prediction]
