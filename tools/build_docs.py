@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from sordino import registry
+from sordino.analysis.report import side_by_side
 from sordino.cli import group
 from sordino.config import Config
 from sordino.petl import _table
@@ -156,6 +157,7 @@ def pages() -> dict[Path, str]:
     datasets = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
     performance = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     results = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    results = replaced(results, "layers", side_by_side(ROOT / "docs" / "results" / "layers"))
     measured = json.loads((ROOT / "docs" / "performance.json").read_text(encoding="utf-8"))
     return {
         ROOT / "README.md": readme,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,31 @@ def markdown(found: Analysis) -> str:
     lines += ["", f"{found.n_tracks} tracks, held out by group. Best state of each group:"]
     lines += [f"- {name}: {gap:+.3f} ({low:+.3f} to {high:+.3f})" for name, (gap, low, high) in found.gaps.items()]
     return "\n".join(lines) + "\n"
+
+
+def side_by_side(folder: Path) -> str:
+    """Tables of the `analysis.json` of several models, one for each set of tracks: the best state of each group."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    lines = []
+    for data, n_tracks in dict.fromkeys((each["data"], each["n_tracks"]) for each in found):
+        models = [each for each in found if each["data"] == data]
+        groups = list(dict.fromkeys(row["group"] for row in models[0]["told"]))
+        heads = [*groups, *models[0]["gaps"]]
+        lines += [
+            f"**{data}, {n_tracks} tracks**",
+            "",
+            f"| model | {' | '.join(heads)} |",
+            "|---|" + "---|" * len(heads),
+        ]
+        for each in models:
+            best = [max((row for row in each["told"] if row["group"] == g), key=lambda row: row["r2"]) for g in groups]
+            cells = [
+                f"{b['r2']:.3f} ({b['interval'][0]:.3f} to {b['interval'][1]:.3f}), state {b['state']}" for b in best
+            ]
+            cells += [f"{gap:+.3f} ({low:+.3f} to {high:+.3f})" for gap, low, high in each["gaps"].values()]
+            lines.append(f"| {each['title']} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines).strip()
 
 
 def picture(found: Analysis, path: str | Path, title: str) -> Path:

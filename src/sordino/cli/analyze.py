@@ -34,6 +34,7 @@ def command(data, settings, backbone, adapter, before, root, split, segment_s, o
     from sordino.config import override
     from sordino.datasets import load_dataset
     from sordino.files import write_json, write_text
+    from sordino.training.report import versions
 
     if before and not adapter:
         raise click.UsageError("--before compares an adapted model with itself before: it wants --adapter")
@@ -53,7 +54,8 @@ def command(data, settings, backbone, adapter, before, root, split, segment_s, o
         click.echo(f"left out: {line}", err=True)
     if out:
         folder = Path(out)
-        about = {"data": data, "split": split, "segment_s": segment_s, "title": title, "adapter": adapter}
+        about = {"data": data, "split": split, "segment_s": segment_s, "title": title, "adapter": adapter,
+                 "versions": versions()}  # fmt: skip
         write_json(folder / "analysis.json", {**about, **found.plain()})
         write_text(folder / "analysis.md", markdown(found))
         click.echo(f"report: {picture(found, folder / 'analysis.png', title)}")

@@ -12,7 +12,7 @@ from sordino import load_backbone, make_method, make_task
 from sordino.adapter_file import save_adapter
 from sordino.analysis.attributes import TEMPI_BPM, attributes, timbre, time, tone
 from sordino.analysis.likeness import canonical_correlation, cka, folds, predicted, r_squared
-from sordino.analysis.report import analyse, markdown
+from sordino.analysis.report import analyse, markdown, side_by_side
 from sordino.analysis.states import Heard, hear
 from sordino.cli import group
 from sordino.compute import Compute
@@ -176,3 +176,16 @@ def test_layers_are_rows_of_one_pass(triads, tmp_path):
         "layer 0", "layer 1", "layer 2", "all layers, learned mix",
     ]  # fmt: skip
     assert "against layer 2" in told.output
+
+
+def test_models_stand_side_by_side_with_their_best_states(tmp_path):
+    for name, (low, high) in {"one": (0.2, 0.7), "other": (0.5, 0.4)}.items():
+        told = [{"state": state, "group": group, "r2": r2, "interval": [r2 - 0.1, r2 + 0.1], "correlation": 0.5}
+                for group in ("timbre", "tone") for state, r2 in enumerate((low, high))]  # fmt: skip
+        row = {"data": "demo", "title": name, "told": told, "gaps": {"timbre - tone": [0.1, 0.0, 0.2]}, "n_tracks": 9}
+        (tmp_path / f"{name}.json").write_text(json.dumps(row))
+    lines = side_by_side(tmp_path).splitlines()
+    assert lines[0] == "**demo, 9 tracks**" and lines[2] == "| model | timbre | tone | timbre - tone |"
+    best = "0.700 (0.600 to 0.800), state 1"
+    assert lines[4] == f"| one | {best} | {best} | +0.100 (+0.000 to +0.200) |"
+    assert "| other | 0.500 (0.400 to 0.600), state 0 |" in lines[5]
