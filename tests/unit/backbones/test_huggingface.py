@@ -206,16 +206,20 @@ def test_each_family_keeps_what_backbones_promise(check, kind):
 @pytest.mark.parametrize("kind", ["wavlm", "data2vec-audio", "wav2vec2-conformer", "whisper", "ast"])
 @pytest.mark.parametrize("method", ["lora", "prefix", "prompt", "adapter", "bitfit", "ssf"])
 def test_methods_change_each_family_and_padding_still_changes_nothing(method, kind, music):
-    backbone = tiny(kind).share()
-    waveform = music(12_000)
+    assert_changed_and_padded_alike(tiny(kind).share(), method, music, 12_000)
+
+
+def assert_changed_and_padded_alike(backbone, method, music, n_samples):
+    """With a method's parts, answers are others, and still the same to a clip behind which something lies."""
+    waveform = music(n_samples)
     before = backbone(waveform)[-1]
     torch.manual_seed(0)
     disturb(make_method(method).attach(backbone).parameters())
     after = backbone(waveform)[-1]
     assert after.shape == before.shape and not torch.allclose(after, before)
     padded = torch.nn.functional.pad(waveform, (0, 5_000))
-    padded[0, 12_000:] = music(5_000)[0]
-    states = backbone(padded, torch.tensor([17_000, 12_000]))[-1]
+    padded[0, n_samples:] = music(5_000)[0]
+    states = backbone(padded, torch.tensor([n_samples + 5_000, n_samples]))[-1]
     torch.testing.assert_close(states[1, : after.shape[1]], after[1], rtol=1e-4, atol=1e-4)
 
 

@@ -6,7 +6,14 @@ import pytest
 import remote_code
 import torch
 from click.testing import CliRunner
-from test_huggingface import KEPT, answers_together, largest_difference, published, write
+from test_huggingface import (
+    KEPT,
+    answers_together,
+    assert_changed_and_padded_alike,
+    largest_difference,
+    published,
+    write,
+)
 
 from sordino import outside
 from sordino.adapter_file import load_adapter, save_adapter
@@ -14,7 +21,6 @@ from sordino.adapter_reading import check_backbone
 from sordino.backbones import load_backbone
 from sordino.backbones._opened import ROLES
 from sordino.checks import backbones
-from sordino.checks.method_case import disturb
 from sordino.cli import group
 from sordino.model import Model
 from sordino.petl import make_method
@@ -113,17 +119,7 @@ def test_it_keeps_what_backbones_promise(check, case):
 
 @pytest.mark.parametrize("method", ["lora", "prompt", "bitfit", "ssf", "layernorm", "mix"])
 def test_methods_change_it_and_padding_still_changes_nothing(method, case, music):
-    backbone = case.tiny.share()
-    waveform = music(8_000)
-    before = backbone(waveform)[-1]
-    torch.manual_seed(0)
-    disturb(make_method(method).attach(backbone).parameters())
-    after = backbone(waveform)[-1]
-    assert after.shape == before.shape and not torch.allclose(after, before)
-    padded = torch.nn.functional.pad(waveform, (0, 5_000))
-    padded[0, 8_000:] = music(5_000)[0]
-    states = backbone(padded, torch.tensor([13_000, 8_000]))[-1]
-    torch.testing.assert_close(states[1, : after.shape[1]], after[1], rtol=1e-4, atol=1e-4)
+    assert_changed_and_padded_alike(case.tiny.share(), method, music, 8_000)
 
 
 def test_models_answer_beside_others_as_alone(case, music):
