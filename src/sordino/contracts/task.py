@@ -136,7 +136,8 @@ class Task(Settings, ABC):
         ) as error:  # anything may stand there
             reason = f"{shown(raw, 40)} is not understood ({type(error).__name__})"
         what = "" if reason.startswith(self.label) else f"{self.label}: "
-        raise ValueError(f"{track.info.get('source', track.id)}: {what}{reason}")
+        places = [track.info.get("source", track.id), track.info.get("places", {}).get(self.label, "")]
+        raise ValueError(f"{' '.join(filter(None, places))}: {what}{reason}")
 
     def doubt(self, label: Label) -> str:
         """Why a label is one but hardly meant so, in a few words; by default never."""

@@ -24,7 +24,7 @@ def read_jams(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
     Returns:
         Labels by name (`key`, `tempo`, `beat`, `chord`, `tags`, `genre`), `Unreadable` where an annotation is broken,
-        and `{artist, title, release, duration}`.
+        and `{artist, title, release, duration}` with `places`: of which annotation (and row) each label is.
 
     Raises:
         ValueError: not JAMS.
@@ -36,6 +36,7 @@ def read_jams(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path}: not a JAMS file ({type(error).__name__}: {str(error)[:100]})") from error
     labels: dict[str, Any] = {}
+    places: dict[str, str] = {}
     for number, annotation in enumerate(annotations, 1):
         namespace = str(annotation.get("namespace", "")) if isinstance(annotation, Mapping) else ""
         name, of_row, of_all = next((kind for start, kind in _NAMESPACES.items() if namespace.startswith(start)), _NONE)
@@ -44,10 +45,12 @@ def read_jams(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
                 rows = _observations(annotation.get("data") or [], of_row)
                 if rows:
                     labels[name] = of_all(rows)
+                    row = f" row {_longest(rows) + 1}" if of_all is _first else ""
+                    places[name] = f"annotation {number} ({namespace[:40]}){row}"
             except (ValueError, TypeError, ArithmeticError) as error:
                 labels[name] = Unreadable(f"{path} annotation {number} ({namespace[:40]}) {str(error)[:100]}")
     known = {key: metadata[key] for key in ("artist", "title", "release", "duration") if metadata.get(key)}
-    return labels, known
+    return labels, {**known, "places": places}
 
 
 def _observations(data: Any, of_row: Callable[[Observation], Any]) -> list[Any]:
@@ -79,9 +82,14 @@ def _bpm(row: Observation) -> tuple[float, float, float]:
     return float(value), duration_s, confidence
 
 
+def _longest(rows: list[Any]) -> int:
+    """Which row lasts longest."""
+    return max(range(len(rows)), key=lambda number: rows[number][1])
+
+
 def _first(rows: list[Any]) -> Any:
     """The value that lasts longest."""
-    return max(rows, key=lambda row: row[1])[0]
+    return rows[_longest(rows)][0]
 
 
 def _tempo(rows: list[Any]) -> Any:

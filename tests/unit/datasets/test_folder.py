@@ -9,6 +9,7 @@ from sordino import audio
 from sordino.contracts import Unreadable
 from sordino.datasets import load_dataset
 from sordino.datasets.folder import Folder
+from sordino.tasks import make_task
 
 
 def sounds(root, *names):
@@ -143,6 +144,19 @@ def test_errors_of_jams_name_file_annotation_and_row(tmp_path):
         "beat": Unreadable(f"{file} annotation 3 (beat) row 2: could not convert string to float: 'soon'"),
         "chord": Unreadable(f"{file} annotation 4 (chord) row 1: 'duration' is missing"),
     }
+
+
+def test_what_a_task_does_not_understand_in_jams_is_named_by_file_annotation_and_row(tmp_path):
+    sounds(tmp_path, "song.wav")
+    rows = [{"time": 0, "duration": 1, "value": "C:minor"}, {"time": 1, "duration": 9, "value": "X:minor"}]
+    chords = [{"time": 0, "duration": 1, "value": "C"}, {"time": 1, "duration": 1, "value": "H:maj"}]
+    content = {"annotations": [{"namespace": "key_mode", "data": rows}, {"namespace": "chord", "data": chords}]}
+    (tmp_path / "song.jams").write_text(json.dumps(content))
+    (track,) = Folder(tmp_path).tracks()
+    with pytest.raises(ValueError, match=r"^song.jams annotation 1 \(key_mode\) row 2: key .*X:minor"):
+        make_task("key").read(track)
+    with pytest.raises(ValueError, match=r"^song.jams annotation 2 \(chord\): chord 2 \(at 1 s\): .*H:maj"):
+        make_task("chord").read(track)
 
 
 def test_links_out_of_the_folder_are_read_and_circles_end(tmp_path):
