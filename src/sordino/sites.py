@@ -5,7 +5,7 @@ parameter-free tap that the backbone calls at a place worth naming. A method sup
 (contracts/attachment.py) connects each to its site through forward hooks.
 
 A role means the same on every backbone, with the same kind of module behind it (the contract tests compare them):
-a backbone says which roles it has in `layer_sites`, docs/add_a_backbone.md says what stands behind each.
+a backbone's layers say which roles they have in `sites`, docs/add_a_backbone.md says what stands behind each.
 """
 
 from __future__ import annotations

@@ -21,11 +21,11 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sordino.backbones._hub_encoder import HubEncoder
+from sordino.backbones._hub_encoder import HubEncoder, by_our_names
 from sordino.backbones._hubert import TransformerLayer
 from sordino.backbones._kaldi_mel import HOP_SAMPLES, WINDOW_SAMPLES, KaldiMel
 from sordino.backbones._weights import n_to_build
-from sordino.contracts import Frames, Site
+from sordino.contracts import Frames
 
 AUDIOSET = (-4.2677393, 4.5689974)  # mean and deviation of its bands
 N_WHOLE = 2  # tokens of the whole clip
@@ -131,14 +131,7 @@ class SpectrogramTransformer(HubEncoder):
     @classmethod
     def renamed(cls, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
         """The published tensors by the names that they have here; biases that it lacks are zero."""
-        ours: dict[str, Tensor] = {}
-        for name, value in tensors.items():
-            for theirs, own in NAMES.items():
-                name = name.replace(theirs, own)
-            ours[name] = value
-        for name in [name for name in ours if name.endswith(("q_proj.weight", "k_proj.weight", "v_proj.weight"))]:
-            ours.setdefault(name.removesuffix("weight") + "bias", ours[name].new_zeros(len(ours[name])))
-        return ours
+        return by_our_names(tensors, NAMES, ("q_proj", "k_proj", "v_proj"))
 
     def listen(self, heard: Mapping[str, Any]) -> None:
         """Mean and deviation of the bands too."""
@@ -207,8 +200,3 @@ class SpectrogramTransformer(HubEncoder):
     def finish(self, x: Float[Tensor, "batch token dim"]) -> Tensor:
         """The final LayerNorm."""
         return self.layernorm(x)
-
-    def layer_sites(self, layer: int) -> list[Site]:
-        """The sites of transformer layer `layer`."""
-        built: Any = self.layers[layer - 1]
-        return built.sites(f"layers.{layer - 1}", layer)

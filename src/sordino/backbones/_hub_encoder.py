@@ -150,6 +150,26 @@ def without(name: str, prefixes: Iterable[str]) -> str:
     return name
 
 
+def by_our_names(
+    tensors: Mapping[str, Tensor], names: Mapping[str, str], biased: tuple[str, ...] = ()
+) -> dict[str, Tensor]:
+    """Published tensors by the names that they have here.
+
+    Args:
+        tensors: the published ones.
+        names: parts of published names, and ours, replaced in this order.
+        biased: ends of our maps' names that want a bias; zeros, where none was published.
+    """
+    ours: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        for theirs, own in names.items():
+            name = name.replace(theirs, own)
+        ours[name] = value
+    for name in [name for name in ours if name.endswith(tuple(f"{end}.weight" for end in biased))]:
+        ours.setdefault(name.removesuffix("weight") + "bias", ours[name].new_zeros(len(ours[name])))
+    return ours
+
+
 def untold(config: Mapping[str, Any]) -> Iterable[str]:
     """What a configuration says that no tensor's shape tells and that changes the states."""
     for key in UNTOLD:

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +26,7 @@ from sordino.backbones._conformer import ConformerLayer
 from sordino.backbones._mel import LogMel
 from sordino.backbones._musicfm_frontend import MelConvs
 from sordino.backbones._weights import above, build, build_random, n_to_build, read_tensors
-from sordino.contracts import Backbone, Site
+from sordino.contracts import Backbone
 
 N_FFT = 2048
 HOP_SAMPLES = 240
@@ -142,8 +141,3 @@ class MelConformer(Backbone):
     def finish(self, x: Float[Tensor, "batch frame dim"]) -> Tensor:
         """The final LayerNorm."""
         return self.layer_norm(x)
-
-    def layer_sites(self, layer: int) -> list[Site]:
-        """The sites of conformer layer `layer`."""
-        built: Any = self.layers[layer - 1]
-        return built.sites(f"layers.{layer - 1}", layer)

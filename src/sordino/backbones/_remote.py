@@ -63,6 +63,10 @@ class RemoteLayer(nn.Module):
             whole[lengths == n, :n] = states
         return whole
 
+    def sites(self, path: str, layer: int) -> list[Site]:
+        """Its sites, in the order in which they are passed."""
+        return list(sites_of(self.inner, self.call.order, f"{path}.inner", layer))
+
 
 class RemoteEncoder(Backbone):
     """The encoder; see the module's header.
@@ -208,11 +212,6 @@ class RemoteEncoder(Backbone):
     def finish(self, x: Float[Tensor, "batch frame dim"]) -> Tensor:
         """The final norm, where there is one."""
         return self.final(x)
-
-    def layer_sites(self, layer: int) -> list[Site]:
-        """The sites of layer `layer`."""
-        built: Any = self.layers[layer - 1]
-        return list(sites_of(built.inner, built.call.order, f"layers.{layer - 1}.inner", layer))
 
 
 def _put(network: nn.Module, path: str, module: nn.Module) -> None:

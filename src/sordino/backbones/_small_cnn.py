@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sordino.backbones._log_bands import LogBands
 from sordino.backbones._mel import LogMel
 from sordino.backbones._weights import build_random
-from sordino.contracts import Backbone, Site
+from sordino.contracts import Backbone
 from sordino.rules import Count
 from sordino.sites import Norm
 
@@ -99,8 +99,3 @@ class SmallNetwork(Backbone):
         """As many frames of the spectrogram as the network's frames hold; silence behind the end."""
         n_samples = self.n_frames(waveform.shape[1]) * self.hop_samples
         return self.spectrogram(F.pad(waveform, (0, n_samples - waveform.shape[1])))[:, :-1]
-
-    def layer_sites(self, layer: int) -> list[Site]:
-        """The network's sites, all in its one layer."""
-        network: Any = self.layers[layer - 1]
-        return network.sites(f"layers.{layer - 1}", layer)

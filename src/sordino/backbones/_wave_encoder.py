@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from sordino.backbones._hubert import FeatureProjection, PositionConv, TransformerLayer, WaveConvs
 from sordino.backbones._weights import fold_weight_norm, n_to_build
-from sordino.contracts import Backbone, Site
+from sordino.contracts import Backbone
 
 ONLY = {  # settings of `config.json` whose only supported value is the one here
     "feature_extractor_cqt": False,
@@ -176,8 +176,3 @@ class WaveEncoder(Backbone):
     def finish(self, x: Float[Tensor, "batch frame dim"]) -> Tensor:
         """The final LayerNorm, where norms come first."""
         return self.layer_norm(x) if self.norm_first else x
-
-    def layer_sites(self, layer: int) -> list[Site]:
-        """The sites of transformer layer `layer`."""
-        built: Any = self.layers[layer - 1]
-        return built.sites(f"layers.{layer - 1}", layer)

@@ -20,20 +20,19 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sordino.backbones._hub_encoder import HubEncoder
+from sordino.backbones._hub_encoder import HubEncoder, by_our_names
 from sordino.backbones._hubert import TransformerLayer
 from sordino.backbones._mel import Mel
 from sordino.backbones._weights import n_to_build
-from sordino.contracts import Site
 
 N_FFT = 400
 HOP_SAMPLES = 160
 FLOOR = 8.0  # below the loudest band of the clip, in powers of ten
 NAMES = {  # the published ones, and ours
-    "self_attn.": "attention.",
-    "self_attn_layer_norm.": "layer_norm.",
-    "fc1.": "feed_forward.intermediate_dense.",
-    "fc2.": "feed_forward.output_dense.",
+    ".self_attn.": ".attention.",
+    ".self_attn_layer_norm.": ".layer_norm.",
+    ".fc1.": ".feed_forward.intermediate_dense.",
+    ".fc2.": ".feed_forward.output_dense.",
 }
 
 
@@ -102,14 +101,7 @@ class Whisper(HubEncoder):
     @classmethod
     def renamed(cls, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
         """The published tensors by the names that they have here."""
-        ours: dict[str, Tensor] = {}
-        for name, value in tensors.items():
-            for theirs, own in NAMES.items():
-                name = name.replace(f".{theirs}", f".{own}")
-            ours[name] = value
-        for name in [name for name in ours if name.endswith("attention.k_proj.weight")]:
-            ours[name.removesuffix("weight") + "bias"] = ours[name].new_zeros(len(ours[name]))
-        return ours
+        return by_our_names(tensors, NAMES, ("attention.k_proj",))
 
     def n_frames(self, n_samples: int) -> int:
         """One frame for every 20 ms begun, the last incomplete mel frame left out."""
@@ -126,11 +118,6 @@ class Whisper(HubEncoder):
     def finish(self, x: Float[Tensor, "batch frame dim"]) -> Tensor:
         """The final LayerNorm."""
         return self.layer_norm(x)
-
-    def layer_sites(self, layer: int) -> list[Site]:
-        """The sites of transformer layer `layer`."""
-        built: Any = self.layers[layer - 1]
-        return built.sites(f"layers.{layer - 1}", layer)
 
 
 def sinusoids(n_frames: int, dim: int) -> Float[Tensor, "frame dim"]:

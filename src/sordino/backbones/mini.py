@@ -37,7 +37,7 @@ from sordino.backbones._mini_frontend import (
 )
 from sordino.backbones._pulse import PulseLayer
 from sordino.backbones._weights import build_random, n_to_build
-from sordino.contracts import Backbone, Site
+from sordino.contracts import Backbone
 from sordino.files import write_with
 from sordino.rules import Count, LayerCount, Range
 
@@ -183,11 +183,6 @@ class Mini(Backbone):
     def finish(self, x: Float[Tensor, "batch frame dim"]) -> Tensor:
         """The final LayerNorm."""
         return self.layer_norm(x)
-
-    def layer_sites(self, layer: int) -> list[Site]:
-        """The sites of conformer layer `layer`."""
-        own: Any = self.layers[layer - 1]
-        return own.sites(f"layers.{layer - 1}", layer)
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:

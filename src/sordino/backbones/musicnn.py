@@ -28,7 +28,7 @@ from sordino.backbones._mel import Mel
 from sordino.backbones._musicnn_network import PUBLISHED_SIZE, TINY, FrontLayer, MidLayer, Size
 from sordino.backbones._musicnn_weights import VARIANTS
 from sordino.backbones._weights import build, build_random, n_to_build
-from sordino.contracts import Backbone, OwnHead, Site
+from sordino.contracts import Backbone, OwnHead
 from sordino.rules import Count
 
 N_LAYERS = 4
@@ -116,8 +116,3 @@ class Musicnn(Backbone):
         """Mel bands, compressed, in the first slot."""
         mel = torch.log10(10_000.0 * self.mel(waveform) + 1.0)[:, : self.n_frames(waveform.shape[1])]
         return F.pad(mel, (0, self.dim - mel.shape[2]))
-
-    def layer_sites(self, layer: int) -> list[Site]:
-        """The sites of layer `layer`."""
-        built: Any = self.layers[layer - 1]
-        return built.sites(f"layers.{layer - 1}", layer)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from sordino.backbones._hubert import TransformerLayer
 from sordino.backbones._mel import LogMel
 from sordino.backbones._weights import build_random, n_to_build
-from sordino.contracts import Backbone, Site
+from sordino.contracts import Backbone
 from sordino.rules import Count, Dropped, LayerCount, Range
 
 N_STACKED = 2  # mel frames of 20 ms in one frame
@@ -115,8 +115,3 @@ class Transformer(Backbone):
     def finish(self, x: Float[Tensor, "batch frame dim"]) -> Tensor:
         """The final norm."""
         return self.layer_norm(x)
-
-    def layer_sites(self, layer: int) -> list[Site]:
-        """The sites of transformer layer `layer`."""
-        built: Any = self.layers[layer - 1]
-        return built.sites(f"layers.{layer - 1}", layer)

@@ -60,7 +60,7 @@ class OwnHead(NamedTuple):
 
 
 class Backbone(nn.Module, ABC):
-    """A network from waveform to hidden states. A subclass sets the attributes, `layers`, and three small functions.
+    """A network from waveform to hidden states. A subclass sets the attributes, `layers`, and two small functions.
 
     Hidden state 0 is what enters layer 1, hidden state k what leaves layer k; the last one has passed the final norm.
     The frontend runs clip by clip where lengths differ, so padding in a batch never reaches it. It stays frozen unless
@@ -71,7 +71,8 @@ class Backbone(nn.Module, ABC):
         sample_rate_hz: the rate of the waveforms it wants, mono, float, full scale +-1.
         hop_samples: samples from one frame to the next.
         dim: the width of a hidden state.
-        layers: the encoder's layers; each is called as `layer(x, mask)` and begins with its own tap `tokens`.
+        layers: the encoder's layers; each is called as `layer(x, mask)`, begins with its own tap `tokens`, and
+            tells its `sites(path, layer)`.
         weights: where the weights come from, one line: `random (seed 0)`, a file, a published name.
         licence: the weights' licence, as an SPDX identifier where there is one.
         version: raised when the same weights and the same sound give other states.
@@ -177,9 +178,10 @@ class Backbone(nn.Module, ABC):
         """The final norm behind the last built layer."""
         return x
 
-    @abstractmethod
     def layer_sites(self, layer: int) -> list[Site]:
-        """The sites inside layer `layer` (from 1)."""
+        """The sites inside layer `layer` (from 1); by default those that its module tells, `sites(path, layer)`."""
+        built: Any = self.layers[layer - 1]
+        return built.sites(f"layers.{layer - 1}", layer)
 
     @property
     def n_layers(self) -> int:
