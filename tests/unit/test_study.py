@@ -14,7 +14,7 @@ from sordino.datasets import load_dataset
 from sordino.study.demo import configs
 from sordino.study.grid import read_study
 from sordino.study.names import own_settings, row_names, short
-from sordino.study.plain import beside_plain, majority, plain_baseline
+from sordino.study.plain import beside_plain, learned_and_tested, majority, plain_baseline
 from sordino.study.report.pictures import cost_picture, picture
 from sordino.study.report.table import caption, cells, header, markdown, notes
 from sordino.study.rows import Row, plain_row, rows_of
@@ -336,7 +336,7 @@ def test_plain_baselines_hear_pure_triads(triads):
     (task,) = make_tasks([{"name": "key"}], dataset.tracks())
     scored = plain_baseline(task, dataset)
     assert scored["n_tracks"] == 6 and scored["metrics"]["accuracy"] == 1.0
-    assert majority(task, [dataset])["metrics"]["accuracy"] == pytest.approx(1 / 6)
+    assert majority(task, learned_and_tested(task, [dataset]))["metrics"]["accuracy"] == pytest.approx(1 / 6)
 
 
 def test_plain_baselines_are_scored_on_the_tracks_of_a_run(triads, tmp_path):
@@ -345,7 +345,7 @@ def test_plain_baselines_are_scored_on_the_tracks_of_a_run(triads, tmp_path):
     dataset = load_dataset(tmp_path / "copy" / triads.name)
     (task,) = make_tasks([{"name": "key"}], dataset.tracks())
     expected = [f"clip {number}.wav" for number in (18, 19, 21, 22, 23)]
-    for scored in (plain_baseline(task, dataset), majority(task, [dataset])):
+    for scored in (plain_baseline(task, dataset), majority(task, learned_and_tested(task, [dataset]))):
         assert [row["id"] for row in scored["per_track"]] == expected
 
 
@@ -371,9 +371,10 @@ def test_the_majority_is_the_most_frequent_label_whatever_the_order(triads):
     given += [replace(first, labels={"key": key}, split="test") for key in ("C major", "D major")]
     dataset.tracks = lambda: given
     task = make_task("key")
-    assert [row["estimated"] for row in majority(task, [dataset])["per_track"]] == ["C major", "C major"]
+    scored = majority(task, learned_and_tested(task, [dataset]))
+    assert [row["estimated"] for row in scored["per_track"]] == ["C major", "C major"]
     del given[5]  # two of C major, two of A minor: the last by name, as ever
-    assert majority(task, [dataset])["per_track"][0]["estimated"] == "C major"
+    assert majority(task, learned_and_tested(task, [dataset]))["per_track"][0]["estimated"] == "C major"
 
 
 def test_the_demo_has_every_row_and_all_tasks():

@@ -85,9 +85,10 @@ def read(data, root, task, advance, tell):
     from sordino.tasks import choose_tasks
 
     dataset = load_dataset(data, root)
-    choose_tasks(specs(task, "task") if task else [], dataset.tracks())
+    tracks = dataset.tracks()
+    choose_tasks(specs(task, "task") if task else [], tracks)
     if dataset.name != "folder":
-        return dataset, dataset.tracks(), None
+        return dataset, tracks, None
     found = prepare(dataset, [], os.cpu_count() or 1, None, partial(advance, "read"))
     for line in report(found, dataset):
         tell(line)

@@ -60,7 +60,7 @@ def scores(task: Task, folds: Sequence[tuple[Labelled, Labelled]]) -> dict[str, 
         ids += [track.id for track in tracks]
         references += wanted
         predictions += answered(own, x, labels, other)
-    return report(task, ids, references, predictions)
+    return report(task, ids, references, predictions) if ids else None
 
 
 def answered(

@@ -13,6 +13,7 @@ from sordino.config import Config
 from sordino.contracts import Dataset, Prediction, Task, Track
 from sordino.datasets import Folds, load_dataset, with_test_of
 from sordino.study import mel_statistics
+from sordino.study.mel_statistics import Labelled
 from sordino.study.names import short
 from sordino.study.rows import Row, plain_row
 from sordino.tasks import choose_tasks
@@ -54,10 +55,10 @@ def plain_scores(task: Task, dataset: Dataset) -> dict[str, dict[str, Any]]:
     folds = dataset.folds if isinstance(dataset, Folds) else [dataset]
     split = "all" if isinstance(dataset, Folds) else "test"
     scores = {} if task.plain_baseline is None else {task.plain_baseline.title: plain_baseline(task, dataset, split)}
+    pairs = learned_and_tested(task, folds) if task.level == "clip" else []  # of frames neither says anything
     if MAJORITY not in scores:
-        scores[MAJORITY] = majority(task, folds)
-    if task.level == "clip" and (task.plain_baseline is None or task.plain_baseline.constant):
-        pairs = [(_labelled(task, fold.tracks(), "train"), _labelled(task, fold.tracks(), "test")) for fold in folds]
+        scores[MAJORITY] = majority(task, pairs)
+    if task.plain_baseline is None or task.plain_baseline.constant:
         scores[mel_statistics.TITLE] = mel_statistics.scores(task, pairs)
     return {title: scored for title, scored in scores.items() if scored is not None}
 
@@ -85,17 +86,20 @@ def plain_baseline(task: Task, dataset: Dataset, split: str = "test") -> dict[st
     return report(task, ids, references, predictions)
 
 
-def majority(task: Task, folds: Sequence[Dataset]) -> dict[str, Any] | None:
-    """Always the usual training label, on the test tracks of all folds; None for frame tasks, where it says nothing."""
-    if task.level == "frame":
-        return None
+def learned_and_tested(task: Task, folds: Iterable[Dataset]) -> list[tuple[Labelled, Labelled]]:
+    """Of each fold the training and the test tracks that a run would use, with their labels."""
+    return [(_labelled(task, tracks, "train"), _labelled(task, tracks, "test"))
+            for tracks in (fold.tracks() for fold in folds)]  # fmt: skip
+
+
+def majority(task: Task, folds: Sequence[tuple[Labelled, Labelled]]) -> dict[str, Any] | None:
+    """Always the usual training label, on the test tracks of all folds; None where there is nothing to learn from."""
     tested: list[tuple[str, Any, Prediction]] = []
-    for tracks in (fold.tracks() for fold in folds):
-        known = [label for _, label in _labelled(task, tracks, "train")]
-        if not known:
+    for train, test in folds:
+        if not train:
             return None
-        answer = Prediction(_usual(known))
-        tested += [(track.id, label, answer) for track, label in _labelled(task, tracks, "test")]
+        answer = Prediction(_usual([label for _, label in train]))
+        tested += [(track.id, label, answer) for track, label in test]
     return report(task, *zip(*tested, strict=True)) if tested else None
 
 
