@@ -105,12 +105,16 @@ def markdown(found: Analysis) -> str:
              "|---:" + "|---:|---:" * len(groups) + "|"]  # fmt: skip
     for state in dict.fromkeys(row.state for row in found.told):
         own = {row.group: row for row in found.told if row.state == state}
-        cells = [f"{own[g].r2:.3f} ({own[g].interval[0]:.3f} to {own[g].interval[1]:.3f}) | {own[g].correlation:.3f}"
-                 for g in groups]  # fmt: skip
+        cells = [f"{_between(own[g].r2, *own[g].interval)} | {own[g].correlation:.3f}" for g in groups]
         lines.append(f"| {state} | " + " | ".join(cells) + " |")
     lines += ["", f"{found.n_tracks} tracks, held out by group. Best state of each group:"]
-    lines += [f"- {name}: {gap:+.3f} ({low:+.3f} to {high:+.3f})" for name, (gap, low, high) in found.gaps.items()]
+    lines += [f"- {name}: {_between(*gap, sign='+')}" for name, gap in found.gaps.items()]
     return "\n".join(lines) + "\n"
+
+
+def _between(value: float, low: float, high: float, sign: str = "") -> str:
+    """A value with its interval; `sign`: how plus is written."""
+    return f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
 
 
 def side_by_side(folder: Path) -> str:
@@ -121,18 +125,12 @@ def side_by_side(folder: Path) -> str:
         models = [each for each in found if each["data"] == data]
         groups = list(dict.fromkeys(row["group"] for row in models[0]["told"]))
         heads = [*groups, *models[0]["gaps"]]
-        lines += [
-            f"**{data}, {n_tracks} tracks**",
-            "",
-            f"| model | {' | '.join(heads)} |",
-            "|---|" + "---|" * len(heads),
-        ]
+        lines += [f"**{data}, {n_tracks} tracks**", ""]
+        lines += [f"| model | {' | '.join(heads)} |", "|---|" + "---|" * len(heads)]
         for each in models:
             best = [max((row for row in each["told"] if row["group"] == g), key=lambda row: row["r2"]) for g in groups]
-            cells = [
-                f"{b['r2']:.3f} ({b['interval'][0]:.3f} to {b['interval'][1]:.3f}), state {b['state']}" for b in best
-            ]
-            cells += [f"{gap:+.3f} ({low:+.3f} to {high:+.3f})" for gap, low, high in each["gaps"].values()]
+            cells = [f"{_between(row['r2'], *row['interval'])}, state {row['state']}" for row in best]
+            cells += [_between(*gap, sign="+") for gap in each["gaps"].values()]
             lines.append(f"| {each['title']} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines).strip()

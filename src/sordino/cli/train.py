@@ -43,7 +43,7 @@ def command(data, settings, task, method, backbone, root, config_path, folds, ou
     from sordino.results import shown_score
     from sordino.study.estimate import foretold
     from sordino.training.plan import open_run
-    from sordino.training.run import carry_out
+    from sordino.training.run import carry_out, mute
 
     if config_path and data and "=" in data and data.split("=")[0].replace(".", "").isidentifier():
         data, settings = None, (data, *settings)
@@ -55,7 +55,7 @@ def command(data, settings, task, method, backbone, root, config_path, folds, ou
     )  # fmt: skip
     with bars(quiet) as advance:
         dataset, left_out, config = looked_through(config, advance, quiet)
-        tell = partial(click.echo, err=True) if not quiet else lambda line: None
+        tell = partial(click.echo, err=True) if not quiet else mute
         plan = open_run(config, out, advance, dataset, left_out=left_out)
         for name, value in config.resolved().items():
             tell(f"  {name} = {json.dumps(value)}")

@@ -41,14 +41,15 @@ def read_jams(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         namespace = str(annotation.get("namespace", "")) if isinstance(annotation, Mapping) else ""
         name, of_row, of_all = next((kind for start, kind in _NAMESPACES.items() if namespace.startswith(start)), _NONE)
         if name and name not in labels:
+            place = f"annotation {number} ({namespace[:40]})"
             try:
                 rows = _observations(annotation.get("data") or [], of_row)
                 if rows:
                     labels[name] = of_all(rows)
                     row = f" row {_longest(rows) + 1}" if of_all is _first else ""
-                    places[name] = f"annotation {number} ({namespace[:40]}){row}"
+                    places[name] = place + row
             except (ValueError, TypeError, ArithmeticError) as error:
-                labels[name] = Unreadable(f"{path} annotation {number} ({namespace[:40]}) {str(error)[:100]}")
+                labels[name] = Unreadable(f"{path} {place} {str(error)[:100]}")
     known = {key: metadata[key] for key in ("artist", "title", "release", "duration") if metadata.get(key)}
     return labels, {**known, "places": places}
 
