@@ -7,7 +7,9 @@ Each row of each round is a process of its own with one thread, which does it on
 rows of a group take turns, so whatever else the machine does falls on all of them; what is told is the median CPU time
 of the rounds, as a ratio to the group's first row. The floor is the operations of the row's matrix products and
 convolutions, counted, at the rate of a large matrix product measured in the same process; what is above it goes to
-memory, small products and Python. Memory is the highest of the whole process, libraries and weights included. Groups in
+memory, small products and Python. What costs most of that is named beside it: the operator, other
+than those that are counted, that took the largest share of the row's CPU time in a run of its own under the profiler.
+Memory is the highest of the whole process, libraries and weights included. Groups in
 bfloat16 run under PyTorch's autocast, where the processor multiplies it. What is not installed is left out.
 """
 
@@ -27,6 +29,9 @@ from pathlib import Path
 PACKAGES = ("sordino", "torch", "transformers", "peft", "librosa", "madmom", "beat_this")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 PEAK_SIZE = 1024
+HEAD = "| | CPU s | ratio | floor, CPU s | next largest cost | peak MB |"
+LEAST_SHARE = 0.02
+COUNTED = ("mm", "conv", "dot_product", "linear")  # in names of operators whose arithmetic the floor counts
 
 
 def cpu_s():
@@ -65,7 +70,21 @@ def serve(group, name):
             call()
         rate = peak_rate(torch.bfloat16 if group in BF16 or (BF16 and "answers" in group) else torch.float32)
         told = {"cpu_s": timed(call), "floor_s": counter.get_total_flops() / rate, "peak_mb": peak_mb()}
+        told["next"] = largest_beside(call, told["cpu_s"])
     print(json.dumps(told))
+
+
+def largest_beside(call, whole_s):
+    """The operator that costs most beside the counted ones, and its share of the row; none where torch does little."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        call()
+    spent = {event.key: event.self_cpu_time_total * 1e-6 for event in seen.key_averages()}
+    beside = {name: own for name, own in spent.items() if not any(word in name for word in COUNTED)}
+    name = max(beside, key=beside.__getitem__, default="")
+    share = beside.get(name, 0.0) / whole_s
+    return f"{name.removeprefix('aten::')} {share:.0%}" if share > LEAST_SHARE else ""
 
 
 def peak_mb():
@@ -88,7 +107,7 @@ def measure(group, names, rounds):
                 found[name].append(json.loads(done.stdout.splitlines()[-1]))
         print(f"{group}: round {number} of {rounds}", file=sys.stderr)
     rows = [{"group": group, "row": name, **{key: statistics.median(told[key] for told in own)
-             for key in ("cpu_s", "floor_s", "peak_mb")}} for name, own in found.items()]  # fmt: skip
+             for key in ("cpu_s", "floor_s", "peak_mb")}, "next": own[-1]["next"]} for name, own in found.items()]  # fmt: skip
     return [{**row, "ratio": row["cpu_s"] / rows[0]["cpu_s"]} for row in rows]
 
 
@@ -111,11 +130,12 @@ def tables(found):
     told = {**found, "rows": None}
     lines = ["; ".join(f"{key} {value}" for key, value in told.items() if value is not None) + "."]
     for group, rows in itertools.groupby(found["rows"], key=lambda row: row["group"]):
-        lines += ["", f"**{group}**", "", "| | CPU s | ratio | floor, CPU s | peak MB |", "|---|---:|---:|---:|---:|"]
+        lines += ["", f"**{group}**", "", HEAD, "|---|---:|---:|---:|---|---:|"]
         for row in rows:
             floor = f"{row['floor_s']:.3g}" if row["floor_s"] > 1e-4 else "–"
             peak = f"{row['peak_mb']:.0f}" if row["peak_mb"] else "–"
-            lines.append(f"| {row['row']} | {row['cpu_s']:.3g} | {row['ratio']:.3g} | {floor} | {peak} |")
+            told = f"{row['cpu_s']:.3g} | {row['ratio']:.3g} | {floor} | {row.get('next') or '–'}"
+            lines.append(f"| {row['row']} | {told} | {peak} |")
     return "\n".join(lines)
 
 

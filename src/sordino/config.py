@@ -68,7 +68,8 @@ class Training(Settings):
         accelerator: what computes.
         devices: how many of it.
         head_first: settings (`steps`, `lr`, ...) of a probe that is trained first, on stored states, and whose head is
-            then trained on with the rest (Kumar et al., 2022, arXiv 2202.10054); empty for no such probe.
+            then trained on with the rest (Kumar et al., 2022, arXiv 2202.10054); empty for no such probe; none for no
+            such probe, but for `sordino train` one as it usually is, where the data are your own and `steps` is none.
         loggers: where validations are told beside `log.jsonl` (extras of these names).
         loss_weights: by task, when several are trained at once; 1 for those not named.
     """
@@ -95,7 +96,7 @@ class Training(Settings):
     workers: Annotated[int, Range(0), Neutral()] = 2
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: Count = 1
-    head_first: Annotated[dict[str, Any], KeysOf(Training, but=("head_first",))] = field(default_factory=dict)
+    head_first: Annotated[dict[str, Any], KeysOf(Training, but=("head_first",))] | None = None
     loggers: Annotated[list[Annotated[str, OneOf(LOGGERS)]], Neutral()] = field(default_factory=list)
     loss_weights: dict[str, NotNegative] = field(default_factory=dict)
 
@@ -157,7 +158,7 @@ class Config(Settings):
         if self.n_folds and (self.test or self.under):
             raise ValueError("`test` and `under` want a test split, folds have none; leave them out, or set folds = 1")
         tasks = [spec["name"] for spec in specs(self.task, "task")]
-        for where, told in (("", vars(self.training)), (".head_first", self.training.head_first)):
+        for where, told in (("", vars(self.training)), (".head_first", self.training.head_first or {})):
             for name in told.get("loss_weights", {}):
                 if name not in tasks:
                     raise ValueError(unknown("task of this run", name, tasks, f"training{where}.loss_weights."))
@@ -185,6 +186,7 @@ class Config(Settings):
     def deciding(self) -> dict[str, Any]:
         """As `resolved`, without what cannot change the result (fields marked `Neutral`)."""
         plain = self.resolved()
+        plain["training"]["head_first"] = self.training.head_first or {}
         for spec in (plain["backbone"], *plain["task"], *plain["method"]):
             spec.pop(FROM, None)  # where it lay; what it is stands in `outside`
         for table, owner in ((plain, Config), (plain["training"], Training)):

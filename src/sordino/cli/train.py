@@ -27,7 +27,8 @@ def command(data, settings, task, method, backbone, root, config_path, folds, ou
     Your own data are looked through first, as `sordino prepare` does; files that cannot be decoded and labels that are
     not understood are listed and left out.
     Of few tracks a single split decides nothing: they are split in folds, every track is answered by a model that did
-    not learn from its group, and the adapter that is kept learns from all.
+    not learn from its group, and the adapter that is kept learns from all. A probe goes first (training.head_first),
+    whose heads the method then trains on with its own parts.
     Stopped or killed, the same command goes on where it was; finished, it only prints the result. Beside it stand the
     task's plain estimator (where there is none, what the mean spectrum tells), and the answer that most training
     tracks have.
@@ -100,7 +101,7 @@ def beside_plain(run, plan, advance):
 
 def looked_through(config, advance, quiet):
     """The data, a user's own without what cannot be decoded and with a report on stderr; what was left out; the config
-    with the folds that are usual for them."""
+    with the folds and the beginning that are usual for them."""
     import os
     from dataclasses import replace
     from functools import partial
@@ -109,6 +110,7 @@ def looked_through(config, advance, quiet):
     from sordino.datasets import load_dataset, prepare
     from sordino.registry import specs
     from sordino.tasks import choose_tasks
+    from sordino.training.beginning import usual_probe
     from sordino.training.folds import usual_folds
 
     dataset = load_dataset(config.data, config.root)
@@ -124,5 +126,6 @@ def looked_through(config, advance, quiet):
         click.echo("\n".join(f"  {line}" for line in report(found, dataset)), err=True)
     may_fold = config.folds is None and found.split_here and not (config.test or config.under)
     config = replace(config, folds=usual_folds(found.tracks, tasks)) if may_fold else config
+    config = replace(config, training=replace(config.training, head_first=usual_probe(config)))
     found.check_apart(by_group=config.n_folds > 0)
     return (load_dataset(found.manifest), dataset.refused, config) if found.manifest else (dataset, [], config)

@@ -10,14 +10,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sordino.adapter_file import load_adapter
+from sordino.config import Config
 from sordino.model import Model
-from sordino.petl import whole_methods
+from sordino.petl import parse_methods, whole_methods
 from sordino.training.plan import Plan, Run, probe_before, untrained
+
+AS_USUAL = dict.fromkeys(("steps", "patience", "lr", "validate_every"))  # what a probe has if nobody says
+
+
+def usual_probe(config: Config) -> dict[str, Any] | None:
+    """`head_first` of a run if nobody says: a probe as it usually is, where one costs next to nothing.
+
+    That is where more than heads is trained, as long as the data want, and the states that a probe reads are stored.
+    """
+    settings = config.training
+    stored = settings.cache not in ("waveform", "off") and not settings.augment
+    more = any(method.through_backbone for method in parse_methods(config.resolved()["method"]))
+    open_ = settings.head_first is None and settings.steps is None and not config.after
+    return AS_USUAL if open_ and stored and more else settings.head_first
 
 
 @dataclass

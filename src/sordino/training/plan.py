@@ -250,9 +250,8 @@ def probe_before(plan: Plan) -> Plan | None:
 
 def probe_config(config: Config, model: Model) -> Config:
     """The run whose head `head_first` takes over: the same but for the method and the settings it names."""
-    settings = build(
-        Training, {**asdict(config.training), "head_first": {}, **config.training.head_first}, "head_first"
-    )
+    own = config.training.head_first or {}
+    settings = build(Training, {**asdict(config.training), "head_first": {}, **own}, "head_first")
     head = {name: value for method in model.methods for name, value in method.head.items()}
     frozen = config.after_as == "frozen"  # beneath the probe too; else the probe knows nothing of them
     return replace(config, method="probe", folds=1, head={**head, **config.head}, training=settings,

@@ -8,7 +8,7 @@ import torch
 from sordino.config import Training, load_config
 from sordino.model import FRONTEND
 from sordino.study.side_by_side import run_all
-from sordino.training.beginning import begin
+from sordino.training.beginning import AS_USUAL, begin, usual_probe
 from sordino.training.plan import first_config, open_run
 from sordino.training.run import carry_out, train
 from tests.conftest import TINY
@@ -143,3 +143,16 @@ def test_what_went_before_decides_the_run(triads, tmp_path):
     assert isinstance(probe_first.training, Training)
     found = run_all([config(triads, "probe", after=[{"method": "lora"}], after_as="frozen"), probe_first], tmp_path)
     assert all(run.result["steps"] == 4 for run in found)
+
+
+def test_a_probe_goes_first_where_nobody_says_how_long_and_its_states_are_stored(triads):
+    def usual(method="lora", **values):
+        return usual_probe(config(triads, method, **values))
+
+    assert usual(training={}) == AS_USUAL == usual("prefix+probe", training={"cache": "float16"})
+    assert usual("probe", training={}) is usual("side", training={}) is None  # heads alone need none
+    assert usual(training={"steps": 7}) is usual(training={"augment": ["gain"]}) is usual(training={"cache": "off"}) is None
+    assert usual(after=[{"seed": 5}], training={}) is None
+    assert usual(training={"head_first": {}}) == {} and usual(training={"head_first": {"steps": 3}}) == {"steps": 3}
+    left_open, none = (open_run(config(triads, training={**STEPS, **own}), "runs") for own in ({}, {"head_first": {}}))
+    assert left_open.folder == none.folder  # elsewhere to leave it open is to have none

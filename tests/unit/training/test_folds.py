@@ -167,6 +167,18 @@ def test_few_own_tracks_without_a_split_are_folded_unless_told_otherwise(small, 
     assert "24 test tracks" not in told.stdout
 
 
+def test_of_own_data_a_probe_is_trained_first_and_the_method_goes_on_from_its_head(small, tmp_path):
+    words = ["train", small, "-t", "key", "-m", "bitfit", "--out", tmp_path, "--folds", 1, "training.segment_s=1",
+             "training.lr=0", f"backbone={json.dumps(TINY).replace(':', ' =')}"]  # fmt: skip
+    told = call(*words)
+    assert told.exit_code == 0 and '"head_first": {"steps": null' in told.stderr, told.output
+    probe, run = (json.loads(next(tmp_path.glob(f"key-*-{name}-*/result.json")).read_text())
+                  for name in ("probe", "bitfit"))  # fmt: skip
+    assert probe["config"]["training"]["lr"] is None  # its own, not the method's
+    assert run["tasks"]["key"]["metrics"] == probe["tasks"]["key"]["metrics"]  # which learns nothing here
+    assert "head_first" in call("train", "--help").output
+
+
 def test_one_recording_in_two_groups_is_refused(small):
     second = small.parent / "copy.wav"
     second.write_bytes((small.parent / "clip 0.wav").read_bytes())
