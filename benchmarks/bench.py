@@ -81,7 +81,7 @@ def largest_beside(call, whole_s):
     with profile(activities=[ProfilerActivity.CPU]) as seen:
         call()
     spent = {event.key: event.self_cpu_time_total * 1e-6 for event in seen.key_averages()}
-    beside = {name: own for name, own in spent.items() if not any(word in name for word in COUNTED)}
+    beside = {name: own for name, own in spent.items() if not any(word in name for word in (*COUNTED, "#"))}
     name = max(beside, key=beside.__getitem__, default="")
     share = beside.get(name, 0.0) / whole_s
     return f"{name.removeprefix('aten::')} {share:.0%}" if share > LEAST_SHARE else ""
@@ -106,8 +106,9 @@ def measure(group, names, rounds):
             else:
                 found[name].append(json.loads(done.stdout.splitlines()[-1]))
         print(f"{group}: round {number} of {rounds}", file=sys.stderr)
-    rows = [{"group": group, "row": name, **{key: statistics.median(told[key] for told in own)
-             for key in ("cpu_s", "floor_s", "peak_mb")}, "next": own[-1]["next"]} for name, own in found.items()]  # fmt: skip
+    rows = [{"group": group, "row": name, "next": own[-1]["next"],
+             **{key: statistics.median(told[key] for told in own) for key in ("cpu_s", "floor_s", "peak_mb")}}
+            for name, own in found.items()]  # fmt: skip
     return [{**row, "ratio": row["cpu_s"] / rows[0]["cpu_s"]} for row in rows]
 
 
@@ -134,8 +135,8 @@ def tables(found):
         for row in rows:
             floor = f"{row['floor_s']:.3g}" if row["floor_s"] > 1e-4 else "–"
             peak = f"{row['peak_mb']:.0f}" if row["peak_mb"] else "–"
-            told = f"{row['cpu_s']:.3g} | {row['ratio']:.3g} | {floor} | {row.get('next') or '–'}"
-            lines.append(f"| {row['row']} | {told} | {peak} |")
+            cells = f"{row['cpu_s']:.3g} | {row['ratio']:.3g} | {floor} | {row.get('next') or '–'}"
+            lines.append(f"| {row['row']} | {cells} | {peak} |")
     return "\n".join(lines)
 
 

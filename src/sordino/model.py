@@ -120,6 +120,11 @@ class Model(nn.Module):
         """The methods that are trained, each with its parts."""
         return list(zip(self.own_methods, self.backbone.attached[self.n_frozen :], strict=True))
 
+    def optimiser(self, lr: float | None = None, weight_decay: float = 0.0) -> torch.optim.AdamW:
+        """What trains it, each method's part with its own rate; all values in one pass (`fused`): a step of heads alone
+        is little else."""
+        return torch.optim.AdamW(self.parameter_groups(lr), weight_decay=weight_decay, fused=True)
+
     def penalty(self) -> Tensor | float:
         """What the trained methods add to the loss."""
         return sum(method.penalty(attachment) for method, attachment in self.own_attached)

@@ -46,7 +46,7 @@ def measured(model: Model, noise_s: float, at_once: int, compute: Compute) -> Sp
         compute: device and precision.
     """
     one = torch.from_numpy(_noise(noise_s, model.backbone.sample_rate_hz)).to(compute.device)
-    optimiser = torch.optim.AdamW(model.parameter_groups(0.0))
+    optimiser = model.optimiser(0.0)
 
     def hear(rows: int) -> Constant:
         with compute.context():

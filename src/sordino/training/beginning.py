@@ -21,7 +21,7 @@ from sordino.model import Model
 from sordino.petl import parse_methods, whole_methods
 from sordino.training.plan import Plan, Run, probe_before, untrained
 
-AS_USUAL = dict.fromkeys(("steps", "patience", "lr", "validate_every"))  # what a probe has if nobody says
+AS_USUAL: dict[str, Any] = {"steps": None, "patience": None, "lr": None, "validate_every": None}  # as nobody says
 
 
 def usual_probe(config: Config) -> dict[str, Any] | None:

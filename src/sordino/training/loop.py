@@ -101,9 +101,8 @@ class Loop:
     def run(self) -> Fitted:
         """Train to the end, from the checkpoint if there is one."""
         settings, schedule, model = self.settings, self.schedule, self.model
-        groups = model.parameter_groups(settings.lr)
-        rates = [group["lr"] for group in groups]
-        optimiser = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+        optimiser = model.optimiser(settings.lr, settings.weight_decay)
+        rates = [group["lr"] for group in optimiser.param_groups]
         wrapped, optimiser = self.fabric.setup(model, optimiser)
         progress = self._resume(optimiser)
         if progress.step == 0:

@@ -151,7 +151,8 @@ def test_a_probe_goes_first_where_nobody_says_how_long_and_its_states_are_stored
 
     assert usual(training={}) == AS_USUAL == usual("prefix+probe", training={"cache": "float16"})
     assert usual("probe", training={}) is usual("side", training={}) is None  # heads alone need none
-    assert usual(training={"steps": 7}) is usual(training={"augment": ["gain"]}) is usual(training={"cache": "off"}) is None
+    for settings in ({"steps": 7}, {"augment": ["gain"]}, {"cache": "off"}):
+        assert usual(training=settings) is None
     assert usual(after=[{"seed": 5}], training={}) is None
     assert usual(training={"head_first": {}}) == {} and usual(training={"head_first": {"steps": 3}}) == {"steps": 3}
     left_open, none = (open_run(config(triads, training={**STEPS, **own}), "runs") for own in ({}, {"head_first": {}}))
