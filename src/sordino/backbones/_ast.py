@@ -138,8 +138,7 @@ class SpectrogramTransformer(HubEncoder):
         super().listen(heard)
         self.mean, self.deviation = heard.get("mean", AUDIOSET[0]), heard.get("std", AUDIOSET[1])
 
-    @property
-    def packed_dim(self) -> int:
+    def packed_dim(self, state: int) -> int:
         """Every patch of a column, and the clip's two tokens beside each column."""
         return (self.n_bands + N_WHOLE) * self.dim
 

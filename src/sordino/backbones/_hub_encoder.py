@@ -50,6 +50,7 @@ class HubEncoder(Backbone):
     Attributes:
         prefixes: of its tensors' names in files of a whole model; one of them.
         unused: patterns of names that are in its files and are not used, beside `UNUSED`.
+        decides: what of `preprocessor_config.json` decides the states, beside `UNTOLD`.
         small: the configuration of a miniature.
     """
 
@@ -57,7 +58,18 @@ class HubEncoder(Backbone):
     sample_rate_hz = 16_000  # where no preprocessor_config.json says another
     prefixes: ClassVar[tuple[str, ...]] = ()
     unused: ClassVar[tuple[str, ...]] = ()
+    decides: ClassVar[tuple[str, ...]] = ()
     small: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def part_of(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a configuration says of this encoder, where it is one of several."""
+        return config
+
+    @classmethod
+    def n_published(cls, config: Mapping[str, Any]) -> int:
+        """How many layers a configuration has."""
+        return config.get("num_hidden_layers") or config["encoder_layers"]
 
     @classmethod
     @abstractmethod
@@ -118,20 +130,21 @@ class HubEncoder(Backbone):
         files = Files.named(model, weights)
         config, heard = KNOWN if untrained and model == USUAL else files.said()
         network = cls.of(config, str(files))
+        config = network.part_of(config)
         normed = heard.get("do_normalize", True) if normalise is None else normalise
 
         def make() -> HubEncoder:
             made = network.configured(config, normed, depth)
             made.listen(heard)
-            made.states_depend_on = " ".join([config["model_type"], *untold({**heard, **config}), f"{normed=}"])
+            decides = untold({**heard, **config}, network.decides)
+            made.states_depend_on = " ".join([config["model_type"], *decides, f"{normed=}"])
             return made
 
         built = build_random(make, weights)
         if built is None:
             prefixes = (*network.prefixes, "encoder.")
             tensors = {without(name, prefixes): value for name, value in files.tensors().items()}
-            n_layers: int = config.get("num_hidden_layers") or config["encoder_layers"]
-            unused = [*UNUSED, *network.unused, *above(depth, n_layers)]
+            unused = [*UNUSED, *network.unused, *above(depth, network.n_published(config))]
             built = build(make, network.renamed(tensors, config), unused, str(files))
         return built
 
@@ -170,8 +183,8 @@ def by_our_names(
     return ours
 
 
-def untold(config: Mapping[str, Any]) -> Iterable[str]:
+def untold(config: Mapping[str, Any], more: Iterable[str] = ()) -> Iterable[str]:
     """What a configuration says that no tensor's shape tells and that changes the states."""
-    for key in UNTOLD:
+    for key in (*UNTOLD, *more):
         if key in config:
             yield f"{key}={config[key]}"

@@ -43,16 +43,19 @@ def slaney_mel_to_hz(mel: Tensor) -> Tensor:
     return torch.where(mel < top, mel * HZ_PER_MEL, high)
 
 
-def mel_filters(sample_rate_hz: int, n_fft: int, n_mels: int, slaney: bool = False) -> Float[Tensor, "bin mel"]:
-    """Triangles from 0 Hz to the Nyquist frequency: HTK's with peak 1, or Slaney's with equal areas.
+def mel_filters(
+    sample_rate_hz: int, n_fft: int, n_mels: int, slaney: bool = False, limits_hz: tuple[float, float] | None = None
+) -> Float[Tensor, "bin mel"]:
+    """Triangles between two limits, or from 0 Hz to the Nyquist frequency: HTK's with peak 1, or Slaney's with equal
+    areas.
 
     On the CPU always: constants must be real even while the network around them is built on the meta device.
     """
     to_mel, to_hz = (slaney_hz_to_mel, slaney_mel_to_hz) if slaney else (hz_to_mel, mel_to_hz)
     exact = {"dtype": torch.float64, "device": "cpu"}
     bins_hz = torch.linspace(0, sample_rate_hz / 2, n_fft // 2 + 1, **exact)
-    top = to_mel(torch.tensor(sample_rate_hz / 2, **exact))
-    edges_hz = to_hz(torch.linspace(0, float(top), n_mels + 2, **exact))
+    low, top = (float(to_mel(torch.tensor(limit, **exact))) for limit in limits_hz or (0.0, sample_rate_hz / 2))
+    edges_hz = to_hz(torch.linspace(low, top, n_mels + 2, **exact))
     width = edges_hz.diff()
     slopes = edges_hz[None, :] - bins_hz[:, None]
     down, up = -slopes[:, :-2] / width[:-1], slopes[:, 2:] / width[1:]
@@ -70,6 +73,7 @@ class Mel(nn.Module):
         n_mels: bands.
         pad_mode: what lies beyond the ends, `reflect` or `constant` (zeros).
         slaney: see `mel_filters`.
+        limits_hz: see `mel_filters`.
     """
 
     window: Tensor
@@ -83,11 +87,13 @@ class Mel(nn.Module):
         n_mels: int = 128,
         pad_mode: str = "reflect",
         slaney: bool = False,
+        limits_hz: tuple[float, float] | None = None,
     ):
         super().__init__()
         self.n_fft, self.hop_samples, self.pad_mode = n_fft, hop_samples, pad_mode
         self.register_buffer("window", torch.hann_window(n_fft, device="cpu"), persistent=False)
-        self.register_buffer("filters", mel_filters(sample_rate_hz, n_fft, n_mels, slaney), persistent=False)
+        filters = mel_filters(sample_rate_hz, n_fft, n_mels, slaney, limits_hz)
+        self.register_buffer("filters", filters, persistent=False)
 
     @torch.autocast("cpu", enabled=False)
     @torch.autocast("cuda", enabled=False)

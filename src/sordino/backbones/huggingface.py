@@ -1,4 +1,4 @@
-"""Encoders of the Hub: HuBERT, wav2vec 2.0 (and its conformer), WavLM, data2vec, UniSpeech-SAT, Whisper, AST.
+"""Encoders of the Hub: HuBERT, wav2vec 2.0 (and its conformer), WavLM, data2vec, UniSpeech-SAT, Whisper, AST, CLAP.
 
 A repository's `config.json` names the family; its layers are built from our own parts, so every site is there and every
 method can be attached. `transformers` is not needed, and no code of a repository is run, unless `remote_code` says so.
@@ -6,8 +6,8 @@ method can be attached. `transformers` is not needed, and no code of a repositor
 
 Paper: Wolf et al., Transformers: State-of-the-Art Natural Language Processing, 2020 https://arxiv.org/abs/1910.03771
     (the files' format); each family's paper stands in its file.
-Differs: see _wave_encoder.py, _wave_families.py, _whisper.py and _ast.py; what only pretraining or another task needs
-    (quantisers, decoders, output layers) is left out.
+Differs: see _wave_encoder.py, _wave_families.py, _whisper.py, _ast.py and _clap.py; what only pretraining or another
+    task needs (quantisers, decoders, output layers) is left out.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sordino.backbones._ast import SpectrogramTransformer
+from sordino.backbones._clap import ClapAudio
 from sordino.backbones._hub_encoder import HubEncoder
 from sordino.backbones._published import AnyRepository
 from sordino.backbones._wave_families import Data2VecAudio, HuBERT, WaveConformer, WavLM
@@ -31,6 +32,8 @@ FAMILIES: dict[str, type[HubEncoder]] = {  # by the `model_type` of config.json
     "wav2vec2-conformer": WaveConformer,
     "whisper": Whisper,
     "audio-spectrogram-transformer": SpectrogramTransformer,
+    "clap": ClapAudio,
+    "clap_audio_model": ClapAudio,
 }
 
 

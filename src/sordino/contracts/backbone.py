@@ -193,9 +193,8 @@ class Backbone(nn.Module, ABC):
         """The highest hidden state that anyone reads: no part belongs above it, because no gradient would reach it."""
         return self.n_layers if self._top is None else self._top
 
-    @property
-    def packed_dim(self) -> int:
-        """Width of a hidden state as it is kept: `dim` for each token that `unpack` makes of a frame."""
+    def packed_dim(self, state: int) -> int:
+        """Width of a hidden state as it is kept: that of a token for each one that `unpack` makes of a frame."""
         return self.dim
 
     @property

@@ -192,8 +192,9 @@ def _estimate(config: Config, sound: Sound, backbone: Backbone, speeds: dict[str
     if settings.cache == "waveform":
         kept[f"{data} {rate_hz}"] = rows_s * rate_hz * 4
     elif stored:
-        n_bytes = rows_s * backbone.frame_rate_hz * backbone.packed_dim * DTYPES[settings.cache].itemsize
-        kept = {f"{data} {plain['backbone']} {state}": n_bytes for state in model.constant_states}
+        n_bytes = rows_s * backbone.frame_rate_hz * DTYPES[settings.cache].itemsize
+        kept = {f"{data} {plain['backbone']} {state}": n_bytes * backbone.packed_dim(state)
+                for state in model.constant_states}  # fmt: skip
         storing = dict.fromkeys(kept, (changed_s * change_s + heard_s * speed.constant) / len(kept))
     before = [first_config(config, table) for table in config.after]
     before += [probe_config(config, model)] if settings.head_first else []

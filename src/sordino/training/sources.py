@@ -131,7 +131,7 @@ class Kept:
     def _stored(self, number: int) -> Stored:
         kind = {"backbone": self.fingerprint, "state": self.backbone.same_state(number),
                 "precision": self.compute.precision, "sordino": sordino.__version__}  # fmt: skip
-        return Stored(kind, self.keys, self.n_frames, self.backbone.packed_dim, self.dtype)
+        return Stored(kind, self.keys, self.n_frames, self.backbone.packed_dim(number), self.dtype)
 
     def _fill(self, incomplete: dict[int, Stored], advance: Told) -> None:
         """Compute what is missing; other processes wait (always in the same order, so never for one another)."""

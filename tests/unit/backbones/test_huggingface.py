@@ -56,6 +56,18 @@ PATCHES = {
     "max_length": 106,
     "frequency_stride": 8,
 }
+SQUARES = {
+    "patch_embeds_hidden_size": 8,
+    "hidden_size": 16,
+    "depths": [2, 1],
+    "num_attention_heads": [2, 4],
+    "num_mel_bins": 16,
+    "spec_size": 64,
+    "window_size": 4,
+    "mlp_ratio": 2.0,
+}
+WORDS = {"vocab_size": 16, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+BOTH = {"audio_config": SQUARES | {"depths": [1, 2], "qkv_bias": False}, "text_config": WORDS}
 KINDS = {  # family, size, and what transformers wraps around the encoder for a task
     "hubert": ("Hubert", WAVE, "Model"),
     "hubert large": ("Hubert", WAVE | LARGE, "ForCTC"),
@@ -69,9 +81,21 @@ KINDS = {  # family, size, and what transformers wraps around the encoder for a 
     "whisper": ("Whisper", SPEECH, "ForConditionalGeneration"),
     "ast": ("AST", PATCHES, "ForAudioClassification"),
     "ast large": ("AST", PATCHES | {"qkv_bias": False, "time_stride": 8}, "Model"),
+    "clap": ("ClapAudio", SQUARES, "Model"),
+    "clap whole": ("Clap", BOTH, "Model"),
 }
 AST = "audio-spectrogram-transformer"
+SECONDS = {  # of sound in an image, and what of it is heard
+    "max_length_s": 1, "hop_length": 160, "fft_window_size": 512, "feature_size": 16, "frequency_min": 50,
+    "frequency_max": 7_000,
+}  # fmt: skip
 NORMED = {"do_normalize": True, "sampling_rate": 16_000}
+
+
+def heard(model_type):
+    """What preprocessor_config.json says."""
+    of_family = {AST: {"mean": -3.0, "std": 4.0}, "clap": SECONDS, "clap_audio_model": SECONDS}
+    return NORMED | of_family.get(model_type, {})
 
 
 def published(kind, seed=1, **changes):
@@ -82,15 +106,14 @@ def published(kind, seed=1, **changes):
     torch.manual_seed(seed)
     model = getattr(transformers, f"{family}{around}")(config)
     for name, value in model.named_parameters():
-        if name.endswith(("_token", "position_embeddings")):
+        if name.endswith(("_token", "position_embeddings", "bias_table")):
             torch.nn.init.normal_(value)
     return shake(model)
 
 
 def write(model, folder, parts=1):
     model.save_pretrained(folder, max_shard_size="200KB" if parts > 1 else "1GB")
-    of_family = {"mean": -3.0, "std": 4.0} if model.config.model_type == AST else {}
-    (folder / "preprocessor_config.json").write_text(json.dumps(NORMED | of_family))
+    (folder / "preprocessor_config.json").write_text(json.dumps(heard(model.config.model_type)))
     return folder
 
 
@@ -104,6 +127,9 @@ def their_states(model, waveform):
         return model.get_encoder()(features, output_hidden_states=True).hidden_states
     if model.config.model_type == AST:
         return columns(model, waveform)
+    if model.config.model_type.startswith("clap"):
+        seconds = [images(model, second) for second in waveform.split(16_000, dim=1)]
+        return [torch.cat(states, dim=1) for states in zip(*seconds, strict=True)]
     normed = (waveform - waveform.mean(1, keepdim=True)) / (waveform.var(1, correction=0, keepdim=True) + 1e-7).sqrt()
     encoder = getattr(model, model.base_model_prefix, model)
     return encoder(normed, output_hidden_states=True).hidden_states
@@ -135,6 +161,35 @@ def columns(model, waveform):
     return [state[:, 2:].unflatten(1, (n_bands, -1)).mean(1) for state in states]
 
 
+@torch.no_grad()
+def images(model, waveform):
+    """What each block gives for a second or less: columns of the last stage, the mean over frequency."""
+    extractor = transformers.ClapFeatureExtractor(**heard("clap"), truncation="rand_trunc", padding="with silence")
+    features = extractor(list(waveform.numpy()), sampling_rate=16_000, return_tensors="pt").input_features
+    encoder = getattr(model, "audio_model", model).audio_encoder
+    states = []
+    hooks = [encoder.patch_embed.register_forward_hook(lambda module, inputs, output: states.append(output))]
+    for stage in encoder.layers:
+        hooks += [block.register_forward_hook(lambda module, inputs, output: states.append(output[0]))
+                  for block in stage.blocks]  # fmt: skip
+        hooks.append(stage.register_forward_hook(lambda module, inputs, output: states.append(output[0])))
+    pooled = encoder(features).pooler_output
+    for hook in hooks:
+        hook.remove()
+    first = encoder.config.depths[0]
+    *states, top = [*states[:first], *states[first + 1 : -1]]  # a stage's last block is followed by the stage
+    states = [columns_of_squares(state) for state in (*states, encoder.norm(top))]
+    torch.testing.assert_close(states[-1].mean(1), pooled)
+    return states
+
+
+def columns_of_squares(tokens):
+    """Of an image with four stretches of time above one another, each of eight columns, wider ones at first."""
+    side = round(tokens.shape[1] ** 0.5)
+    by_column = tokens.unflatten(1, (4, side // 4, 8, side // 8)).mean(2)  # stretch, column, part of it
+    return by_column.flatten(3, 4).flatten(1, 2)
+
+
 def largest_difference(ours, theirs):
     assert [x.shape for x in ours] == [x.shape for x in theirs]
     return max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True))
@@ -163,7 +218,7 @@ def test_clips_as_long_as_ast_was_taught_are_heard_as_its_extractor_pads_them(tm
     assert largest_difference(ours(waveform)[:1], [first]) < 1e-4
 
 
-@pytest.mark.parametrize("kind", ["hubert large", "wavlm", "whisper", "ast"])
+@pytest.mark.parametrize("kind", ["hubert large", "wavlm", "whisper", "ast", "clap"])
 def test_depth_leaves_out_the_upper_layers(kind, tmp_path, music):
     theirs = published(kind)
     shallow = load_backbone("huggingface", weights=write(theirs, tmp_path), depth=2)
@@ -178,8 +233,8 @@ def tiny(kind, seed=0):
     network = huggingface.FAMILIES[config["model_type"]]
 
     def make():
-        made = network.configured(config, True, depth=2)
-        made.sample_rate_hz = 16_000
+        made = network.configured(network.part_of(config), True, depth=2)
+        made.listen(heard(config["model_type"]))
         return made
 
     return build_random(make, f"random:{seed}")
@@ -203,8 +258,14 @@ def test_each_family_keeps_what_backbones_promise(check, kind):
     check(FamilyCase(kind))
 
 
-@pytest.mark.parametrize("kind", ["wavlm", "data2vec-audio", "wav2vec2-conformer", "whisper", "ast"])
-@pytest.mark.parametrize("method", ["lora", "prefix", "prompt", "adapter", "bitfit", "ssf"])
+FAMILIES = ("wavlm", "data2vec-audio", "wav2vec2-conformer", "whisper", "ast", "clap")
+ATTACHED = ("lora", "prefix", "prompt", "adapter", "bitfit", "ssf")
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [(kind, method) for kind in FAMILIES for method in ATTACHED if (kind, method) != ("clap", "prompt")],
+)
 def test_methods_change_each_family_and_padding_still_changes_nothing(method, kind, music):
     assert_changed_and_padded_alike(tiny(kind).share(), method, music, 12_000)
 
@@ -240,7 +301,26 @@ def answers_together(backbone, music):
             yield beside["key"], model.predict(waveform, n_samples)["key"], apart
 
 
-@pytest.mark.parametrize("kind", ["wavlm", "ast"])
+def test_prompts_have_no_place_in_an_image():
+    with pytest.raises(ValueError, match="prompt: role tokens matches nothing on huggingface"):
+        make_method("prompt").attach(tiny("clap").share())
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"enable_fusion": True}, "enable_fusion = True is not supported, only False"),
+        ({"patch_stride": [2, 4]}, r"patch_stride = \[2, 4\] is not supported"),
+        ({"window_size": 3}, "no whole number of patches of 4 and squares of 3"),
+        ({"num_mel_bins": 24}, "an image of 64 by 64 with 24 bands"),
+    ],
+)
+def test_images_that_cannot_be_cut_are_refused(changed, told):
+    with pytest.raises(ValueError, match=told):
+        huggingface.FAMILIES["clap"].configured({**SQUARES, **changed}, True)
+
+
+@pytest.mark.parametrize("kind", ["wavlm", "ast", "clap"])
 def test_models_answer_beside_others_as_alone(kind, music):
     answers = list(answers_together(tiny(kind), music))
     assert not torch.allclose(answers[0][0], answers[1][0], atol=1e-3)

@@ -9,6 +9,7 @@ import torch
 
 from sordino.backbones import load_backbone
 from sordino.backbones._ast import SpectrogramTransformer
+from sordino.backbones._clap import ClapAudio
 from sordino.compute import Compute
 from sordino.config import Training
 from sordino.contracts import Backbone
@@ -139,16 +140,17 @@ def test_masks_of_unequal_lengths_are_kept(triads):
     np.testing.assert_allclose(alone[2][0], constant[2][0, :10], atol=1e-6)
 
 
-def test_states_of_several_tokens_are_stored_whole(triads, frontends):
-    """What layer 2 of AST reads is more than heads read of state 1; state 2 is computed from it."""
-    patches = SpectrogramTransformer.configured(SpectrogramTransformer.small, normalise=True).freeze()
+@pytest.mark.parametrize(("family", "n_tokens"), [(SpectrogramTransformer, 4), (ClapAudio, 2)])
+def test_states_of_several_tokens_are_stored_whole(family, n_tokens, triads, frontends):
+    """What layer 2 reads of AST and CLAP is more than heads read of state 1; state 2 is computed from it."""
+    patches = family.configured({**family.small, "depths": [1, 1]}, normalise=True).freeze()
     model, examples, kept = opened(triads, "lora", layers="2", backbone=patches)
     heard = len(frontends)
     probe, _, probed = opened(triads, "probe", backbone=patches)
     assert len(frontends) == heard == len(examples)
     rows = [(0, 0), (1, 0)]
     (state, mask), (top, _) = kept(rows), probed(rows)
-    assert state[1].shape[2] == patches.packed_dim == 4 * patches.dim
+    assert state[1].shape[2] == patches.packed_dim(1) == n_tokens * patches.dim
     anew, _ = Computed(probe, Waves(examples), CPU)(rows)
     torch.testing.assert_close(top[2], anew[2])
     torch.testing.assert_close(model.read([None, None, anew[2]], mask)["key"], model.forward(state, mask)["key"])
