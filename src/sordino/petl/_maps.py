@@ -98,12 +98,15 @@ def low_rank(module: LinearMap, x: Tensor, a: Tensor, b: Tensor, scale: float = 
 
 
 def add_low_rank(module: LinearMap, output: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
-    """output + scale B A x; for a matrix product in one go, without a second tensor as wide as the output."""
+    """output + scale B A x; for a matrix product in one go, without a second tensor as wide as the output, which is
+    written over where no gradient is wanted."""
+    add = _AddLowRank.apply if torch.is_grad_enabled() else _added_in_place
     if isinstance(module, nn.Linear):
-        return _AddLowRank.apply(output, x, a, b, scale)
+        return add(output, x, a, b, scale)
     if _is_pointwise(module):
-        turned = _AddLowRank.apply(output.transpose(1, 2), x.transpose(1, 2), a[:, :, 0], b, scale)
-        return turned.transpose(1, 2)
+        turned = output.transpose(1, 2)
+        changed = add(turned, x.transpose(1, 2), a[:, :, 0], b, scale)
+        return output if changed is turned else changed.transpose(1, 2)
     return output + low_rank(module, x, a, b, scale).to(output.dtype)
 
 
@@ -111,6 +114,13 @@ def _is_pointwise(module: LinearMap) -> bool:
     """A Conv1d that mixes the channels of each frame, and nothing else."""
     one = (module.kernel_size, module.stride, module.padding, module.groups) == ((1,), (1,), (0,), 1)
     return isinstance(module, nn.Conv1d) and one
+
+
+def _added_in_place(output: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
+    rows = output.flatten(0, -2)
+    inner = x.flatten(0, -2).to(output.dtype) @ a.to(output.dtype).T
+    rows.addmm_(inner, b.to(output.dtype).T, alpha=scale)
+    return output if output.is_contiguous() else rows.view(output.shape)
 
 
 class _AddLowRank(torch.autograd.Function):
