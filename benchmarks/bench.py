@@ -54,8 +54,8 @@ def peak_rate(dtype):
     return 2 * PEAK_SIZE**3 / min(timed(lambda: x @ x) for _ in range(5))
 
 
-def serve(group, name):
-    """In a process of its own: once to warm up and to count, once to be timed."""
+def serve(group, name, looks):
+    """In a process of its own: once to warm up and to count, once to be timed, and once to be looked into."""
     import torch
     from bench_rows import BF16, ROWS
     from torch.utils.flop_counter import FlopCounterMode
@@ -70,7 +70,7 @@ def serve(group, name):
             call()
         rate = peak_rate(torch.bfloat16 if group in BF16 or (BF16 and "answers" in group) else torch.float32)
         told = {"cpu_s": timed(call), "floor_s": counter.get_total_flops() / rate, "peak_mb": peak_mb()}
-        told["next"] = largest_beside(call, told["cpu_s"])
+        told["next"] = largest_beside(call, told["cpu_s"]) if looks else ""
     print(json.dumps(told))
 
 
@@ -98,7 +98,8 @@ def measure(group, names, rounds):
     found = {name: [] for name in names}
     for number in range(1, rounds + 1):
         for name in list(found):
-            done = subprocess.run([sys.executable, __file__, "--serve", group, name], env=ENVIRONMENT, text=True,
+            looks = "looked into" if number == 1 else ""
+            done = subprocess.run([sys.executable, __file__, "--serve", group, name, looks], env=ENVIRONMENT, text=True,
                                   stdout=subprocess.PIPE, check=False)  # fmt: skip
             if done.returncode:
                 print(f"left out: {name}", file=sys.stderr)
@@ -106,7 +107,7 @@ def measure(group, names, rounds):
             else:
                 found[name].append(json.loads(done.stdout.splitlines()[-1]))
         print(f"{group}: round {number} of {rounds}", file=sys.stderr)
-    rows = [{"group": group, "row": name, "next": own[-1]["next"],
+    rows = [{"group": group, "row": name, "next": own[0]["next"],
              **{key: statistics.median(told[key] for told in own) for key in ("cpu_s", "floor_s", "peak_mb")}}
             for name, own in found.items()]  # fmt: skip
     return [{**row, "ratio": row["cpu_s"] / rows[0]["cpu_s"]} for row in rows]
@@ -176,7 +177,7 @@ def main():
     parser.add_argument("--groups", nargs="*", default=[""], help="those whose title holds one of these words")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="write OUT.json and OUT.png")
-    parser.add_argument("--serve", nargs=2, metavar=("GROUP", "ROW"), help=argparse.SUPPRESS)
+    parser.add_argument("--serve", nargs=3, metavar=("GROUP", "ROW", "LOOKS"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
         return serve(*args.serve)
