@@ -1,7 +1,7 @@
 """CLAP's audio side: a Swin transformer (HTSAT) on images of ten seconds; 3.2 frames a second.
 
-A clip is heard in windows of ten seconds, the last one filled up with silence. In the image of a window four stretches
-of time lie above one another; patches become tokens, layers attend within small squares of them, and from stage to
+A clip is heard in windows of ten seconds; what the last one lacks is kept out of attention. In the image of a window
+four stretches of time lie above one another; patches become tokens, layers attend within small squares of them, and from stage to
 stage squares of four tokens become one of twice the width. A frame is what becomes one column of the last stage:
 heads read, in every hidden state, the columns of tokens that it holds side by side and the mean over frequency, which
 has the same width in all stages. Hidden state k leaves block k, merged if it is the last one of its stage.
@@ -9,8 +9,8 @@ has the same width in all stages. Hidden state k leaves block k, merged if it is
 Paper: Wu et al., Large-Scale Contrastive Language-Audio Pretraining with Feature Fusion and Keyword-to-Caption
     Augmentation, 2023 https://arxiv.org/abs/2211.06687; Chen et al., HTS-AT, 2022 https://arxiv.org/abs/2202.00874;
     Liu et al., Swin Transformer, 2021 https://arxiv.org/abs/2103.14030
-Differs: shorter clips are filled with silence, not repeated; longer ones go on in another window, where a piece is
-    drawn at random there; models with feature fusion are not read; no layers are dropped at random in training.
+Differs: shorter clips are neither repeated nor filled up (behind the frame in which they end nothing is heard); longer
+    ones go on in another window, where a piece is drawn at random there; models with feature fusion are not read; no layers are dropped at random in training.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
 from jaxtyping import Float
@@ -32,6 +33,9 @@ from sordino.sites import Site
 
 USUAL = {"sampling_rate": 48_000, "hop_length": 480, "fft_window_size": 1024, "max_length_s": 10,
          "frequency_min": 0, "frequency_max": 14_000}  # fmt: skip
+USUAL_SIZE = {"model_type": "clap_audio_model", "patch_embeds_hidden_size": 96, "depths": [2, 2, 6, 2],
+              "num_attention_heads": [4, 8, 16, 32], "num_mel_bins": 64, "spec_size": 256, "patch_size": 4,
+              "window_size": 8, "mlp_ratio": 4.0, "layer_norm_eps": 1e-5, "hidden_dropout_prob": 0.1}  # fmt: skip
 NAMES = {  # the published ones, and ours
     "patch_embed.proj.": "projection.",
     "patch_embed.norm.": "patch_norm.",
@@ -66,7 +70,7 @@ class ClapAudio(HubEncoder):
 
     prefixes = ("audio_model.", "audio_encoder.")
     unused = ("text_model.*", "text_projection.*", "audio_projection.*", "logit_scale_*", "*.relative_position_index")
-    decides = ("hop_length", "fft_window_size", "max_length_s", "frequency_min", "frequency_max")
+    decides = ("spec_size", "hop_length", "fft_window_size", "max_length_s", "frequency_min", "frequency_max")
     small: ClassVar[Mapping[str, Any]] = {
         "patch_embeds_hidden_size": 8,
         "depths": [2, 2],
@@ -110,8 +114,8 @@ class ClapAudio(HubEncoder):
 
     @classmethod
     def part_of(cls, config: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The audio side of a whole model."""
-        return config.get("audio_config", config)
+        """The audio side of a whole model, with the usual sizes, which need not be said."""
+        return USUAL_SIZE | config.get("audio_config", config)
 
     @classmethod
     def n_published(cls, config: Mapping[str, Any]) -> int:
@@ -125,9 +129,10 @@ class ClapAudio(HubEncoder):
         Raises:
             ValueError: the configuration asks for something that it does not have.
         """
-        patch, side, window = (config.get(name, usual) for name, usual in
-                               (("patch_size", 4), ("spec_size", 256), ("window_size", 8)))  # fmt: skip
-        n_mels, depths = config.get("num_mel_bins", 64), config["depths"]
+        config = cls.part_of(config)
+        patch, side, window, n_mels, depths = (
+            config[name] for name in ("patch_size", "spec_size", "window_size", "num_mel_bins", "depths")
+        )
         wanted = {"enable_fusion": False, "hidden_act": "gelu", "patch_stride": [patch, patch],
                   "patch_embed_input_channels": 1, "enable_patch_layer_norm": True}  # fmt: skip
         for name, only in wanted.items():
@@ -139,8 +144,8 @@ class ClapAudio(HubEncoder):
             raise ValueError(f"config.json: an image of {side} by {side} with {n_mels} bands has no whole number of "
                              f"patches of {patch} and squares of {window} in each of {len(depths)} stages")  # fmt: skip
         return cls(config["patch_embeds_hidden_size"], depths, config["num_attention_heads"], n_mels, side, patch,
-                   window, config.get("mlp_ratio", 4.0), config.get("layer_norm_eps", 1e-5),
-                   config.get("hidden_dropout_prob", 0.0), depth)  # fmt: skip
+                   window, config["mlp_ratio"], config["layer_norm_eps"], config["hidden_dropout_prob"],
+                   depth)  # fmt: skip
 
     @classmethod
     def renamed(cls, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -158,8 +163,8 @@ class ClapAudio(HubEncoder):
         heard = {**USUAL, **heard}
         hop = heard["hop_length"]
         longest = (self.side * self.n_stretches - 1) * hop  # that the image holds
-        self.window_samples = min(heard["max_length_s"] * self.sample_rate_hz, longest)
-        self.hop_samples = self.window_samples // self.window_frames
+        self.hop_samples = min(heard["max_length_s"] * self.sample_rate_hz, longest) // self.window_frames
+        self.window_samples = self.hop_samples * self.window_frames
         limits_hz = (heard["frequency_min"], heard["frequency_max"])
         self.mel = LogMel(self.sample_rate_hz, heard["fft_window_size"], hop, self.n_mels, slaney=True,
                           limits_hz=limits_hz)  # fmt: skip
@@ -179,12 +184,13 @@ class ClapAudio(HubEncoder):
         return self._tokens(merged) * self.dim >> len(self.grids) - 1 - merged
 
     def n_frames(self, n_samples: int) -> int:
-        """Those of all windows that the clip begins."""
-        return self.window_frames * max(1, -(-n_samples // self.window_samples))
+        """All that the clip begins."""
+        return max(1, -(-n_samples // self.hop_samples))
 
     def extract(self, waveform: Float[Tensor, "batch time"]) -> Float[Tensor, "batch frame packed"]:
         """The patches of each window's image."""
-        n_windows = self.n_frames(waveform.shape[1]) // self.window_frames
+        n_frames = self.n_frames(waveform.shape[1])
+        n_windows = -(-n_frames // self.window_frames)
         filled = F.pad(waveform, (0, n_windows * self.window_samples - waveform.shape[1]))
         windows = rearrange(filled, "batch (window time) -> (batch window) time", window=n_windows)
         bands = self.batch_norm(rearrange(self.mel(windows), "window frame mel -> window mel frame"))
@@ -195,14 +201,18 @@ class ClapAudio(HubEncoder):
         )
         tokens = rearrange(self.projection(image), "window dim row col -> window (row col) dim")
         x = rearrange(self.patch_norm(tokens), "(batch window) token dim -> batch (window token) dim", window=n_windows)
-        return self.pack(x)
+        return self.pack(x)[:, :n_frames]
 
     def unpack(self, frames: Frames) -> Frames:
-        """The tokens of a stage, image by image, row by row."""
-        band, c = self._shape(self._stage(frames.x))
-        x = rearrange(frames.x, "batch (window stretch frame) (band c dim) -> batch (window stretch band frame c) dim",
+        """The tokens of a stage, image by image, row by row; the last image is filled up, and what fills it masked."""
+        x, mask = frames
+        n_missing = -x.shape[1] % self.window_frames
+        if n_missing:
+            mask = x.new_ones(x.shape[:2], dtype=torch.bool) if mask is None else mask
+            x, mask = F.pad(x, (0, 0, 0, n_missing)), F.pad(mask, (0, n_missing))
+        band, c = self._shape(self._stage(x))
+        x = rearrange(x, "batch (window stretch frame) (band c dim) -> batch (window stretch band frame c) dim",
                       stretch=self.n_stretches, frame=self.grids[-1], band=band, c=c)  # fmt: skip
-        mask = frames.mask
         if mask is not None:
             mask = repeat(mask, "batch (window stretch frame) -> batch (window stretch band frame c)",
                           stretch=self.n_stretches, frame=self.grids[-1], band=band, c=c)  # fmt: skip

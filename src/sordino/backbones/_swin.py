@@ -7,6 +7,7 @@ Differs: no layers are dropped at random in training; the merging of tokens belo
 from __future__ import annotations
 
 from functools import partial
+from math import isqrt
 
 import torch
 from einops import rearrange
@@ -45,9 +46,11 @@ class WindowAttention(PlainAttention):
     def forward(
         self, x: Float[Tensor, "batch token dim"], mask: Bool[Tensor, "batch token"] | None = None
     ) -> Float[Tensor, "batch token dim"]:
-        """Attend; the images of a clip stand one behind the other, and padding fills whole images."""
-        image = rearrange(x, "batch (image row col) dim -> (batch image) row col dim", row=self.grid, col=self.grid)
-        attended = self._together(super().forward(self._apart(image)))
+        """Attend to the real tokens; the images of a clip stand one behind the other."""
+        if mask is not None:
+            real = self._apart(mask[..., None])[..., 0]
+            mask = real | ~real.any(1, keepdim=True)  # a square of padding alone sees itself, as it must see something
+        attended = self._together(super().forward(self._apart(x), mask))
         return rearrange(attended, "(batch image) row col dim -> batch (image row col) dim", batch=len(x))
 
     def bias(self, x: Float[Tensor, "window token dim"]) -> Tensor:
@@ -57,7 +60,8 @@ class WindowAttention(PlainAttention):
             return bias
         return (bias + self.elsewhere).repeat(len(x) // len(self.elsewhere), 1, 1, 1)
 
-    def _apart(self, image: Tensor) -> Float[Tensor, "window token dim"]:
+    def _apart(self, x: Tensor) -> Tensor:
+        image = rearrange(x, "batch (image row col) dim -> (batch image) row col dim", row=self.grid, col=self.grid)
         moved = torch.roll(image, (-self.shift, -self.shift), (1, 2)) if self.shift else image
         return rearrange(moved, "image (rows r) (cols c) dim -> (image rows cols) (r c) dim",
                          r=self.window, c=self.window)  # fmt: skip
@@ -97,15 +101,19 @@ class SwinLayer(TransformerLayer):
                  eps: float = 1e-5, dropout: float = 0.0):  # fmt: skip
         attention = partial(WindowAttention, grid=grid, window=window, shift=shift)
         super().__init__(dim, n_heads, dim_inner, norm_first=True, eps=eps, dropout=dropout, attention=attention)
-        self.merge = PatchMerging(dim, grid) if merges else None
+        self.grid, self.merge = grid, PatchMerging(dim, grid) if merges else None
 
     def forward(
         self, x: Float[Tensor, "batch token dim"], mask: Bool[Tensor, "batch before"] | None, n_prompt: int = 0
     ) -> Float[Tensor, "batch after dim_after"]:
-        """One block; `mask` may still be that of an earlier stage, of whole images all the same."""
-        here = None if mask is None else mask[:, :: mask.shape[1] // x.shape[1]]
+        """One block; `mask` may still be that of an earlier stage, of squares of tokens that have become one."""
+        here = None if mask is None else self._merged(mask, isqrt(mask.shape[1] // x.shape[1]))
         x = super().forward(x, here, n_prompt)
         return x if self.merge is None else self.merge(x)
+
+    def _merged(self, mask: Bool[Tensor, "batch before"], n: int) -> Bool[Tensor, "batch token"]:
+        pattern = "batch (image row r col c) -> batch (image row col) (r c)"
+        return rearrange(mask, pattern, row=self.grid, r=n, col=self.grid, c=n)[..., 0]
 
 
 class PatchMerging(nn.Module):

@@ -159,7 +159,10 @@ class Backbone(nn.Module, ABC):
         """The frontend for clips of one length: what enters the encoder."""
 
     def unpack(self, frames: Frames) -> Frames:
-        """The tokens that the layers work on, and their mask; the frames themselves, where a frame is one token."""
+        """The tokens that the layers work on, and their mask; the frames themselves, where a frame is one token.
+
+        Frames may be put behind them where the layers want a certain number; the mask is then False there.
+        """
         return frames
 
     def pack(self, x: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch frame packed"]:
@@ -255,14 +258,16 @@ class Backbone(nn.Module, ABC):
             for number, state in known.items():
                 states[number] = state
             x = known[start]
+        n_frames = x.shape[1]
         x, mask = self.unpack(Frames(x, mask))
         if not known:
             x, mask, n_prompt = self.tokens(x, mask, n_prompt)
             x = self.embed(x, mask)
-            states[0] = self.pack(x[:, n_prompt:])
+            states[0] = self.pack(x[:, n_prompt:])[:, :n_frames]
         for number in range(start + 1, (self.n_layers if stop is None else stop) + 1):
             x = self.layers[number - 1](x, mask, n_prompt)
-            states[number] = self.pack((self.finish(x) if number == self.n_layers else x)[:, n_prompt:])
+            own = (self.finish(x) if number == self.n_layers else x)[:, n_prompt:]
+            states[number] = self.pack(own)[:, :n_frames]
         return self.told(states, frames.mask) if stop is None else states[: stop + 1]
 
     def told(self, states: States, mask: Tensor | None = None) -> States:

@@ -163,10 +163,14 @@ def columns(model, waveform):
 
 @torch.no_grad()
 def images(model, waveform):
-    """What each block gives for a second or less: columns of the last stage, the mean over frequency."""
+    """What each block gives for a second or less: columns of the last stage that the clip reaches, the mean over
+    frequency. Silence fills the rest of the image and is kept out of attention."""
+    real = torch.arange(32) < -(-waveform.shape[1] // 500)
     extractor = transformers.ClapFeatureExtractor(**heard("clap"), truncation="rand_trunc", padding="with silence")
     features = extractor(list(waveform.numpy()), sampling_rate=16_000, return_tensors="pt").input_features
     encoder = getattr(model, "audio_model", model).audio_encoder
+    for block in (block for stage in encoder.layers for block in stage.blocks):
+        block.get_attn_mask = functools.partial(seen, block, real)
     states = []
     hooks = [encoder.patch_embed.register_forward_hook(lambda module, inputs, output: states.append(output))]
     for stage in encoder.layers:
@@ -180,7 +184,17 @@ def images(model, waveform):
     *states, top = [*states[:first], *states[first + 1 : -1]]  # a stage's last block is followed by the stage
     states = [columns_of_squares(state) for state in (*states, encoder.norm(top))]
     torch.testing.assert_close(states[-1].mean(1), pooled)
-    return states
+    return [state[:, real] for state in states]
+
+
+def seen(block, real, *size, **kind):
+    """What transformers adds to products in a block, and next to nothing seen of frames that are not real."""
+    side, window = block.input_resolution[0], block.window_size
+    tokens = real.view(4, 8).repeat_interleave(side // 4, 0).repeat_interleave(side // 8, 1)
+    moved = tokens.roll((-block.shift_size, -block.shift_size), (0, 1)).view(side // window, window, -1, window)
+    hidden = torch.where(moved.transpose(1, 2).flatten(0, 1).flatten(1), 0.0, -1e9)[:, None]
+    own = type(block).get_attn_mask(block, *size, **kind)
+    return hidden if own is None else hidden + own
 
 
 def columns_of_squares(tokens):
@@ -318,6 +332,23 @@ def test_prompts_have_no_place_in_an_image():
 def test_images_that_cannot_be_cut_are_refused(changed, told):
     with pytest.raises(ValueError, match=told):
         huggingface.FAMILIES["clap"].configured({**SQUARES, **changed}, True)
+
+
+def test_sizes_that_a_configuration_leaves_out_are_the_usual_ones():
+    """Some versions of transformers write of a model inside another only what is not usual."""
+    whole = transformers.ClapConfig(audio_config={"depths": [2, 1, 1, 1]}).to_dict()
+    short = {"model_type": "clap", "audio_config": {"model_type": "clap_audio_model", "depths": [2, 1, 1, 1]}}
+    clap = huggingface.FAMILIES["clap"]
+    with torch.device("meta"):
+        said, unsaid = (clap.configured(clap.part_of(config), True) for config in (whole, short))
+    shapes = {name: value.shape for name, value in said.state_dict().items()}
+    assert shapes == {name: value.shape for name, value in unsaid.state_dict().items()}
+    assert (unsaid.n_layers, unsaid.dim, unsaid.frame_rate_hz) == (clap.n_published(clap.part_of(short)), 768, 3.2)
+
+
+def test_frames_of_an_image_end_where_its_clip_ends():
+    clap = tiny("clap")
+    assert [clap.n_frames(n) for n in (1, 500, 501, 16_000, 16_001)] == [1, 1, 2, 32, 33]
 
 
 @pytest.mark.parametrize("kind", ["wavlm", "ast", "clap"])
