@@ -16,6 +16,7 @@ from einops import einsum
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sordino.dropout import Dropout
 from sordino.layers import MEAN, Layers, parse_layers
 from sordino.rules import Dropped, Range
 from sordino.settings import Settings
@@ -121,7 +122,7 @@ class Head(nn.Module):
             self.mlp = nn.Sequential(nn.Linear(width, n_outputs))
         else:
             first, last = nn.Linear(width, hidden), nn.Linear(hidden, n_outputs)
-            self.mlp = nn.Sequential(first, nn.Dropout(config.dropout), nn.ReLU(), last)
+            self.mlp = nn.Sequential(first, Dropout(config.dropout), nn.ReLU(), last)
 
     def forward(
         self, states: list[Tensor | None], mask: Bool[Tensor, "batch frame"] | None = None

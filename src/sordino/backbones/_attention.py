@@ -12,6 +12,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from sordino.dropout import attention
 from sordino.sites import Site, Tap
 
 
@@ -70,8 +71,7 @@ class SelfAttention(nn.Module):
         if bias is not None:  # what stands in front of the tokens (a prefix) has no position
             bias = F.pad(bias.to(queries.dtype), (keys.shape[2] - x.shape[1], 0))
             seen = bias if seen is None else bias.masked_fill(~seen, -torch.inf)
-        dropout = self.dropout if self.training else 0.0
-        attended = F.scaled_dot_product_attention(queries, keys, values, attn_mask=seen, dropout_p=dropout)
+        attended = attention(queries, keys, values, seen, self.dropout if self.training else 0.0)
         return out(self._merge(attended))
 
     def bias(self, x: Float[Tensor, "batch token dim"]) -> Tensor | None:

@@ -1,16 +1,18 @@
 """CLAP's audio side: a Swin transformer (HTSAT) on images of ten seconds; 3.2 frames a second.
 
 A clip is heard in windows of ten seconds; what the last one lacks is kept out of attention. In the image of a window
-four stretches of time lie above one another; patches become tokens, layers attend within small squares of them, and from stage to
-stage squares of four tokens become one of twice the width. A frame is what becomes one column of the last stage:
-heads read, in every hidden state, the columns of tokens that it holds side by side and the mean over frequency, which
-has the same width in all stages. Hidden state k leaves block k, merged if it is the last one of its stage.
+four stretches of time lie above one another; patches become tokens, layers attend within small squares of them, and
+from stage to stage squares of four tokens become one of twice the width. A frame is what becomes one column of the
+last stage: heads read, in every hidden state, the columns of tokens that it holds side by side and the mean over
+frequency, which has the same width in all stages. Hidden state k leaves block k, merged if it is the last one of its
+stage.
 
 Paper: Wu et al., Large-Scale Contrastive Language-Audio Pretraining with Feature Fusion and Keyword-to-Caption
     Augmentation, 2023 https://arxiv.org/abs/2211.06687; Chen et al., HTS-AT, 2022 https://arxiv.org/abs/2202.00874;
     Liu et al., Swin Transformer, 2021 https://arxiv.org/abs/2103.14030
-Differs: shorter clips are neither repeated nor filled up (behind the frame in which they end nothing is heard); longer
-    ones go on in another window, where a piece is drawn at random there; models with feature fusion are not read; no layers are dropped at random in training.
+Differs: shorter clips are neither repeated nor filled up (behind the frame in which they end nothing is heard);
+    longer ones go on in another window, where a piece is drawn at random there; models with feature fusion are not
+    read; no layers are dropped at random in training.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from sordino.backbones._attention import SelfAttention
 from sordino.backbones._channel_norm import ChannelNorm
 from sordino.backbones._feed_forward import FeedForward
+from sordino.dropout import Dropout
 from sordino.sites import Join, Site, Tap
 
 
@@ -68,7 +69,7 @@ class ConvModule(nn.Module):
         self.depthwise_conv = DepthwiseConv(dim, kernel_size)
         self.batch_norm = nn.BatchNorm1d(dim) if batch_norm else ChannelNorm(dim)
         self.pointwise_conv2 = PointwiseConv(dim, dim, 1, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, x: Float[Tensor, "batch frame dim"], mask: Bool[Tensor, "batch frame"] | None = None
@@ -112,7 +113,7 @@ class ConformerLayer(nn.Module):
         self.after_ffn1 = Join(0.5)
         self.self_attn_layer_norm = nn.LayerNorm(dim)
         self.self_attn = SelfAttention(dim, n_heads, rotary, dropout=dropout)
-        self.self_attn_dropout = nn.Dropout(dropout)
+        self.self_attn_dropout = Dropout(dropout)
         self.after_attn = Join()
         self.conv_module = ConvModule(dim, kernel_size, batch_norm, dropout)
         self.ffn2_layer_norm = nn.LayerNorm(dim)

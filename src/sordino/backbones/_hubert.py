@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from sordino.backbones._attention import SelfAttention
 from sordino.backbones._channel_norm import ChannelNorm
 from sordino.backbones._feed_forward import FeedForward
+from sordino.dropout import Dropout
 from sordino.sites import Join, Site, Tap
 
 
@@ -184,7 +185,7 @@ class TransformerLayer(nn.Module):
         self.norm_first = norm_first
         self.tokens = Tap()
         self.attention = (attention or PlainAttention)(dim, n_heads, dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.after_attn = Join()
         self.layer_norm = nn.LayerNorm(dim, eps=eps)
         self.feed_forward = FeedForward(dim, dim_inner, dropout, F.gelu)

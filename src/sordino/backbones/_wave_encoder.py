@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from sordino.backbones._hubert import FeatureProjection, PositionConv, TransformerLayer, WaveConvs
 from sordino.backbones._weights import fold_weight_norm, n_to_build
 from sordino.contracts import Backbone
+from sordino.dropout import Dropout
 
 ONLY = {  # settings of `config.json` whose only supported value is the one here
     "feature_extractor_cqt": False,
@@ -136,7 +137,7 @@ class WaveEncoder(Backbone):
         self.feature_projection = FeatureProjection(size.conv_dim[-1], self.dim, eps, size.feat_proj_layer_norm)
         self.pos_conv_embed = self.positions(size)
         self.layer_norm = nn.LayerNorm(self.dim, eps=eps)
-        self.dropout = nn.Dropout(size.hidden_dropout)
+        self.dropout = Dropout(size.hidden_dropout)
         n_layers = n_to_build(self.name, depth, size.num_hidden_layers)
         self.layers = nn.ModuleList(self.layer(size) for _ in range(n_layers))
 

@@ -25,6 +25,7 @@ from sordino.backbones._hubert import TransformerLayer
 from sordino.backbones._mel import LogMel
 from sordino.backbones._weights import build_random, n_to_build
 from sordino.contracts import Backbone
+from sordino.dropout import Dropout
 from sordino.rules import Count, Dropped, LayerCount, Range
 
 N_STACKED = 2  # mel frames of 20 ms in one frame
@@ -68,7 +69,7 @@ class Transformer(Backbone):
             raise ValueError(f"{self.name}: n_heads = {n_heads} does not divide the width {self.dim} (2 n_mels)")
         self.states_depend_on = f"n_heads={n_heads}"
         self.project = nn.Linear(self.dim, self.dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.layers = nn.ModuleList(
             TransformerLayer(self.dim, n_heads, 4 * self.dim, norm_first=True, dropout=dropout) for _ in range(n_layers)
         )

@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
+from sordino.dropout import dropout
 from sordino.petl._norms import NormDelta, norm_module
 from sordino.petl._roles import RoleMethod, Roles
 from sordino.rules import ByRole, Count, Dropped
@@ -61,7 +62,7 @@ class Bottleneck(Part):
 
     def update(self, x: Tensor) -> Tensor:
         """What is added."""
-        inner = F.dropout(self.activation(self.down(x)), self.dropout, self.training)
+        inner = dropout(self.activation(self.down(x)), self.dropout, self.training)
         return (self.scale * self.up(inner)).to(x.dtype)
 
 

@@ -16,9 +16,9 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sordino.contracts import Backbone, Part
+from sordino.dropout import dropout
 from sordino.petl._maps import LinearMap, along_output, along_rows, low_rank, low_rank_weight
 from sordino.petl.lora import LoRA, LowRank
 
@@ -45,7 +45,7 @@ class Decomposed(LowRank):
         """Change direction and length."""
         stretch = along_output(module, self.stretch(module), output)
         bias = 0.0 if module.bias is None else along_output(module, module.bias, output)
-        x = F.dropout(inputs[0], self.dropout, self.training)
+        x = dropout(inputs[0], self.dropout, self.training)
         turned = low_rank(module, x, self.A, self.B, self.scale)
         return output + ((stretch - 1) * (output - bias) + stretch * turned).to(output.dtype)
 

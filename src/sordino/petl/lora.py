@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sordino.contracts import Backbone, Part, Site
+from sordino.dropout import dropout
 from sordino.petl._maps import LinearMap, add_low_rank, linear_module, low_rank_shapes, low_rank_weight, n_low_rank
 from sordino.petl._roles import RoleMethod, Roles
 from sordino.rules import ByRole, Count, Dropped, Positive
@@ -47,7 +47,7 @@ class LowRank(Part):
 
     def after(self, module: LinearMap, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         """Add the low-rank path."""
-        x = F.dropout(inputs[0], self.dropout, self.training)
+        x = dropout(inputs[0], self.dropout, self.training)
         return add_low_rank(module, output, x, self.A, self.B, self.scale)
 
     def merged(self, module: LinearMap, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
