@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the same names as in _HOMES, for editors and type checkers
     from sordino.contracts.attachment import Attachment, merge
-    from sordino.contracts.backbone import Backbone, Frames, OwnHead, States
+    from sordino.contracts.backbone import Backbone, Frames, States
     from sordino.contracts.dataset import Archive, Dataset, Track, Unreadable
     from sordino.contracts.method import Method
     from sordino.contracts.task import Evaluation, Label, Observation, PlainBaseline, Prediction, Task
+    from sordino.contracts.weights import OwnHead
     from sordino.layers import parse_layers
     from sordino.sites import Part, Site, Tap
 
@@ -30,10 +31,11 @@ __all__ = [
 ]  # fmt: skip
 _HOMES = {
     **dict.fromkeys(("Attachment", "merge"), "contracts.attachment"),
-    **dict.fromkeys(("Backbone", "Frames", "OwnHead", "States"), "contracts.backbone"),
+    **dict.fromkeys(("Backbone", "Frames", "States"), "contracts.backbone"),
     **dict.fromkeys(("Archive", "Dataset", "Track", "Unreadable"), "contracts.dataset"),
     "Method": "contracts.method",
     **dict.fromkeys(("Evaluation", "Label", "Observation", "PlainBaseline", "Prediction", "Task"), "contracts.task"),
+    "OwnHead": "contracts.weights",
     "parse_layers": "layers",
     **dict.fromkeys(("Part", "Site", "Tap"), "sites"),
 }

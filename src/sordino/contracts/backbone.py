@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -14,7 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from sordino.contracts.weights import Weights, whereabouts
+from sordino.contracts.sharing import twin_of
+from sordino.contracts.weights import OwnHead, Weights, whereabouts
 from sordino.fingerprints import fingerprint
 from sordino.rules import Count
 from sordino.sites import Site, Tap
@@ -35,28 +34,6 @@ class Frames(NamedTuple):
 
     x: Tensor
     mask: Tensor | None = None
-
-
-class OwnHead(NamedTuple):
-    """Output layers that were published with a backbone's weights, as the head of a task.
-
-    Attributes:
-        name: what the adapter made of it is called behind the backbone's name.
-        task: the task's name.
-        task_config: what the task is restored from.
-        head: options of the head.
-        tensors: the head's tensors, by its own names.
-        segment_s: the length of the segments that it answers.
-        notice: what the licence wants to be said wherever the layers go.
-    """
-
-    name: str
-    task: str
-    task_config: Mapping[str, Any]
-    head: Mapping[str, Any]
-    tensors: Mapping[str, Tensor]
-    segment_s: float
-    notice: str
 
 
 class Backbone(nn.Module, ABC):
@@ -291,7 +268,7 @@ class Backbone(nn.Module, ABC):
         Args:
             top: the highest hidden state that will be read of it; None for the last.
         """
-        twin = _share(self, {})
+        twin = twin_of(self, {})
         twin.attached, twin.merges, twin._top = [], [], top
         return twin
 
@@ -310,14 +287,3 @@ class Backbone(nn.Module, ABC):
                 yield f"{name} {tuple(value.shape)} {value.dtype}", data
 
         return fingerprint(parts, sum(value.nbytes for _, value in tensors))
-
-
-def _share(module: Any, done: dict[int, Any]) -> Any:
-    """A copy of a module and of what it is made of; parameters and buffers are kept in the same two dictionaries."""
-    if id(module) not in done:
-        twin = done[id(module)] = copy.copy(module)
-        twin._modules = {name: child and _share(child, done) for name, child in module._modules.items()}
-        hooks = [name for name in vars(twin) if name.startswith(("_forward_", "_backward_"))]
-        vars(twin).update({name: OrderedDict() for name in hooks})
-        twin._compiled_call_impl = None  # compiled around the other's hooks
-    return done[id(module)]
