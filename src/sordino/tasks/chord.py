@@ -259,15 +259,14 @@ def _classes(chord: str, vocabulary: str) -> tuple[int | None, int | None]:
 def smooth(probabilities: Float[np.ndarray, "frame label"], change_cost: float) -> np.ndarray:
     """Viterbi: the classes with the highest sum of log probabilities less `change_cost` per change."""
     log = np.log(np.maximum(probabilities, 1e-8))
-    score, came = log[0], np.empty(log.shape, dtype=np.int16)
-    own = np.arange(log.shape[1])
-    for frame in range(1, len(log)):
-        best = int(np.argmax(score))
-        stay = score >= score[best] - change_cost
-        came[frame] = np.where(stay, own, best)
-        score = np.where(stay, score, score[best] - change_cost) + log[frame]
-    path = np.empty(len(log), dtype=int)
-    path[-1] = np.argmax(score)
-    for frame in range(len(log) - 1, 0, -1):
-        path[frame - 1] = came[frame, path[frame]]
-    return path
+    score, scores = np.zeros(log.shape[1]), np.empty_like(log)
+    for own, kept in zip(log, scores, strict=True):
+        np.maximum(score, score.max() - change_cost, out=score)
+        score += own
+        kept[:] = score
+    best = scores.argmax(1).tolist()
+    stays = (scores >= scores.max(1, keepdims=True) - change_cost).tolist()
+    path = [best[-1]]
+    for frame in range(len(log) - 2, -1, -1):
+        path.append(path[-1] if stays[frame][path[-1]] else best[frame])
+    return np.array(path[::-1])

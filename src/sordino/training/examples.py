@@ -22,6 +22,7 @@ from sordino.training.recordings import Recordings
 from sordino.training.rows import Rows, Segment
 
 Visit = tuple[int, int]  # a row, and for the how-manieth time it is seen
+ROOM_BYTES = 1 << 28  # of memory for targets
 VERSIONS = {"audio": audio.VERSION, "augment": augment.VERSION, "vocoder": vocoder.VERSION, "cut": segments.VERSION}
 
 
@@ -55,6 +56,8 @@ class Examples:
         self.versions = list(versions)
         self.rates = [rate_of(changes) for changes in self.versions]
         self.rows = Rows(recordings.lengths_samples, self.rates, grid, random, seed)
+        self._known: dict[tuple[str, Segment], Tensor] = {}
+        self._room_bytes = 0 if random else ROOM_BYTES  # random crops hardly come again
         self.complete = [n for n, row in enumerate(recordings.labels) if all(v is not None for v in row.values())]
         if any(c.wants_other for changes in self.versions for c in changes) and len(self.complete) < 2:
             raise ValueError("mix lays recordings over one another and wants two with all labels; there are fewer")
@@ -118,12 +121,20 @@ class Examples:
         return targets, present
 
     def _target(self, segment: Segment, name: str, n_frames: int) -> Tensor | None:
-        task, label = self.tasks[name], self.label(segment, name)
-        if label is None:
-            return None
-        own = self.n_frames(segment.n_samples)
-        target = task.encode(label, own, self.frame_rate_hz, segment.start_samples / self.rate_hz)
-        return torch.nn.functional.pad(target, (0, 0, 0, n_frames - own)) if task.level == "frame" else target
+        """Padded to `n_frames` where it is of frames; rows are asked for in passes, so what is kept stays."""
+        own = self._known.get((name, segment))
+        if own is None:
+            task, label = self.tasks[name], self.label(segment, name)
+            if label is None:
+                return None
+            length = self.n_frames(segment.n_samples)
+            own = task.encode(label, length, self.frame_rate_hz, segment.start_samples / self.rate_hz)
+            if own.nbytes <= self._room_bytes:
+                self._room_bytes -= own.nbytes
+                self._known[name, segment] = own
+        if self.tasks[name].level != "frame":
+            return own
+        return torch.nn.functional.pad(own, (0, 0, 0, n_frames - len(own)))
 
     def _read(self, segment: Segment, rate: float) -> np.ndarray:
         """The unchanged sound of a segment; `rate` times as long, if it is to be played faster."""

@@ -122,6 +122,25 @@ def test_a_mixture_wants_two_recordings(tracks):
         examples(tracks[:1], ("tagging",), versions=Augmentation.named(["mix"]).versions())
 
 
+@pytest.mark.parametrize("random", [False, True])
+def test_targets_are_encoded_once_where_rows_come_again_and_there_is_room(random, tracks, monkeypatch):
+    for track in tracks:
+        track.labels["beat"] = {"beats": [0.5, 1.0, 1.5, 2.0], "downbeats": None}
+    rows, calls = examples(tracks, ("beat",), random=random), []
+    task = rows.tasks["beat"]
+    encode = type(task).encode
+    monkeypatch.setattr(task, "encode", lambda *args: calls.append(args) or encode(task, *args))
+    n_bytes = 25 * 2 * 4  # a second of two activations
+    rows._room_bytes = min(rows._room_bytes, 5 * n_bytes)
+    seen = [rows.rows.whole(row)._replace(n_samples=RATE_HZ) for row in range(3)]
+    seen += [segment._replace(start_samples=segment.start_samples + RATE_HZ // 2) for segment in seen]
+    first, again = (rows.targets(seen, n_frames)[0]["beat"] for n_frames in (25, 30))
+    np.testing.assert_array_equal(first, again[:, :25])
+    np.testing.assert_array_equal(first[0], encode(task, rows.label(seen[0], "beat"), 25, 25.0, 0.0))
+    assert not again[:, 25:].any()
+    assert len(calls) == (12 if random else 7)  # six of them, and the one that had no room
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("random", [False, True])
 def test_waveforms_are_the_same_with_threads_and_from_disk(tracks, tmp_path, monkeypatch, workers, random):
