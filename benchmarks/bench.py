@@ -3,14 +3,15 @@
     python benchmarks/bench.py --out docs/performance       # writes docs/performance.json and .png, prints tables
     python benchmarks/bench.py --groups mini --rounds 3
 
-Each row of each round is a process of its own with one thread, which does it once to warm up and once to be timed. The
-rows of a group take turns, so whatever else the machine does falls on all of them; what is told is the median CPU time
-of the rounds, as a ratio to the group's first row. The floor is the operations of the row's matrix products and
-convolutions, counted, at the rate of a large matrix product measured in the same process; what is above it goes to
-memory, small products and Python. What costs most of that is named beside it: the operator, other
-than those that are counted, that took the largest share of the row's CPU time in a run of its own under the profiler.
-Memory is the highest of the whole process, libraries and weights included. Groups in
-bfloat16 run under PyTorch's autocast, where the processor multiplies it. What is not installed is left out.
+Each row of each round is a process of its own with one thread, which does it once to warm up, then again to be timed,
+up to five times in two seconds. The rows of a group take turns, so whatever else the machine does falls on all of
+them; what is told is the median CPU time of the rounds, and the median of its ratios to the group's first row in the
+same round. The floor is the operations of the row's matrix products and convolutions, counted, at the rate of a large
+matrix product measured in the same process; what is above it goes to memory, small products and Python. What costs
+most of that is named beside it: the operator, other than those that are counted, that took the largest share of the
+row's CPU time in a run of its own under the profiler. Memory is the highest of the whole process, libraries and
+weights included. Groups in bfloat16 run under PyTorch's autocast, where the processor multiplies it. What is not
+installed is left out.
 """
 
 import argparse
@@ -69,7 +70,10 @@ def serve(group, name, looks):
         with FlopCounterMode(display=False) as counter:
             call()
         rate = peak_rate(torch.bfloat16 if group in BF16 or (BF16 and "answers" in group) else torch.float32)
-        told = {"cpu_s": timed(call), "floor_s": counter.get_total_flops() / rate, "peak_mb": peak_mb()}
+        times = [timed(call)]
+        while len(times) < 5 and sum(times) < 2:
+            times.append(timed(call))
+        told = {"cpu_s": statistics.median(times), "floor_s": counter.get_total_flops() / rate, "peak_mb": peak_mb()}
         told["next"] = largest_beside(call, told["cpu_s"]) if looks else ""
     print(json.dumps(told))
 
@@ -107,10 +111,13 @@ def measure(group, names, rounds):
             else:
                 found[name].append(json.loads(done.stdout.splitlines()[-1]))
         print(f"{group}: round {number} of {rounds}", file=sys.stderr)
-    rows = [{"group": group, "row": name, "next": own[0]["next"],
-             **{key: statistics.median(told[key] for told in own) for key in ("cpu_s", "floor_s", "peak_mb")}}
-            for name, own in found.items()]  # fmt: skip
-    return [{**row, "ratio": row["cpu_s"] / rows[0]["cpu_s"]} for row in rows]
+    first = next(iter(found.values()), [])
+    return [
+        {"group": group, "row": name, "next": own[0]["next"],
+         **{key: statistics.median(told[key] for told in own) for key in ("cpu_s", "floor_s", "peak_mb")},
+         "ratio": statistics.median(told["cpu_s"] / other["cpu_s"] for told, other in zip(own, first, strict=True))}
+        for name, own in found.items()
+    ]  # fmt: skip
 
 
 def machine():

@@ -208,6 +208,14 @@ def test_names_of_rows_are_short_and_tell_what_varies():
     assert row_names([config(backbone={"name": "mini", "weights": "random"}), config()]) == [
         "lora on mini weights=random", "lora on mini",
     ]  # fmt: skip
+    paths = ["arms/mel/mini.safetensors", "arms/all/mini.safetensors", "random"]
+    assert row_names([config(backbone={"name": "mini", "weights": path}) for path in paths]) == [
+        "lora on mini weights=mel", "lora on mini weights=all", "lora on mini weights=random",
+    ]  # fmt: skip
+    paths = ["a/b/mini.safetensors", "a/mini.safetensors"]
+    assert row_names([config(backbone={"name": "mini", "weights": path}) for path in paths]) == [
+        "lora on mini weights=b", "lora on mini weights=a/mini.safetensors",
+    ]  # fmt: skip
     assert row_names([config(task="key"), config(task="key+tempo")]) == ["lora task=key", "lora task=key + tempo"]
     assert row_names([config(head={"hidden": 0}), config(training={"augment": ["gain", "noise"]})]) == [
         "lora head.hidden=0 training.augment=none", "lora training.augment=gain+noise",
@@ -265,6 +273,15 @@ def test_the_command_writes_table_and_picture(tmp_path, triads):
     ]  # fmt: skip
     assert "mean ± standard deviation of 2 seeds" in text and "training.steps=2" in text
     assert (tmp_path / "r" / "table.png").read_bytes()[:4] == b"\x89PNG"
+
+    words = [words[0], "grid.seed=[0,1,2]", *words[1:], "--finished"]  # of a study that has grown since
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sordino.study.side_by_side.run_all", None)  # would fail if it were called
+        again = CliRunner().invoke(command, words, catch_exceptions=False)
+        none = CliRunner().invoke(command, [*words[:3], str(tmp_path / "elsewhere"), "--finished"])
+    assert again.exit_code == 0 and "4 of 6 runs are finished" in again.stderr
+    assert (tmp_path / "r" / "table.md").read_text() == text
+    assert none.exit_code == 1 and "no run of" in none.stderr
 
 
 def test_the_table_shows_ratios_to_finetuning_and_spread(tmp_path):

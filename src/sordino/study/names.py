@@ -102,10 +102,23 @@ def _told(rows: Sequence[Sequence[Spec]], usual: Mapping[str, Spec]) -> list[str
         told = [spec["name"]]
         for key, value in spec.items():
             odd = value != usual.get(spec["name"], {}).get(key) or any(other.get(key) != value for other in same_name)
-            told += [f"{key}={short(value)}"] if key not in ("name", FROM) and differ and odd else []
+            if key not in ("name", FROM) and differ and odd:
+                told.append(f"{key}={short(_apart(value, [other.get(key) for other in same_name]))}")
         return " ".join(told)
 
     return [" + ".join(words(spec) for spec in row) for row in rows]
+
+
+def _apart(value: Any, others: Sequence[Any]) -> Any:
+    """Of a path what is not the same in all paths beside it: of `arms/a/mini.safetensors`, `a`."""
+    paths = [other.split("/") for other in others if isinstance(other, str) and "/" in other]
+    if not isinstance(value, str) or "/" not in value:
+        return value
+    least = min(map(len, paths))
+    front = next((n for n in range(least) if len({path[n] for path in paths}) > 1), least)
+    back = next((n for n in range(least - front) if len({path[-1 - n] for path in paths}) > 1), least - front)
+    parts = value.split("/")
+    return "/".join(parts[front : len(parts) - back]) or value
 
 
 def _names(specs: Iterable[Spec]) -> list[str]:

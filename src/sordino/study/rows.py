@@ -7,14 +7,16 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from sordino.config import Config
 from sordino.petl import whole_methods
 from sordino.study.names import row_names
-from sordino.training.plan import Run
+from sordino.training.plan import Run, finished_runs
 
 SAME_COST = ("data", "task", "backbone")  # and, of `training`:
 SAME_STEP = ("batch_size", "segment_s", "precision", "accelerator", "devices")
@@ -115,6 +117,13 @@ def rows_of(runs: Iterable[Run], names: Sequence[str] | None = None) -> list[Row
         found = [given[key] for key in own] if names else row_names([json.loads(key) for key in own])
         rows += [_row(name, task, results) for name, results in zip(found, own.values(), strict=True)]
     return rows
+
+
+def finished_of(configs: Iterable[Config], out: str | Path) -> list[Run]:
+    """Those runs of a study that are finished, in the order of their configs; neither data nor weights are opened."""
+    known = {json.dumps(run.result["config"], sort_keys=True): run for run in finished_runs([out])}
+    wanted = [json.dumps(config.resolved(), sort_keys=True) for config in configs]
+    return [known[key] for key in wanted if key in known]
 
 
 def same_but_for_seed(config: Mapping[str, Any]) -> str:
