@@ -26,9 +26,7 @@ FILES = sorted(Path("experiments").glob("*/*.toml"))
 CORPORA = [path for path in FILES if path.parent.name not in ("demo", "ready", "transfer", "evidence")]
 TRANSFER = [path for path in FILES if path.parent.name in ("transfer", "evidence")]
 PAPER = [path for path in FILES if path.parent.name == "paper"]
-AGAIN = [
-    path for number, path in enumerate(PAPER) if number % 4 in (1, 2)
-]  # the corpus of another, on the other backbone
+AGAIN = [path for number, path in enumerate(PAPER) if number % 4 in (1, 2)]  # another has the corpus
 EVERY = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 SMALL = ("short_cnn", "tempo_cnn", "key_cnn", "beat_tcn", "transformer")
 
