@@ -11,12 +11,13 @@ import click
 @click.option("--out", default="runs", show_default=True, type=click.Path(), help="Where run folders lie.")
 @click.option("--report", type=click.Path(file_okay=False), help="Write tables, plots and a page into this folder.")
 @click.option("--against", default="probe", show_default=True, help="Row that the report compares with.")
+@click.option("--title", help="Of the report's page; by default the file's name.")
 @click.option("--plain", is_flag=True, help="Put the tasks' plain baselines beside the runs.")
 @click.option("--dry-run", is_flag=True, help="Print rows, hours, disk and time, and start nothing.")
 @click.option("--finished", is_flag=True, help="Train nothing: print and report what is finished so far.")
 @click.option("--jobs", type=click.IntRange(1), help="Runs at a time; one on each core unless said otherwise.")
 @click.option("--ray", metavar="ADDRESS", help="Train on a Ray cluster; `local` starts one on this machine.")
-def command(path, settings, out, report, against, plain, dry_run, finished, jobs, ray):
+def command(path, settings, out, report, against, title, plain, dry_run, finished, jobs, ray):
     """Train every point of the [grid] in a TOML file and print one table for each task.
 
     What it will take is told first; --dry-run tells no more than that, and needs neither the data nor the weights.
@@ -67,4 +68,4 @@ def command(path, settings, out, report, against, plain, dry_run, finished, jobs
     rows = beside_plain(rows, configs) if plain else rows
     print_table(rows)
     if report:
-        click.echo("report: " + ", ".join(map(str, write_report(rows, report, Path(path).stem, against))))
+        click.echo("report: " + ", ".join(map(str, write_report(rows, report, title or Path(path).stem, against))))

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from sordino.config import Config
+from sordino.config import Config, make_config
 from sordino.petl import whole_methods
 from sordino.study.names import row_names
 from sordino.training.plan import Run, finished_runs
@@ -120,10 +121,20 @@ def rows_of(runs: Iterable[Run], names: Sequence[str] | None = None) -> list[Row
 
 
 def finished_of(configs: Iterable[Config], out: str | Path) -> list[Run]:
-    """Those runs of a study that are finished, in the order of their configs; neither data nor weights are opened."""
-    known = {json.dumps(run.result["config"], sort_keys=True): run for run in finished_runs([out])}
-    wanted = [json.dumps(config.resolved(), sort_keys=True) for config in configs]
-    return [known[key] for key in wanted if key in known]
+    """Those runs of a study that are finished, in the order of their configs; neither data nor weights are opened.
+
+    Runs of an earlier version are known by the settings there were; one that cannot be read any more is none of them.
+    """
+    known = {}
+    for run in finished_runs([out]):
+        with suppress(ValueError):
+            known[_deciding(make_config(run.result["config"]))] = run
+    return [known[key] for key in map(_deciding, configs) if key in known]
+
+
+def _deciding(config: Config) -> str:
+    settings = config.deciding()
+    return json.dumps({**settings, "method": whole_methods(settings["method"])}, sort_keys=True)
 
 
 def same_but_for_seed(config: Mapping[str, Any]) -> str:
