@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The arms of experiments/evidence/arms.toml: mini taught by music alone, each time with other questions; about 15 minutes
 # of one core each. The last two go on from mel tokens, for experiments/transfer/continued.toml: with the same question, and
-# with regressions of tone and time beside it. Stopped, the same command goes on. Tokens alone are learned at a lower rate: at 1.5e-3 either kind alone
-# stayed at its unigram entropy for all 1,500 steps, and its states told nothing any more.
+# with regressions of tone and time beside it. Stopped, the same command goes on. Tokens alone are learned at a lower rate:
+# at 1.5e-3 either kind alone stayed at its unigram entropy for all 1,500 steps, and its states told nothing any more.
 #
 #     tools/arms.sh CORPUS [OUT]        # CORPUS: what tools/build_corpus.py left
 set -euo pipefail

@@ -51,7 +51,7 @@ def kind_of(config):
     """What makes a run another kind of run: not the weights, nor which attached method or task went before."""
     tables = [{"method": config.method}, *config.after]
     whole = [name for table in tables for name in ("probe", "finetune") if f"{name!r}" in repr(table.get("method"))]
-    return str([whole, len(config.after), config.after_as, config.task, tiny_name(config)])
+    return str([whole, len(config.after), config.after_as, config.task, config.head, tiny_name(config)])
 
 
 def one_seed(path):

@@ -132,9 +132,9 @@ def finished_of(configs: Iterable[Config], out: str | Path) -> list[Run]:
     return [known[key] for key in map(_deciding, configs) if key in known]
 
 
-def _deciding(config: Config) -> str:
+def _deciding(config: Config) -> tuple[str, int]:
     settings = config.deciding()
-    return json.dumps({**settings, "method": whole_methods(settings["method"])}, sort_keys=True)
+    return same_but_for_seed(settings), settings["seed"]
 
 
 def same_but_for_seed(config: Mapping[str, Any]) -> str:
